@@ -1,0 +1,2466 @@
+# This is a generated file! Please edit source .ksy file and use kaitai-struct-compiler to rebuild
+# type: ignore
+
+import kaitaistruct
+from kaitaistruct import KaitaiStruct, KaitaiStream, BytesIO
+from enum import IntEnum
+
+
+if getattr(kaitaistruct, 'API_VERSION', (0, 9)) < (0, 11):
+    raise Exception("Incompatible Kaitai Struct Python API: 0.11 or later is required, but you have %s" % (kaitaistruct.__version__))
+
+class Vhdx(KaitaiStruct):
+    """A VHDX file holds one virtual hard disk of up to 64 TiB for Hyper-V and
+    everything built on it (WSL2, Docker Desktop, Azure). It begins with a header
+    section of exactly 1 MiB: the file type identifier, two headers and two
+    region tables. Everything else lies behind it at multiples of 1 MiB and in
+    any order: a log (a ring buffer of metadata updates), the block allocation
+    table (BAT), the metadata region, payload blocks of 1 to 256 MiB and, for
+    differencing disks, sector bitmap blocks of 1 MiB.
+    
+    Conventions: all numbers are little-endian and unsigned; offsets and lengths
+    are in bytes unless a name says otherwise (`_mb` counts MiB, 1048576 bytes);
+    a file offset counts from the start of the file. GUIDs are kept as their 16
+    bytes, of which the first three groups are little-endian.
+    
+    There are two kinds of types. *Structs* have a `seq` and are what lies on
+    disk; each can be parsed alone from a buffer that holds it. *Views* have
+    `params` and lazy instances, no `seq`; they find their way through the file
+    and take every number they need as a parameter, so that a program which has
+    judged these numbers itself can build them too. Nothing behind the file type
+    identifier is read before it is asked for, and a damaged structure never
+    hides another one.
+    
+    What a grammar cannot do: verify CRC-32C checksums, replay the log, decide
+    which header is really current, or refuse unknown regions and items that are
+    marked as required. The instances at the top level are therefore a preview:
+    they choose by signature and sequence number alone and show the file as it
+    is stored, before any log replay. A program that reads data from an image
+    has to apply the rules of the specification first.
+    
+    Only the file type identifier and the metadata table stop the parser when
+    their signature is wrong. Headers, region tables and log entries have
+    neighbours to fall back to, so there a wrong signature is a normal event,
+    shown by an `is_...` instance.
+    
+    .. seealso::
+       Source - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+    """
+
+    class DescriptorKind(IntEnum):
+        other = 0
+        zero = 1
+        data = 2
+
+    class ItemKind(IntEnum):
+        other = 0
+        file_parameters = 1
+        virtual_disk_size = 2
+        virtual_disk_id = 3
+        logical_sector_size = 4
+        physical_sector_size = 5
+        parent_locator = 6
+
+    class PayloadBlockState(IntEnum):
+        not_present = 0
+        undefined = 1
+        zero = 2
+        unmapped = 3
+        fully_present = 6
+        partially_present = 7
+
+    class RegionKind(IntEnum):
+        other = 0
+        bat = 1
+        metadata = 2
+
+    class SectorBitmapState(IntEnum):
+        not_present = 0
+        present = 6
+    def __init__(self, _io, _parent=None, _root=None):
+        super(Vhdx, self).__init__(_io)
+        self._parent = _parent
+        self._root = _root or self
+        self._read()
+
+    def _read(self):
+        self._raw_file_identifier = self._io.read_bytes(65536)
+        _io__raw_file_identifier = KaitaiStream(BytesIO(self._raw_file_identifier))
+        self.file_identifier = Vhdx.FileTypeIdentifier(_io__raw_file_identifier, self, self._root)
+
+
+    def _fetch_instances(self):
+        pass
+        self.file_identifier._fetch_instances()
+        _ = self.bat
+        if hasattr(self, '_m_bat'):
+            pass
+            self._m_bat._fetch_instances()
+
+        _ = self.header_1
+        if hasattr(self, '_m_header_1'):
+            pass
+            self._m_header_1._fetch_instances()
+
+        _ = self.header_2
+        if hasattr(self, '_m_header_2'):
+            pass
+            self._m_header_2._fetch_instances()
+
+        _ = self.log
+        if hasattr(self, '_m_log'):
+            pass
+            self._m_log._fetch_instances()
+
+        _ = self.metadata
+        if hasattr(self, '_m_metadata'):
+            pass
+            self._m_metadata._fetch_instances()
+
+        _ = self.preview
+        if hasattr(self, '_m_preview'):
+            pass
+            self._m_preview._fetch_instances()
+
+        _ = self.region_table_1
+        if hasattr(self, '_m_region_table_1'):
+            pass
+            self._m_region_table_1._fetch_instances()
+
+        _ = self.region_table_2
+        if hasattr(self, '_m_region_table_2'):
+            pass
+            self._m_region_table_2._fetch_instances()
+
+        _ = self.regions
+        if hasattr(self, '_m_regions'):
+            pass
+            self._m_regions._fetch_instances()
+
+
+    class BatChunk(KaitaiStruct):
+        """View; the entries of one chunk, and the blocks they place.
+        
+        .. seealso::
+           [MS-VHDX] 2.5
+        """
+        def __init__(self, chunk_index, ofs_region, block_size, num_disk_blocks, chunk_ratio, has_parent, _io, _parent=None, _root=None):
+            super(Vhdx.BatChunk, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.chunk_index = chunk_index
+            self.ofs_region = ofs_region
+            self.block_size = block_size
+            self.num_disk_blocks = num_disk_blocks
+            self.chunk_ratio = chunk_ratio
+            self.has_parent = has_parent
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.payload_blocks
+            if hasattr(self, '_m_payload_blocks'):
+                pass
+                for i in range(len(self._m_payload_blocks)):
+                    pass
+                    self._m_payload_blocks[i]._fetch_instances()
+
+
+            _ = self.raw_entries
+            if hasattr(self, '_m_raw_entries'):
+                pass
+
+            _ = self.sector_bitmap
+            if hasattr(self, '_m_sector_bitmap'):
+                pass
+                self._m_sector_bitmap._fetch_instances()
+
+
+        @property
+        def first_block(self):
+            """Number of the chunk's first payload block."""
+            if hasattr(self, '_m_first_block'):
+                return self._m_first_block
+
+            self._m_first_block = (self.chunk_index * self.chunk_ratio)
+            return getattr(self, '_m_first_block', None)
+
+        @property
+        def has_sector_bitmap_entry(self):
+            """The last chunk of a fixed or dynamic disk has none."""
+            if hasattr(self, '_m_has_sector_bitmap_entry'):
+                return self._m_has_sector_bitmap_entry
+
+            self._m_has_sector_bitmap_entry =  ((self.has_parent) or (self.num_blocks_from_here > self.chunk_ratio)) 
+            return getattr(self, '_m_has_sector_bitmap_entry', None)
+
+        @property
+        def num_blocks_from_here(self):
+            if hasattr(self, '_m_num_blocks_from_here'):
+                return self._m_num_blocks_from_here
+
+            self._m_num_blocks_from_here = (self.num_disk_blocks - self.first_block)
+            return getattr(self, '_m_num_blocks_from_here', None)
+
+        @property
+        def num_payload_blocks(self):
+            """Payload entries of the chunk; the last chunk may have fewer than the others."""
+            if hasattr(self, '_m_num_payload_blocks'):
+                return self._m_num_payload_blocks
+
+            self._m_num_payload_blocks = (self.num_blocks_from_here if self.num_blocks_from_here < self.chunk_ratio else self.chunk_ratio)
+            return getattr(self, '_m_num_payload_blocks', None)
+
+        @property
+        def ofs_entries(self):
+            """File offset of the chunk's first entry in bytes."""
+            if hasattr(self, '_m_ofs_entries'):
+                return self._m_ofs_entries
+
+            self._m_ofs_entries = (self.ofs_region + ((self.chunk_index * (self.chunk_ratio + 1)) * 8))
+            return getattr(self, '_m_ofs_entries', None)
+
+        @property
+        def ofs_sector_bitmap_entry(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_ofs_sector_bitmap_entry'):
+                return self._m_ofs_sector_bitmap_entry
+
+            self._m_ofs_sector_bitmap_entry = (self.ofs_entries + (self.chunk_ratio * 8))
+            return getattr(self, '_m_ofs_sector_bitmap_entry', None)
+
+        @property
+        def payload_blocks(self):
+            if hasattr(self, '_m_payload_blocks'):
+                return self._m_payload_blocks
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_payload_blocks = []
+            for i in range(self.num_payload_blocks):
+                self._m_payload_blocks.append(Vhdx.PayloadBlock((self.ofs_entries + (i * 8)), self.block_size, self._io, self, self._root))
+
+            self._io.seek(_pos)
+            return getattr(self, '_m_payload_blocks', None)
+
+        @property
+        def raw_entries(self):
+            """The payload entries as bytes, for programs that read them in bulk."""
+            if hasattr(self, '_m_raw_entries'):
+                return self._m_raw_entries
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_entries)
+            self._m_raw_entries = self._io.read_bytes((self.num_payload_blocks * 8))
+            self._io.seek(_pos)
+            return getattr(self, '_m_raw_entries', None)
+
+        @property
+        def sector_bitmap(self):
+            if hasattr(self, '_m_sector_bitmap'):
+                return self._m_sector_bitmap
+
+            if self.has_sector_bitmap_entry:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(0)
+                self._m_sector_bitmap = Vhdx.SectorBitmapBlock(self.ofs_sector_bitmap_entry, self._io, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_sector_bitmap', None)
+
+
+    class BatRegion(KaitaiStruct):
+        """View; the BAT in chunks. A chunk is the part of the disk that one sector
+        bitmap block describes, 2^23 sectors; its entries are `chunk_ratio`
+        payload entries and then the entry of the sector bitmap. The layout is the
+        same for fixed, dynamic and differencing disks.
+        
+        .. seealso::
+           [MS-VHDX] 2.5
+        """
+        def __init__(self, ofs_region, block_size, num_payload_blocks, chunk_ratio, has_parent, _io, _parent=None, _root=None):
+            super(Vhdx.BatRegion, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region = ofs_region
+            self.block_size = block_size
+            self.num_payload_blocks = num_payload_blocks
+            self.chunk_ratio = chunk_ratio
+            self.has_parent = has_parent
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.chunks
+            if hasattr(self, '_m_chunks'):
+                pass
+                for i in range(len(self._m_chunks)):
+                    pass
+                    self._m_chunks[i]._fetch_instances()
+
+
+
+        @property
+        def chunks(self):
+            if hasattr(self, '_m_chunks'):
+                return self._m_chunks
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_chunks = []
+            for i in range(self.num_chunks):
+                self._m_chunks.append(Vhdx.BatChunk(i, self.ofs_region, self.block_size, self.num_payload_blocks, self.chunk_ratio, self.has_parent, self._io, self, self._root))
+
+            self._io.seek(_pos)
+            return getattr(self, '_m_chunks', None)
+
+        @property
+        def num_chunks(self):
+            """Chunks of the disk, at most 16384."""
+            if hasattr(self, '_m_num_chunks'):
+                return self._m_num_chunks
+
+            self._m_num_chunks = ((((self.num_payload_blocks - 1) // self.chunk_ratio) + 1) if  ((self.num_payload_blocks > 0) and (self.chunk_ratio > 0))  else 0)
+            return getattr(self, '_m_num_chunks', None)
+
+
+    class CopyChoice(KaitaiStruct):
+        """View; the copies that a preview goes by. The real choice needs the checksums.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2
+        """
+        def __init__(self, rank_1, rank_2, is_region_table_1_valid, _io, _parent=None, _root=None):
+            super(Vhdx.CopyChoice, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.rank_1 = rank_1
+            self.rank_2 = rank_2
+            self.is_region_table_1_valid = is_region_table_1_valid
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+
+        @property
+        def current_header(self):
+            """Copy of the header, 1 or 2; 0 when neither has the right signature."""
+            if hasattr(self, '_m_current_header'):
+                return self._m_current_header
+
+            self._m_current_header = (0 if  ((self.rank_1 < 0) and (self.rank_2 < 0))  else (2 if self.rank_2 > self.rank_1 else 1))
+            return getattr(self, '_m_current_header', None)
+
+        @property
+        def region_table(self):
+            """Copy of the region table, 1 or 2."""
+            if hasattr(self, '_m_region_table'):
+                return self._m_region_table
+
+            self._m_region_table = (1 if self.is_region_table_1_valid else 2)
+            return getattr(self, '_m_region_table', None)
+
+
+    class DataDescriptorBody(KaitaiStruct):
+        """Part of a descriptor that brings data. The data sector lacks these 12 bytes of the update.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.3
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.DataDescriptorBody, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.trailing_bytes = self._io.read_bytes(4)
+            self.leading_bytes = self._io.read_bytes(8)
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class FileParameters(KaitaiStruct):
+        """How the disk is stored.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.FileParameters, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.block_size = self._io.read_u4le()
+            self.leave_block_allocated = self._io.read_bits_int_le(1) != 0
+            self.has_parent = self._io.read_bits_int_le(1) != 0
+            self.reserved = self._io.read_bits_int_le(30)
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class FileTypeIdentifier(KaitaiStruct):
+        """The first 64 KiB of the file. The signature tells a VHDX file from others;
+        the creator is for diagnosis only and must not influence behaviour.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.FileTypeIdentifier, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(8)
+            if not self.signature == b"\x76\x68\x64\x78\x66\x69\x6C\x65":
+                raise kaitaistruct.ValidationNotEqualError(b"\x76\x68\x64\x78\x66\x69\x6C\x65", self.signature, self._io, u"/types/file_type_identifier/seq/0")
+            self.raw_creator = self._io.read_bytes(512)
+            self.reserved = self._io.read_bytes_full()
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.creator
+            if hasattr(self, '_m_creator'):
+                pass
+                self._m_creator._fetch_instances()
+
+
+        @property
+        def creator(self):
+            """Creator as text."""
+            if hasattr(self, '_m_creator'):
+                return self._m_creator
+
+            _pos = self._io.pos()
+            self._io.seek(8)
+            self._raw__m_creator = self._io.read_bytes(512)
+            _io__raw__m_creator = KaitaiStream(BytesIO(self._raw__m_creator))
+            self._m_creator = Vhdx.Utf16Field(_io__raw__m_creator, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_creator', None)
+
+
+    class Guid(KaitaiStruct):
+        """A GUID in binary form: the first three groups are little-endian, the last
+        eight bytes stand in the order of the text form.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.Guid, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.raw = self._io.read_bytes(16)
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class Header(KaitaiStruct):
+        """One of two copies. A copy is valid when its signature and its checksum are
+        right; the valid copy with the greater sequence number is the current
+        header. Note that JavaScript rounds numbers above 2^53.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.Header, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            self.checksum = self._io.read_u4le()
+            self.sequence_number = self._io.read_u8le()
+            self.file_write_guid = Vhdx.Guid(self._io, self, self._root)
+            self.data_write_guid = Vhdx.Guid(self._io, self, self._root)
+            self.log_guid = Vhdx.Guid(self._io, self, self._root)
+            self.log_version = self._io.read_u2le()
+            self.version = self._io.read_u2le()
+            self.log_length = self._io.read_u4le()
+            self.log_offset = self._io.read_u8le()
+            self.reserved = self._io.read_bytes(4016)
+
+
+        def _fetch_instances(self):
+            pass
+            self.file_write_guid._fetch_instances()
+            self.data_write_guid._fetch_instances()
+            self.log_guid._fetch_instances()
+
+        @property
+        def is_signature_valid(self):
+            """Whether the signature is right. The checksum is not looked at."""
+            if hasattr(self, '_m_is_signature_valid'):
+                return self._m_is_signature_valid
+
+            self._m_is_signature_valid = self.signature == b"\x68\x65\x61\x64"
+            return getattr(self, '_m_is_signature_valid', None)
+
+        @property
+        def rank(self):
+            """Sequence number of a copy with the right signature, otherwise -1."""
+            if hasattr(self, '_m_rank'):
+                return self._m_rank
+
+            self._m_rank = (self.sequence_number if self.is_signature_valid else -(1))
+            return getattr(self, '_m_rank', None)
+
+
+    class ItemLookup(KaitaiStruct):
+        """View; finds a known item in the metadata table.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.1.2
+        """
+        def __init__(self, ofs_region, len_region, num_entries, kind_code, _io, _parent=None, _root=None):
+            super(Vhdx.ItemLookup, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region = ofs_region
+            self.len_region = len_region
+            self.num_entries = num_entries
+            self.kind_code = kind_code
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.up_to_item
+            if hasattr(self, '_m_up_to_item'):
+                pass
+                for i in range(len(self._m_up_to_item)):
+                    pass
+                    self._m_up_to_item[i]._fetch_instances()
+
+
+
+        @property
+        def end_of_entries(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_end_of_entries'):
+                return self._m_end_of_entries
+
+            self._m_end_of_entries = ((self.ofs_region + 32) + (self.num_entries * 32))
+            return getattr(self, '_m_end_of_entries', None)
+
+        @property
+        def is_found(self):
+            if hasattr(self, '_m_is_found'):
+                return self._m_is_found
+
+            self._m_is_found = (int(self.up_to_item[-1].kind) == self.kind_code if self.num_entries > 0 else False)
+            return getattr(self, '_m_is_found', None)
+
+        @property
+        def is_usable(self):
+            """Whether the item is there and lies inside the region."""
+            if hasattr(self, '_m_is_usable'):
+                return self._m_is_usable
+
+            self._m_is_usable =  ((self.length > 0) and (self.offset >= 65536) and (self.offset <= (self.len_region - self.length))) 
+            return getattr(self, '_m_is_usable', None)
+
+        @property
+        def length(self):
+            """Bytes."""
+            if hasattr(self, '_m_length'):
+                return self._m_length
+
+            self._m_length = (self.up_to_item[-1].length if self.is_found else 0)
+            return getattr(self, '_m_length', None)
+
+        @property
+        def offset(self):
+            """Bytes from the start of the metadata region."""
+            if hasattr(self, '_m_offset'):
+                return self._m_offset
+
+            self._m_offset = (self.up_to_item[-1].offset if self.is_found else 0)
+            return getattr(self, '_m_offset', None)
+
+        @property
+        def ofs_item(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_ofs_item'):
+                return self._m_ofs_item
+
+            self._m_ofs_item = (self.ofs_region + self.offset)
+            return getattr(self, '_m_ofs_item', None)
+
+        @property
+        def up_to_item(self):
+            """Entries up to the wanted one, or all of them."""
+            if hasattr(self, '_m_up_to_item'):
+                return self._m_up_to_item
+
+            if self.num_entries > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.ofs_region + 32))
+                self._m_up_to_item = []
+                i = 0
+                while True:
+                    _ = Vhdx.MetadataTableEntry(self._io, self, self._root)
+                    self._m_up_to_item.append(_)
+                    if  ((int(_.kind) == self.kind_code) or (self._io.pos() >= self.end_of_entries)) :
+                        break
+                    i += 1
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_up_to_item', None)
+
+
+    class LocatorText(KaitaiStruct):
+        """UTF-16LE text without a zero at the end.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.6.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LocatorText, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.raw = self._io.read_bytes_full()
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.text
+            if hasattr(self, '_m_text'):
+                pass
+
+
+        @property
+        def text(self):
+            """The text; reading it fails when the bytes are not UTF-16."""
+            if hasattr(self, '_m_text'):
+                return self._m_text
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_text = (self._io.read_bytes_full()).decode(u"UTF-16LE")
+            self._io.seek(_pos)
+            return getattr(self, '_m_text', None)
+
+
+    class LogDataSector(KaitaiStruct):
+        """Bytes 8 to 4091 of an update, with the sequence number of the entry around them.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.4
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LogDataSector, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            self.sequence_high = self._io.read_u4le()
+            self.data = self._io.read_bytes(4084)
+            self.sequence_low = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+
+        @property
+        def is_signature_valid(self):
+            """Whether the signature is right."""
+            if hasattr(self, '_m_is_signature_valid'):
+                return self._m_is_signature_valid
+
+            self._m_is_signature_valid = self.signature == b"\x64\x61\x74\x61"
+            return getattr(self, '_m_is_signature_valid', None)
+
+
+    class LogDescriptor(KaitaiStruct):
+        """One change of the file, either 4096 bytes of data or a range of zeros.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LogDescriptor, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            _on = self.kind
+            if _on == Vhdx.DescriptorKind.data:
+                pass
+                self.body = Vhdx.DataDescriptorBody(self._io, self, self._root)
+            elif _on == Vhdx.DescriptorKind.zero:
+                pass
+                self.body = Vhdx.ZeroDescriptorBody(self._io, self, self._root)
+            else:
+                pass
+                self.body = Vhdx.UnrecognizedDescriptorBody(self._io, self, self._root)
+            self.file_offset = self._io.read_u8le()
+            self.sequence_number = self._io.read_u8le()
+
+
+        def _fetch_instances(self):
+            pass
+            _on = self.kind
+            if _on == Vhdx.DescriptorKind.data:
+                pass
+                self.body._fetch_instances()
+            elif _on == Vhdx.DescriptorKind.zero:
+                pass
+                self.body._fetch_instances()
+            else:
+                pass
+                self.body._fetch_instances()
+
+        @property
+        def kind(self):
+            """What the signature says."""
+            if hasattr(self, '_m_kind'):
+                return self._m_kind
+
+            self._m_kind = (Vhdx.DescriptorKind.zero if self.signature == b"\x7A\x65\x72\x6F" else (Vhdx.DescriptorKind.data if self.signature == b"\x64\x65\x73\x63" else Vhdx.DescriptorKind.other))
+            return getattr(self, '_m_kind', None)
+
+
+    class LogEntry(KaitaiStruct):
+        """One entry of the log: a header and descriptors in whole sectors of
+        4096 bytes, then one data sector for each data descriptor. An entry may
+        run over the end of the ring and go on at its start; then it has to be
+        put together before it can be parsed with this type.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LogEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.header = Vhdx.LogEntryHeader(self._io, self, self._root)
+            self.descriptors = []
+            for i in range(self.num_descriptors):
+                self.descriptors.append(Vhdx.LogDescriptor(self._io, self, self._root))
+
+            self.padding = self._io.read_bytes(self.len_padding)
+            self.data_sectors = []
+            for i in range(self.num_data_sectors):
+                self.data_sectors.append(Vhdx.LogDataSector(self._io, self, self._root))
+
+
+
+        def _fetch_instances(self):
+            pass
+            self.header._fetch_instances()
+            for i in range(len(self.descriptors)):
+                pass
+                self.descriptors[i]._fetch_instances()
+
+            for i in range(len(self.data_sectors)):
+                pass
+                self.data_sectors[i]._fetch_instances()
+
+
+        @property
+        def len_descriptor_sectors(self):
+            """Bytes of the descriptor sectors, a multiple of 4096."""
+            if hasattr(self, '_m_len_descriptor_sectors'):
+                return self._m_len_descriptor_sectors
+
+            self._m_len_descriptor_sectors = (self.len_used + self.len_padding)
+            return getattr(self, '_m_len_descriptor_sectors', None)
+
+        @property
+        def len_header_and_descriptors(self):
+            """Bytes that the header and all descriptors take."""
+            if hasattr(self, '_m_len_header_and_descriptors'):
+                return self._m_len_header_and_descriptors
+
+            self._m_len_header_and_descriptors = (64 + self.header.num_descriptors * 32)
+            return getattr(self, '_m_len_header_and_descriptors', None)
+
+        @property
+        def len_padding(self):
+            if hasattr(self, '_m_len_padding'):
+                return self._m_len_padding
+
+            self._m_len_padding = ((4096 - self.len_used % 4096) % 4096)
+            return getattr(self, '_m_len_padding', None)
+
+        @property
+        def len_used(self):
+            if hasattr(self, '_m_len_used'):
+                return self._m_len_used
+
+            self._m_len_used = (64 + self.num_descriptors * 32)
+            return getattr(self, '_m_len_used', None)
+
+        @property
+        def num_data_sectors(self):
+            """Data sectors for which the entry has room."""
+            if hasattr(self, '_m_num_data_sectors'):
+                return self._m_num_data_sectors
+
+            self._m_num_data_sectors = (((self.header.entry_length - self.len_descriptor_sectors) // 4096) if self.header.entry_length > self.len_descriptor_sectors else 0)
+            return getattr(self, '_m_num_data_sectors', None)
+
+        @property
+        def num_descriptors(self):
+            if hasattr(self, '_m_num_descriptors'):
+                return self._m_num_descriptors
+
+            self._m_num_descriptors = (self.header.num_descriptors if self.len_header_and_descriptors <= self.header.entry_length else 0)
+            return getattr(self, '_m_num_descriptors', None)
+
+
+    class LogEntryHeader(KaitaiStruct):
+        """Head of a log entry. Sequence numbers of logs written by Windows are far
+        above 2^53 and come out rounded in JavaScript.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LogEntryHeader, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            self.checksum = self._io.read_u4le()
+            self.entry_length = self._io.read_u4le()
+            self.tail = self._io.read_u4le()
+            self.sequence_number = self._io.read_u8le()
+            self.num_descriptors = self._io.read_u4le()
+            self.reserved = self._io.read_u4le()
+            self.log_guid = Vhdx.Guid(self._io, self, self._root)
+            self.flushed_file_offset = self._io.read_u8le()
+            self.last_file_offset = self._io.read_u8le()
+
+
+        def _fetch_instances(self):
+            pass
+            self.log_guid._fetch_instances()
+
+        @property
+        def is_signature_valid(self):
+            """Whether the signature is right. The checksum is not looked at."""
+            if hasattr(self, '_m_is_signature_valid'):
+                return self._m_is_signature_valid
+
+            self._m_is_signature_valid = self.signature == b"\x6C\x6F\x67\x65"
+            return getattr(self, '_m_is_signature_valid', None)
+
+
+    class LogRing(KaitaiStruct):
+        """View; the log in slots of 4096 bytes, at each of which an entry may begin.
+        Slots that hold stale entries are normal. The log is a ring: an entry that
+        runs over its end is shown by its header alone.
+        
+        .. seealso::
+           [MS-VHDX] 2.3
+        """
+        def __init__(self, ofs_log, len_log, _io, _parent=None, _root=None):
+            super(Vhdx.LogRing, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_log = ofs_log
+            self.len_log = len_log
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.slots
+            if hasattr(self, '_m_slots'):
+                pass
+                for i in range(len(self._m_slots)):
+                    pass
+                    self._m_slots[i]._fetch_instances()
+
+
+
+        @property
+        def num_slots(self):
+            """Number of slots; none when the log is not inside the file."""
+            if hasattr(self, '_m_num_slots'):
+                return self._m_num_slots
+
+            self._m_num_slots = ((self.len_log // 4096) if  ((self.ofs_log >= 0) and (self.ofs_log <= (self._io.size() - self.len_log)))  else 0)
+            return getattr(self, '_m_num_slots', None)
+
+        @property
+        def slots(self):
+            """The slots in the order in which they lie in the file."""
+            if hasattr(self, '_m_slots'):
+                return self._m_slots
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_slots = []
+            for i in range(self.num_slots):
+                self._m_slots.append(Vhdx.LogSlot((self.ofs_log + (i * 4096)), (self.ofs_log + self.len_log), self._io, self, self._root))
+
+            self._io.seek(_pos)
+            return getattr(self, '_m_slots', None)
+
+
+    class LogSlot(KaitaiStruct):
+        """View; 4096 bytes of the log.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1
+        """
+        def __init__(self, ofs_slot, end_of_log, _io, _parent=None, _root=None):
+            super(Vhdx.LogSlot, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_slot = ofs_slot
+            self.end_of_log = end_of_log
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
+            _ = self.header
+            if hasattr(self, '_m_header'):
+                pass
+                self._m_header._fetch_instances()
+
+            _ = self.signature
+            if hasattr(self, '_m_signature'):
+                pass
+
+
+        @property
+        def entry(self):
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
+
+            if self.is_entry_whole:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_slot)
+                self._raw__m_entry = self._io.read_bytes(self.len_entry)
+                _io__raw__m_entry = KaitaiStream(BytesIO(self._raw__m_entry))
+                self._m_entry = Vhdx.LogEntry(_io__raw__m_entry, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_entry', None)
+
+        @property
+        def header(self):
+            if hasattr(self, '_m_header'):
+                return self._m_header
+
+            if self.is_entry:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_slot)
+                self._m_header = Vhdx.LogEntryHeader(self._io, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_header', None)
+
+        @property
+        def is_data_sector(self):
+            """Whether this is a data sector, going by the signature."""
+            if hasattr(self, '_m_is_data_sector'):
+                return self._m_is_data_sector
+
+            self._m_is_data_sector = self.signature == b"\x64\x61\x74\x61"
+            return getattr(self, '_m_is_data_sector', None)
+
+        @property
+        def is_entry(self):
+            """Whether an entry begins here, going by the signature."""
+            if hasattr(self, '_m_is_entry'):
+                return self._m_is_entry
+
+            self._m_is_entry = self.signature == b"\x6C\x6F\x67\x65"
+            return getattr(self, '_m_is_entry', None)
+
+        @property
+        def is_entry_whole(self):
+            """Whether an entry is here and ends before the log does."""
+            if hasattr(self, '_m_is_entry_whole'):
+                return self._m_is_entry_whole
+
+            self._m_is_entry_whole =  ((self.len_entry >= 4096) and (self.len_entry <= (self.end_of_log - self.ofs_slot))) 
+            return getattr(self, '_m_is_entry_whole', None)
+
+        @property
+        def len_entry(self):
+            """Size of the entry in bytes, 0 when there is none."""
+            if hasattr(self, '_m_len_entry'):
+                return self._m_len_entry
+
+            self._m_len_entry = (self.header.entry_length if self.is_entry else 0)
+            return getattr(self, '_m_len_entry', None)
+
+        @property
+        def signature(self):
+            if hasattr(self, '_m_signature'):
+                return self._m_signature
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_slot)
+            self._m_signature = self._io.read_bytes(4)
+            self._io.seek(_pos)
+            return getattr(self, '_m_signature', None)
+
+
+    class LogicalSectorSize(KaitaiStruct):
+        """Size of the sectors by which the disk is addressed.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.4
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.LogicalSectorSize, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.logical_sector_size = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class MetadataItem(KaitaiStruct):
+        """View; one entry of the metadata table with the item it stands for.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.1.2
+        """
+        def __init__(self, ofs_region, len_region, ofs_entry, _io, _parent=None, _root=None):
+            super(Vhdx.MetadataItem, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region = ofs_region
+            self.len_region = len_region
+            self.ofs_entry = ofs_entry
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.data
+            if hasattr(self, '_m_data'):
+                pass
+                _on = self.entry.kind
+                if _on == Vhdx.ItemKind.file_parameters:
+                    pass
+                    self._m_data._fetch_instances()
+                elif _on == Vhdx.ItemKind.logical_sector_size:
+                    pass
+                    self._m_data._fetch_instances()
+                elif _on == Vhdx.ItemKind.parent_locator:
+                    pass
+                    self._m_data._fetch_instances()
+                elif _on == Vhdx.ItemKind.physical_sector_size:
+                    pass
+                    self._m_data._fetch_instances()
+                elif _on == Vhdx.ItemKind.virtual_disk_id:
+                    pass
+                    self._m_data._fetch_instances()
+                elif _on == Vhdx.ItemKind.virtual_disk_size:
+                    pass
+                    self._m_data._fetch_instances()
+                else:
+                    pass
+
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
+
+        @property
+        def data(self):
+            """The item; bytes when it is not a known one."""
+            if hasattr(self, '_m_data'):
+                return self._m_data
+
+            if self.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_item)
+                _on = self.entry.kind
+                if _on == Vhdx.ItemKind.file_parameters:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.FileParameters(_io__raw__m_data, self, self._root)
+                elif _on == Vhdx.ItemKind.logical_sector_size:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.LogicalSectorSize(_io__raw__m_data, self, self._root)
+                elif _on == Vhdx.ItemKind.parent_locator:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.ParentLocator(_io__raw__m_data, self, self._root)
+                elif _on == Vhdx.ItemKind.physical_sector_size:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.PhysicalSectorSize(_io__raw__m_data, self, self._root)
+                elif _on == Vhdx.ItemKind.virtual_disk_id:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.VirtualDiskId(_io__raw__m_data, self, self._root)
+                elif _on == Vhdx.ItemKind.virtual_disk_size:
+                    pass
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.VirtualDiskSize(_io__raw__m_data, self, self._root)
+                else:
+                    pass
+                    self._m_data = self._io.read_bytes(self.len_item)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_data', None)
+
+        @property
+        def entry(self):
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_entry)
+            self._m_entry = Vhdx.MetadataTableEntry(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_entry', None)
+
+        @property
+        def is_usable(self):
+            """Whether the item is not empty and lies inside the region."""
+            if hasattr(self, '_m_is_usable'):
+                return self._m_is_usable
+
+            self._m_is_usable =  ((self.len_item > 0) and (self.len_item <= 1048576) and (self.ofs_item >= (self.ofs_region + 65536)) and (self.ofs_item <= ((self.ofs_region + self.len_region) - self.len_item))) 
+            return getattr(self, '_m_is_usable', None)
+
+        @property
+        def len_item(self):
+            """Bytes."""
+            if hasattr(self, '_m_len_item'):
+                return self._m_len_item
+
+            self._m_len_item = self.entry.length
+            return getattr(self, '_m_len_item', None)
+
+        @property
+        def ofs_item(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_ofs_item'):
+                return self._m_ofs_item
+
+            self._m_ofs_item = (self.ofs_region + self.entry.offset)
+            return getattr(self, '_m_ofs_item', None)
+
+
+    class MetadataRegion(KaitaiStruct):
+        """View; the metadata table, all items, and what the known ones say. 0 stands for absent or impossible.
+        
+        .. seealso::
+           [MS-VHDX] 2.6
+        """
+        def __init__(self, ofs_region, len_region, _io, _parent=None, _root=None):
+            super(Vhdx.MetadataRegion, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region = ofs_region
+            self.len_region = len_region
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.file_parameters
+            if hasattr(self, '_m_file_parameters'):
+                pass
+                self._m_file_parameters._fetch_instances()
+
+            _ = self.file_parameters_place
+            if hasattr(self, '_m_file_parameters_place'):
+                pass
+                self._m_file_parameters_place._fetch_instances()
+
+            _ = self.items
+            if hasattr(self, '_m_items'):
+                pass
+                for i in range(len(self._m_items)):
+                    pass
+                    self._m_items[i]._fetch_instances()
+
+
+            _ = self.logical_sector_size_item
+            if hasattr(self, '_m_logical_sector_size_item'):
+                pass
+                self._m_logical_sector_size_item._fetch_instances()
+
+            _ = self.logical_sector_size_place
+            if hasattr(self, '_m_logical_sector_size_place'):
+                pass
+                self._m_logical_sector_size_place._fetch_instances()
+
+            _ = self.table
+            if hasattr(self, '_m_table'):
+                pass
+                self._m_table._fetch_instances()
+
+            _ = self.virtual_disk_size_item
+            if hasattr(self, '_m_virtual_disk_size_item'):
+                pass
+                self._m_virtual_disk_size_item._fetch_instances()
+
+            _ = self.virtual_disk_size_place
+            if hasattr(self, '_m_virtual_disk_size_place'):
+                pass
+                self._m_virtual_disk_size_place._fetch_instances()
+
+
+        @property
+        def block_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_block_size'):
+                return self._m_block_size
+
+            self._m_block_size = (self.file_parameters.block_size if self.file_parameters_place.is_usable else 0)
+            return getattr(self, '_m_block_size', None)
+
+        @property
+        def chunk_ratio(self):
+            """Payload blocks per chunk, i.e. per sector bitmap block."""
+            if hasattr(self, '_m_chunk_ratio'):
+                return self._m_chunk_ratio
+
+            self._m_chunk_ratio = (((8388608 * self.logical_sector_size) // self.block_size) if self.is_geometry_possible else 0)
+            return getattr(self, '_m_chunk_ratio', None)
+
+        @property
+        def file_parameters(self):
+            if hasattr(self, '_m_file_parameters'):
+                return self._m_file_parameters
+
+            if self.file_parameters_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.file_parameters_place.ofs_item)
+                self._raw__m_file_parameters = self._io.read_bytes(8)
+                _io__raw__m_file_parameters = KaitaiStream(BytesIO(self._raw__m_file_parameters))
+                self._m_file_parameters = Vhdx.FileParameters(_io__raw__m_file_parameters, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_file_parameters', None)
+
+        @property
+        def file_parameters_place(self):
+            if hasattr(self, '_m_file_parameters_place'):
+                return self._m_file_parameters_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_file_parameters_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.file_parameters), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_file_parameters_place', None)
+
+        @property
+        def has_parent(self):
+            if hasattr(self, '_m_has_parent'):
+                return self._m_has_parent
+
+            self._m_has_parent = (self.file_parameters.has_parent if self.file_parameters_place.is_usable else False)
+            return getattr(self, '_m_has_parent', None)
+
+        @property
+        def is_geometry_possible(self):
+            """Whether sizes are present and within the limits of the format, so that they may be used as counts."""
+            if hasattr(self, '_m_is_geometry_possible'):
+                return self._m_is_geometry_possible
+
+            self._m_is_geometry_possible =  (( ((self.block_size >= 1048576) and (self.block_size <= 268435456)) ) and ( ((self.logical_sector_size == 512) or (self.logical_sector_size == 4096)) ) and ( ((self.virtual_disk_size > 0) and (self.virtual_disk_size <= 70368744177664)) )) 
+            return getattr(self, '_m_is_geometry_possible', None)
+
+        @property
+        def items(self):
+            """The items in the order of the table."""
+            if hasattr(self, '_m_items'):
+                return self._m_items
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_items = []
+            for i in range(self.num_items):
+                self._m_items.append(Vhdx.MetadataItem(self.ofs_region, self.len_region, ((self.ofs_region + 32) + (i * 32)), self._io, self, self._root))
+
+            self._io.seek(_pos)
+            return getattr(self, '_m_items', None)
+
+        @property
+        def logical_sector_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_logical_sector_size'):
+                return self._m_logical_sector_size
+
+            self._m_logical_sector_size = (self.logical_sector_size_item.logical_sector_size if self.logical_sector_size_place.is_usable else 0)
+            return getattr(self, '_m_logical_sector_size', None)
+
+        @property
+        def logical_sector_size_item(self):
+            if hasattr(self, '_m_logical_sector_size_item'):
+                return self._m_logical_sector_size_item
+
+            if self.logical_sector_size_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.logical_sector_size_place.ofs_item)
+                self._raw__m_logical_sector_size_item = self._io.read_bytes(4)
+                _io__raw__m_logical_sector_size_item = KaitaiStream(BytesIO(self._raw__m_logical_sector_size_item))
+                self._m_logical_sector_size_item = Vhdx.LogicalSectorSize(_io__raw__m_logical_sector_size_item, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_logical_sector_size_item', None)
+
+        @property
+        def logical_sector_size_place(self):
+            if hasattr(self, '_m_logical_sector_size_place'):
+                return self._m_logical_sector_size_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_logical_sector_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.logical_sector_size), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_logical_sector_size_place', None)
+
+        @property
+        def num_items(self):
+            """Items in the table; none when the count is impossible."""
+            if hasattr(self, '_m_num_items'):
+                return self._m_num_items
+
+            self._m_num_items = (self.table.num_entries if self.table.num_entries <= 2047 else 0)
+            return getattr(self, '_m_num_items', None)
+
+        @property
+        def num_payload_blocks(self):
+            """Payload blocks of the disk, at most 2^26."""
+            if hasattr(self, '_m_num_payload_blocks'):
+                return self._m_num_payload_blocks
+
+            self._m_num_payload_blocks = ((((self.virtual_disk_size - 1) // self.block_size) + 1) if self.is_geometry_possible else 0)
+            return getattr(self, '_m_num_payload_blocks', None)
+
+        @property
+        def table(self):
+            if hasattr(self, '_m_table'):
+                return self._m_table
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_region)
+            self._raw__m_table = self._io.read_bytes(65536)
+            _io__raw__m_table = KaitaiStream(BytesIO(self._raw__m_table))
+            self._m_table = Vhdx.MetadataTable(_io__raw__m_table, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_table', None)
+
+        @property
+        def virtual_disk_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_virtual_disk_size'):
+                return self._m_virtual_disk_size
+
+            self._m_virtual_disk_size = (self.virtual_disk_size_item.virtual_disk_size if self.virtual_disk_size_place.is_usable else 0)
+            return getattr(self, '_m_virtual_disk_size', None)
+
+        @property
+        def virtual_disk_size_item(self):
+            if hasattr(self, '_m_virtual_disk_size_item'):
+                return self._m_virtual_disk_size_item
+
+            if self.virtual_disk_size_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.virtual_disk_size_place.ofs_item)
+                self._raw__m_virtual_disk_size_item = self._io.read_bytes(8)
+                _io__raw__m_virtual_disk_size_item = KaitaiStream(BytesIO(self._raw__m_virtual_disk_size_item))
+                self._m_virtual_disk_size_item = Vhdx.VirtualDiskSize(_io__raw__m_virtual_disk_size_item, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_virtual_disk_size_item', None)
+
+        @property
+        def virtual_disk_size_place(self):
+            if hasattr(self, '_m_virtual_disk_size_place'):
+                return self._m_virtual_disk_size_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_virtual_disk_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.virtual_disk_size), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_virtual_disk_size_place', None)
+
+
+    class MetadataTable(KaitaiStruct):
+        """The first 64 KiB of the metadata region.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.1.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.MetadataTable, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(8)
+            if not self.signature == b"\x6D\x65\x74\x61\x64\x61\x74\x61":
+                raise kaitaistruct.ValidationNotEqualError(b"\x6D\x65\x74\x61\x64\x61\x74\x61", self.signature, self._io, u"/types/metadata_table/seq/0")
+            self.reserved = self._io.read_u2le()
+            self.num_entries = self._io.read_u2le()
+            self.reserved_2 = self._io.read_bytes(20)
+            self.entries = []
+            for i in range((self.num_entries if self.num_entries <= 2047 else 0)):
+                self.entries.append(Vhdx.MetadataTableEntry(self._io, self, self._root))
+
+            self.unused = self._io.read_bytes_full()
+
+
+        def _fetch_instances(self):
+            pass
+            for i in range(len(self.entries)):
+                pass
+                self.entries[i]._fetch_instances()
+
+
+
+    class MetadataTableEntry(KaitaiStruct):
+        """Place and nature of one metadata item.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.1.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.MetadataTableEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.item_id = Vhdx.Guid(self._io, self, self._root)
+            self.offset = self._io.read_u4le()
+            self.length = self._io.read_u4le()
+            self.is_user = self._io.read_bits_int_le(1) != 0
+            self.is_virtual_disk = self._io.read_bits_int_le(1) != 0
+            self.is_required = self._io.read_bits_int_le(1) != 0
+            self.reserved = self._io.read_bits_int_le(29)
+            self.reserved_2 = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+            self.item_id._fetch_instances()
+
+        @property
+        def kind(self):
+            """The item's kind, as far as the specification names it; a user item is never a known one."""
+            if hasattr(self, '_m_kind'):
+                return self._m_kind
+
+            self._m_kind = (Vhdx.ItemKind.other if self.is_user else (Vhdx.ItemKind.file_parameters if self.item_id.raw == b"\x37\x67\xA1\xCA\x36\xFA\x43\x4D\xB3\xB6\x33\xF0\xAA\x44\xE7\x6B" else (Vhdx.ItemKind.virtual_disk_size if self.item_id.raw == b"\x24\x42\xA5\x2F\x1B\xCD\x76\x48\xB2\x11\x5D\xBE\xD8\x3B\xF4\xB8" else (Vhdx.ItemKind.virtual_disk_id if self.item_id.raw == b"\xAB\x12\xCA\xBE\xE6\xB2\x23\x45\x93\xEF\xC3\x09\xE0\x00\xC7\x46" else (Vhdx.ItemKind.logical_sector_size if self.item_id.raw == b"\x1D\xBF\x41\x81\x6F\xA9\x09\x47\xBA\x47\xF2\x33\xA8\xFA\xAB\x5F" else (Vhdx.ItemKind.physical_sector_size if self.item_id.raw == b"\xC7\x48\xA3\xCD\x5D\x44\x71\x44\x9C\xC9\xE9\x88\x52\x51\xC5\x56" else (Vhdx.ItemKind.parent_locator if self.item_id.raw == b"\x2D\x5F\xD3\xA8\x0B\xB3\x4D\x45\xAB\xF7\xD3\xD8\x48\x34\xAB\x0C" else Vhdx.ItemKind.other)))))))
+            return getattr(self, '_m_kind', None)
+
+
+    class ParentLocator(KaitaiStruct):
+        """How the parent of a differencing disk is found and recognised.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.6.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.ParentLocator, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.locator_type = Vhdx.Guid(self._io, self, self._root)
+            self.reserved = self._io.read_u2le()
+            self.num_key_values = self._io.read_u2le()
+            self.key_values = []
+            for i in range((self.num_key_values if self.len_table <= self._io.size() else 0)):
+                self.key_values.append(Vhdx.ParentLocatorEntry(self._io, self, self._root))
+
+
+
+        def _fetch_instances(self):
+            pass
+            self.locator_type._fetch_instances()
+            for i in range(len(self.key_values)):
+                pass
+                self.key_values[i]._fetch_instances()
+
+
+        @property
+        def is_vhdx_type(self):
+            """Whether the parent is a VHDX file."""
+            if hasattr(self, '_m_is_vhdx_type'):
+                return self._m_is_vhdx_type
+
+            self._m_is_vhdx_type = self.locator_type.raw == b"\xB7\xEF\x4A\xB0\x9E\xD1\x81\x4A\xB7\x89\x25\xB8\xE9\x44\x59\x13"
+            return getattr(self, '_m_is_vhdx_type', None)
+
+        @property
+        def len_table(self):
+            """Bytes that the header and all entries take."""
+            if hasattr(self, '_m_len_table'):
+                return self._m_len_table
+
+            self._m_len_table = (20 + self.num_key_values * 12)
+            return getattr(self, '_m_len_table', None)
+
+
+    class ParentLocatorEntry(KaitaiStruct):
+        """One key and its value, both UTF-16LE without a zero at the end. Offsets
+        count from the start of the parent locator.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.6.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.ParentLocatorEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.ofs_key = self._io.read_u4le()
+            self.ofs_value = self._io.read_u4le()
+            self.len_key = self._io.read_u2le()
+            self.len_value = self._io.read_u2le()
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.key
+            if hasattr(self, '_m_key'):
+                pass
+                self._m_key._fetch_instances()
+
+            _ = self.value
+            if hasattr(self, '_m_value'):
+                pass
+                self._m_value._fetch_instances()
+
+
+        @property
+        def key(self):
+            """The key."""
+            if hasattr(self, '_m_key'):
+                return self._m_key
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_key)
+            self._raw__m_key = self._io.read_bytes(self.len_key)
+            _io__raw__m_key = KaitaiStream(BytesIO(self._raw__m_key))
+            self._m_key = Vhdx.LocatorText(_io__raw__m_key, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_key', None)
+
+        @property
+        def value(self):
+            """The value."""
+            if hasattr(self, '_m_value'):
+                return self._m_value
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_value)
+            self._raw__m_value = self._io.read_bytes(self.len_value)
+            _io__raw__m_value = KaitaiStream(BytesIO(self._raw__m_value))
+            self._m_value = Vhdx.LocatorText(_io__raw__m_value, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_value', None)
+
+
+    class PayloadBatEntry(KaitaiStruct):
+        """Entry of the BAT for a payload block.
+        
+        .. seealso::
+           [MS-VHDX] 2.5.1.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.PayloadBatEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.state = KaitaiStream.resolve_enum(Vhdx.PayloadBlockState, self._io.read_bits_int_le(3))
+            self.reserved = self._io.read_bits_int_le(17)
+            self.file_offset_mb_low = self._io.read_bits_int_le(12)
+            self.file_offset_mb_high = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+
+        @property
+        def file_offset_mb(self):
+            """Where the block is, in MiB from the start of the file."""
+            if hasattr(self, '_m_file_offset_mb'):
+                return self._m_file_offset_mb
+
+            self._m_file_offset_mb = ((self.file_offset_mb_high * 4096) + self.file_offset_mb_low)
+            return getattr(self, '_m_file_offset_mb', None)
+
+        @property
+        def is_stored(self):
+            """Whether the state says that the block is, wholly or partly, in this file."""
+            if hasattr(self, '_m_is_stored'):
+                return self._m_is_stored
+
+            self._m_is_stored =  ((self.state == Vhdx.PayloadBlockState.fully_present) or (self.state == Vhdx.PayloadBlockState.partially_present)) 
+            return getattr(self, '_m_is_stored', None)
+
+
+    class PayloadBlock(KaitaiStruct):
+        """View; one payload block with its entry in the BAT.
+        
+        .. seealso::
+           [MS-VHDX] 2.5.1.1
+        """
+        def __init__(self, ofs_entry, len_data, _io, _parent=None, _root=None):
+            super(Vhdx.PayloadBlock, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_entry = ofs_entry
+            self.len_data = len_data
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.data
+            if hasattr(self, '_m_data'):
+                pass
+
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
+
+        @property
+        def data(self):
+            """The block's bytes, up to 256 MiB of them."""
+            if hasattr(self, '_m_data'):
+                return self._m_data
+
+            if self.has_data:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.file_offset_mb * 1048576))
+                self._m_data = self._io.read_bytes(self.len_data)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_data', None)
+
+        @property
+        def entry(self):
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_entry)
+            self._m_entry = Vhdx.PayloadBatEntry(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_entry', None)
+
+        @property
+        def file_offset_mb(self):
+            """MiB."""
+            if hasattr(self, '_m_file_offset_mb'):
+                return self._m_file_offset_mb
+
+            self._m_file_offset_mb = self.entry.file_offset_mb
+            return getattr(self, '_m_file_offset_mb', None)
+
+        @property
+        def has_data(self):
+            """Whether the block is stored and lies inside the file."""
+            if hasattr(self, '_m_has_data'):
+                return self._m_has_data
+
+            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - self.len_data) // 1048576))) 
+            return getattr(self, '_m_has_data', None)
+
+        @property
+        def is_stored(self):
+            if hasattr(self, '_m_is_stored'):
+                return self._m_is_stored
+
+            self._m_is_stored = self.entry.is_stored
+            return getattr(self, '_m_is_stored', None)
+
+
+    class PhysicalSectorSize(KaitaiStruct):
+        """Size of the sectors that the disk claims to have inside.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.5
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.PhysicalSectorSize, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.physical_sector_size = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class RegionLookup(KaitaiStruct):
+        """View; where a region table says that the known regions are. 0 stands for absent.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2
+        """
+        def __init__(self, ofs_table, _io, _parent=None, _root=None):
+            super(Vhdx.RegionLookup, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_table = ofs_table
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.num_stored_entries
+            if hasattr(self, '_m_num_stored_entries'):
+                pass
+
+            _ = self.up_to_bat
+            if hasattr(self, '_m_up_to_bat'):
+                pass
+                for i in range(len(self._m_up_to_bat)):
+                    pass
+                    self._m_up_to_bat[i]._fetch_instances()
+
+
+            _ = self.up_to_metadata
+            if hasattr(self, '_m_up_to_metadata'):
+                pass
+                for i in range(len(self._m_up_to_metadata)):
+                    pass
+                    self._m_up_to_metadata[i]._fetch_instances()
+
+
+
+        @property
+        def end_of_entries(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_end_of_entries'):
+                return self._m_end_of_entries
+
+            self._m_end_of_entries = ((self.ofs_table + 16) + (self.num_entries * 32))
+            return getattr(self, '_m_end_of_entries', None)
+
+        @property
+        def has_bat(self):
+            if hasattr(self, '_m_has_bat'):
+                return self._m_has_bat
+
+            self._m_has_bat = (self.up_to_bat[-1].kind == Vhdx.RegionKind.bat if self.num_entries > 0 else False)
+            return getattr(self, '_m_has_bat', None)
+
+        @property
+        def has_bat_and_metadata(self):
+            if hasattr(self, '_m_has_bat_and_metadata'):
+                return self._m_has_bat_and_metadata
+
+            self._m_has_bat_and_metadata =  ((self.has_bat) and (self.has_metadata)) 
+            return getattr(self, '_m_has_bat_and_metadata', None)
+
+        @property
+        def has_metadata(self):
+            if hasattr(self, '_m_has_metadata'):
+                return self._m_has_metadata
+
+            self._m_has_metadata = (self.up_to_metadata[-1].kind == Vhdx.RegionKind.metadata if self.num_entries > 0 else False)
+            return getattr(self, '_m_has_metadata', None)
+
+        @property
+        def len_bat(self):
+            """Bytes."""
+            if hasattr(self, '_m_len_bat'):
+                return self._m_len_bat
+
+            self._m_len_bat = (self.up_to_bat[-1].length if self.has_bat else 0)
+            return getattr(self, '_m_len_bat', None)
+
+        @property
+        def len_metadata(self):
+            """Bytes."""
+            if hasattr(self, '_m_len_metadata'):
+                return self._m_len_metadata
+
+            self._m_len_metadata = (self.up_to_metadata[-1].length if self.has_metadata else 0)
+            return getattr(self, '_m_len_metadata', None)
+
+        @property
+        def num_entries(self):
+            """Entries in the table; none when the count is impossible."""
+            if hasattr(self, '_m_num_entries'):
+                return self._m_num_entries
+
+            self._m_num_entries = (self.num_stored_entries if self.num_stored_entries <= 2047 else 0)
+            return getattr(self, '_m_num_entries', None)
+
+        @property
+        def num_stored_entries(self):
+            if hasattr(self, '_m_num_stored_entries'):
+                return self._m_num_stored_entries
+
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_table + 8))
+            self._m_num_stored_entries = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_num_stored_entries', None)
+
+        @property
+        def ofs_bat(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_ofs_bat'):
+                return self._m_ofs_bat
+
+            self._m_ofs_bat = (self.up_to_bat[-1].file_offset if self.has_bat else 0)
+            return getattr(self, '_m_ofs_bat', None)
+
+        @property
+        def ofs_metadata(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_ofs_metadata'):
+                return self._m_ofs_metadata
+
+            self._m_ofs_metadata = (self.up_to_metadata[-1].file_offset if self.has_metadata else 0)
+            return getattr(self, '_m_ofs_metadata', None)
+
+        @property
+        def up_to_bat(self):
+            """Entries up to the BAT, or all of them."""
+            if hasattr(self, '_m_up_to_bat'):
+                return self._m_up_to_bat
+
+            if self.num_entries > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.ofs_table + 16))
+                self._m_up_to_bat = []
+                i = 0
+                while True:
+                    _ = Vhdx.RegionTableEntry(self._io, self, self._root)
+                    self._m_up_to_bat.append(_)
+                    if  ((_.kind == Vhdx.RegionKind.bat) or (self._io.pos() >= self.end_of_entries)) :
+                        break
+                    i += 1
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_up_to_bat', None)
+
+        @property
+        def up_to_metadata(self):
+            """Entries up to the metadata region, or all of them."""
+            if hasattr(self, '_m_up_to_metadata'):
+                return self._m_up_to_metadata
+
+            if self.num_entries > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.ofs_table + 16))
+                self._m_up_to_metadata = []
+                i = 0
+                while True:
+                    _ = Vhdx.RegionTableEntry(self._io, self, self._root)
+                    self._m_up_to_metadata.append(_)
+                    if  ((_.kind == Vhdx.RegionKind.metadata) or (self._io.pos() >= self.end_of_entries)) :
+                        break
+                    i += 1
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_up_to_metadata', None)
+
+
+    class RegionTable(KaitaiStruct):
+        """One of two copies of the table of regions. Updates go through the log, so
+        a table may be out of date as long as the log has not been replayed.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.RegionTable, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            self.checksum = self._io.read_u4le()
+            self.num_entries = self._io.read_u4le()
+            self.reserved = self._io.read_u4le()
+            self.entries = []
+            for i in range((self.num_entries if self.num_entries <= 2047 else 0)):
+                self.entries.append(Vhdx.RegionTableEntry(self._io, self, self._root))
+
+            self.unused = self._io.read_bytes_full()
+
+
+        def _fetch_instances(self):
+            pass
+            for i in range(len(self.entries)):
+                pass
+                self.entries[i]._fetch_instances()
+
+
+        @property
+        def is_signature_valid(self):
+            """Whether the signature is right. The checksum is not looked at."""
+            if hasattr(self, '_m_is_signature_valid'):
+                return self._m_is_signature_valid
+
+            self._m_is_signature_valid = self.signature == b"\x72\x65\x67\x69"
+            return getattr(self, '_m_is_signature_valid', None)
+
+
+    class RegionTableEntry(KaitaiStruct):
+        """Place of one region.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.RegionTableEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.guid = Vhdx.Guid(self._io, self, self._root)
+            self.file_offset = self._io.read_u8le()
+            self.length = self._io.read_u4le()
+            self.required = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+            self.guid._fetch_instances()
+
+        @property
+        def kind(self):
+            """The region's kind, as far as the specification names it."""
+            if hasattr(self, '_m_kind'):
+                return self._m_kind
+
+            self._m_kind = (Vhdx.RegionKind.bat if self.guid.raw == b"\x66\x77\xC2\x2D\x23\xF6\x00\x42\x9D\x64\x11\x5E\x9B\xFD\x4A\x08" else (Vhdx.RegionKind.metadata if self.guid.raw == b"\x06\xA2\x7C\x8B\x90\x47\x9A\x4B\xB8\xFE\x57\x5F\x05\x0F\x88\x6E" else Vhdx.RegionKind.other))
+            return getattr(self, '_m_kind', None)
+
+
+    class SectorBitmapBatEntry(KaitaiStruct):
+        """Entry of the BAT for a sector bitmap block.
+        
+        .. seealso::
+           [MS-VHDX] 2.5.1.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.SectorBitmapBatEntry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.state = KaitaiStream.resolve_enum(Vhdx.SectorBitmapState, self._io.read_bits_int_le(3))
+            self.reserved = self._io.read_bits_int_le(17)
+            self.file_offset_mb_low = self._io.read_bits_int_le(12)
+            self.file_offset_mb_high = self._io.read_u4le()
+
+
+        def _fetch_instances(self):
+            pass
+
+        @property
+        def file_offset_mb(self):
+            """Where the sector bitmap is, in MiB from the start of the file."""
+            if hasattr(self, '_m_file_offset_mb'):
+                return self._m_file_offset_mb
+
+            self._m_file_offset_mb = ((self.file_offset_mb_high * 4096) + self.file_offset_mb_low)
+            return getattr(self, '_m_file_offset_mb', None)
+
+        @property
+        def is_stored(self):
+            """Whether the state says that the sector bitmap is in this file."""
+            if hasattr(self, '_m_is_stored'):
+                return self._m_is_stored
+
+            self._m_is_stored = self.state == Vhdx.SectorBitmapState.present
+            return getattr(self, '_m_is_stored', None)
+
+
+    class SectorBitmapBlock(KaitaiStruct):
+        """View; the sector bitmap of a chunk with its entry in the BAT. One bit for
+        each logical sector, least significant bit first: 1 when the sector is in
+        this file, 0 when it is in the parent. Counts for partially present
+        payload blocks only.
+        
+        .. seealso::
+           [MS-VHDX] 2.4
+        """
+        def __init__(self, ofs_entry, _io, _parent=None, _root=None):
+            super(Vhdx.SectorBitmapBlock, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_entry = ofs_entry
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.data
+            if hasattr(self, '_m_data'):
+                pass
+
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
+
+        @property
+        def data(self):
+            """The bitmap."""
+            if hasattr(self, '_m_data'):
+                return self._m_data
+
+            if self.has_data:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.file_offset_mb * 1048576))
+                self._m_data = self._io.read_bytes(1048576)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_data', None)
+
+        @property
+        def entry(self):
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_entry)
+            self._m_entry = Vhdx.SectorBitmapBatEntry(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_entry', None)
+
+        @property
+        def file_offset_mb(self):
+            """MiB."""
+            if hasattr(self, '_m_file_offset_mb'):
+                return self._m_file_offset_mb
+
+            self._m_file_offset_mb = self.entry.file_offset_mb
+            return getattr(self, '_m_file_offset_mb', None)
+
+        @property
+        def has_data(self):
+            """Whether the bitmap is stored and lies inside the file."""
+            if hasattr(self, '_m_has_data'):
+                return self._m_has_data
+
+            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - 1048576) // 1048576))) 
+            return getattr(self, '_m_has_data', None)
+
+        @property
+        def is_stored(self):
+            if hasattr(self, '_m_is_stored'):
+                return self._m_is_stored
+
+            self._m_is_stored = self.entry.is_stored
+            return getattr(self, '_m_is_stored', None)
+
+
+    class UnrecognizedDescriptorBody(KaitaiStruct):
+        """Same part of something that is no descriptor.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.UnrecognizedDescriptorBody, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.raw = self._io.read_bytes(12)
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class Utf16Field(KaitaiStruct):
+        """UTF-16LE text in a field of fixed size, ended by a zero unit or by the end
+        of the field.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.1
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.Utf16Field, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.units = []
+            i = 0
+            while True:
+                _ = self._io.read_u2le()
+                self.units.append(_)
+                if  ((_ == 0) or (self._io.is_eof())) :
+                    break
+                i += 1
+
+
+        def _fetch_instances(self):
+            pass
+            for i in range(len(self.units)):
+                pass
+
+            _ = self.text
+            if hasattr(self, '_m_text'):
+                pass
+
+
+        @property
+        def len_text(self):
+            """Length of the text in bytes, without the zero at the end."""
+            if hasattr(self, '_m_len_text'):
+                return self._m_len_text
+
+            self._m_len_text = (len(self.units) * 2 - 2 if self.units[-1] == 0 else len(self.units) * 2)
+            return getattr(self, '_m_len_text', None)
+
+        @property
+        def text(self):
+            """The text; a program should take the bytes and decode them tolerantly."""
+            if hasattr(self, '_m_text'):
+                return self._m_text
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_text = (self._io.read_bytes(self.len_text)).decode(u"UTF-16LE")
+            self._io.seek(_pos)
+            return getattr(self, '_m_text', None)
+
+
+    class VirtualDiskId(KaitaiStruct):
+        """Identity of the virtual disk, the same in a parent and its children.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.3
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.VirtualDiskId, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.virtual_disk_id = Vhdx.Guid(self._io, self, self._root)
+
+
+        def _fetch_instances(self):
+            pass
+            self.virtual_disk_id._fetch_instances()
+
+
+    class VirtualDiskSize(KaitaiStruct):
+        """Size of the virtual disk.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.VirtualDiskSize, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.virtual_disk_size = self._io.read_u8le()
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    class ZeroDescriptorBody(KaitaiStruct):
+        """Part of a descriptor that asks for zeros.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.2
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.ZeroDescriptorBody, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.reserved = self._io.read_u4le()
+            self.zero_length = self._io.read_u8le()
+
+
+        def _fetch_instances(self):
+            pass
+
+
+    @property
+    def bat(self):
+        """Block allocation table, and behind it the blocks of the disk.
+        
+        .. seealso::
+           [MS-VHDX] 2.5
+        """
+        if hasattr(self, '_m_bat'):
+            return self._m_bat
+
+        if self.regions.has_bat_and_metadata:
+            pass
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_bat = Vhdx.BatRegion(self.regions.ofs_bat, self.metadata.block_size, self.metadata.num_payload_blocks, self.metadata.chunk_ratio, self.metadata.has_parent, self._io, self, self._root)
+            self._io.seek(_pos)
+
+        return getattr(self, '_m_bat', None)
+
+    @property
+    def header_1(self):
+        """First copy of the header. Which copy is current is a matter of checksum and sequence number.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2
+        """
+        if hasattr(self, '_m_header_1'):
+            return self._m_header_1
+
+        _pos = self._io.pos()
+        self._io.seek(65536)
+        self._raw__m_header_1 = self._io.read_bytes(4096)
+        _io__raw__m_header_1 = KaitaiStream(BytesIO(self._raw__m_header_1))
+        self._m_header_1 = Vhdx.Header(_io__raw__m_header_1, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_header_1', None)
+
+    @property
+    def header_2(self):
+        """Second copy of the header.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2
+        """
+        if hasattr(self, '_m_header_2'):
+            return self._m_header_2
+
+        _pos = self._io.pos()
+        self._io.seek(131072)
+        self._raw__m_header_2 = self._io.read_bytes(4096)
+        _io__raw__m_header_2 = KaitaiStream(BytesIO(self._raw__m_header_2))
+        self._m_header_2 = Vhdx.Header(_io__raw__m_header_2, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_header_2', None)
+
+    @property
+    def log(self):
+        """The log that the current header names, live or stale.
+        
+        .. seealso::
+           [MS-VHDX] 2.3
+        """
+        if hasattr(self, '_m_log'):
+            return self._m_log
+
+        if self.preview.current_header != 0:
+            pass
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_log = Vhdx.LogRing((self.header_2.log_offset if self.preview.current_header == 2 else self.header_1.log_offset), (self.header_2.log_length if self.preview.current_header == 2 else self.header_1.log_length), self._io, self, self._root)
+            self._io.seek(_pos)
+
+        return getattr(self, '_m_log', None)
+
+    @property
+    def metadata(self):
+        """Metadata table and items.
+        
+        .. seealso::
+           [MS-VHDX] 2.6
+        """
+        if hasattr(self, '_m_metadata'):
+            return self._m_metadata
+
+        if self.regions.has_metadata:
+            pass
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_metadata = Vhdx.MetadataRegion(self.regions.ofs_metadata, self.regions.len_metadata, self._io, self, self._root)
+            self._io.seek(_pos)
+
+        return getattr(self, '_m_metadata', None)
+
+    @property
+    def preview(self):
+        """Which copies the instances below are built on; see there."""
+        if hasattr(self, '_m_preview'):
+            return self._m_preview
+
+        _pos = self._io.pos()
+        self._io.seek(0)
+        self._m_preview = Vhdx.CopyChoice(self.header_1.rank, self.header_2.rank, self.region_table_1.is_signature_valid, self._io, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_preview', None)
+
+    @property
+    def region_table_1(self):
+        """First copy of the region table, as stored; a log that has to be replayed may change it.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3
+        """
+        if hasattr(self, '_m_region_table_1'):
+            return self._m_region_table_1
+
+        _pos = self._io.pos()
+        self._io.seek(196608)
+        self._raw__m_region_table_1 = self._io.read_bytes(65536)
+        _io__raw__m_region_table_1 = KaitaiStream(BytesIO(self._raw__m_region_table_1))
+        self._m_region_table_1 = Vhdx.RegionTable(_io__raw__m_region_table_1, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_region_table_1', None)
+
+    @property
+    def region_table_2(self):
+        """Second copy of the region table.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3
+        """
+        if hasattr(self, '_m_region_table_2'):
+            return self._m_region_table_2
+
+        _pos = self._io.pos()
+        self._io.seek(262144)
+        self._raw__m_region_table_2 = self._io.read_bytes(65536)
+        _io__raw__m_region_table_2 = KaitaiStream(BytesIO(self._raw__m_region_table_2))
+        self._m_region_table_2 = Vhdx.RegionTable(_io__raw__m_region_table_2, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_region_table_2', None)
+
+    @property
+    def regions(self):
+        """Places of the BAT and metadata regions.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2
+        """
+        if hasattr(self, '_m_regions'):
+            return self._m_regions
+
+        _pos = self._io.pos()
+        self._io.seek(0)
+        self._m_regions = Vhdx.RegionLookup((262144 if self.preview.region_table == 2 else 196608), self._io, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_regions', None)
+
+
