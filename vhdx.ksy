@@ -56,7 +56,6 @@ seq:
   - id: file_identifier
     -orig-id: File type identifier
     type: file_type_identifier
-    size: 0x10000
     doc: Signature and creator; written once, when the file is created.
     doc-ref: '[MS-VHDX] 2.2.1'
 instances:
@@ -64,7 +63,9 @@ instances:
     pos: 0x10000
     size: 0x1000
     type: header
-    doc: First copy of the header. Which copy is current is a matter of checksum and sequence number.
+    doc: |
+      First copy of the header. Which copy is current is a matter of checksum
+      and sequence number.
     doc-ref: '[MS-VHDX] 2.2.2'
   header_2:
     pos: 0x20000
@@ -76,7 +77,9 @@ instances:
     pos: 0x30000
     size: 0x10000
     type: region_table
-    doc: First copy of the region table, as stored; a log that has to be replayed may change it.
+    doc: |
+      First copy of the region table, as stored; a log that has to be replayed
+      may change it.
     doc-ref: '[MS-VHDX] 2.2.3'
   region_table_2:
     pos: 0x40000
@@ -153,7 +156,8 @@ types:
         size: len_text
         type: str
         encoding: UTF-16LE
-        doc: The text; a program should take the bytes and decode them tolerantly.
+        doc: |
+          The text; a program should take the bytes and decode them tolerantly.
   file_type_identifier:
     -webide-representation: '{creator}'
     doc: |
@@ -167,11 +171,16 @@ types:
       - id: raw_creator
         -orig-id: Creator
         size: 512
-        doc: Up to 256 UTF-16LE units that name the program which made the file; may be empty.
-      - id: reserved
-        size-eos: true
-        doc: Reserved; to be ignored.
+        doc: |
+          Up to 256 UTF-16LE units that name the program which made the file;
+          may be empty.
     instances:
+      reserved:
+        pos: 520
+        size: 65016
+        doc: |
+          Reserved; to be ignored. Not part of `seq`, so that nobody has to read
+          it.
       creator:
         pos: 8
         size: 512
@@ -192,7 +201,8 @@ types:
       - id: checksum
         -orig-id: Checksum
         type: u4
-        doc: CRC-32C of the 4096 bytes of the header, this field counted as zero.
+        doc: |
+          CRC-32C of the 4096 bytes of the header, this field counted as zero.
         -webide-representation: '{:hex}'
       - id: sequence_number
         -orig-id: SequenceNumber
@@ -211,7 +221,9 @@ types:
       - id: log_guid
         -orig-id: LogGuid
         type: guid
-        doc: Zero when the log is empty; otherwise the log has to be replayed before use.
+        doc: |
+          Zero when the log is empty; otherwise the log has to be replayed
+          before use.
       - id: log_version
         -orig-id: LogVersion
         type: u2
@@ -255,7 +267,8 @@ types:
       - id: checksum
         -orig-id: Checksum
         type: u4
-        doc: CRC-32C of the 65536 bytes of the table, this field counted as zero.
+        doc: |
+          CRC-32C of the 65536 bytes of the table, this field counted as zero.
         -webide-representation: '{:hex}'
       - id: num_entries
         -orig-id: EntryCount
@@ -270,10 +283,13 @@ types:
         repeat: expr
         repeat-expr: 'num_entries <= 2047 ? num_entries.as<s4> : 0'
         doc: The regions; none when the count is impossible.
-      - id: unused
-        size-eos: true
-        doc: Reserved; covered by the checksum.
     instances:
+      unused:
+        pos: 16 + entries.size * 32
+        size-eos: true
+        doc: |
+          Reserved; covered by the checksum. Not part of `seq`, so that nobody
+          has to read it.
       is_signature_valid:
         value: signature == [0x72, 0x65, 0x67, 0x69]
         doc: Whether the signature is right. The checksum is not looked at.
@@ -299,7 +315,8 @@ types:
       - id: required
         -orig-id: Required
         type: u4
-        doc: 1 when a program that does not know the region must refuse the file.
+        doc: |
+          1 when a program that does not know the region must refuse the file.
     instances:
       kind:
         value: >-
@@ -337,10 +354,13 @@ types:
         doc: Bytes that the header and all descriptors take.
       num_descriptors:
         value: 'len_header_and_descriptors <= header.entry_length.as<s8> ? header.num_descriptors.as<s8> : 0.as<s8>'
+        doc: Descriptors of the entry; none when the count does not fit it.
       len_used:
         value: (64.as<s8> + num_descriptors.as<s8> * 32.as<s8>).as<s8>
+        doc: Bytes that the header and these descriptors take.
       len_padding:
         value: ((4096.as<s8> - len_used.as<s8> % 4096.as<s8>).as<s8> % 4096.as<s8>).as<s8>
+        doc: Bytes from there to the end of the sector.
       len_descriptor_sectors:
         value: (len_used.as<s8> + len_padding.as<s8>).as<s8>
         doc: Bytes of the descriptor sectors, a multiple of 4096.
@@ -374,7 +394,9 @@ types:
       - id: tail
         -orig-id: Tail
         type: u4
-        doc: Offset in the log, in bytes, of the first entry of the sequence that ends here; a multiple of 4096.
+        doc: |
+          Offset in the log, in bytes, of the first entry of the sequence that
+          ends here; a multiple of 4096.
         -webide-representation: '{:hex}'
       - id: sequence_number
         -orig-id: SequenceNumber
@@ -391,11 +413,15 @@ types:
       - id: log_guid
         -orig-id: LogGuid
         type: guid
-        doc: The log's identity; an entry counts only when the current header names the same.
+        doc: |
+          The log's identity; an entry counts only when the current header names
+          the same.
       - id: flushed_file_offset
         -orig-id: FlushedFileOffset
         type: u8
-        doc: Size in bytes that the file had for certain when the entry was written.
+        doc: |
+          Size in bytes that the file had for certain when the entry was
+          written.
         -webide-representation: '{:hex}'
       - id: last_file_offset
         -orig-id: LastFileOffset
@@ -455,7 +481,9 @@ types:
         -webide-representation: '{:hex}'
   data_descriptor_body:
     -webide-representation: '{leading_bytes:hex} … {trailing_bytes:hex}'
-    doc: Part of a descriptor that brings data. The data sector lacks these 12 bytes of the update.
+    doc: |
+      Part of a descriptor that brings data. The data sector lacks these 12
+      bytes of the update.
     doc-ref: '[MS-VHDX] 2.3.1.3'
     seq:
       - id: trailing_bytes
@@ -473,7 +501,9 @@ types:
       - id: raw
         size: 12
   log_data_sector:
-    doc: Bytes 8 to 4091 of an update, with the sequence number of the entry around them.
+    doc: |
+      Bytes 8 to 4091 of an update, with the sequence number of the entry around
+      them.
     doc-ref: '[MS-VHDX] 2.3.1.4'
     seq:
       - id: signature
@@ -521,9 +551,13 @@ types:
         repeat: expr
         repeat-expr: 'num_entries <= 2047 ? num_entries.as<s4> : 0'
         doc: The items; none when the count is impossible.
-      - id: unused
+    instances:
+      unused:
+        pos: 32 + entries.size * 32
         size-eos: true
-        doc: May hold anything, stale entries for example.
+        doc: |
+          May hold anything, stale entries for example. Not part of `seq`, so
+          that nobody has to read it.
   metadata_table_entry:
     -webide-representation: '{kind} at {offset:hex}, {length:dec} bytes'
     doc: Place and nature of one metadata item.
@@ -536,7 +570,9 @@ types:
       - id: offset
         -orig-id: Offset
         type: u4
-        doc: Offset from the start of the metadata region in bytes, at least 65536; zero for an empty item.
+        doc: |
+          Offset from the start of the metadata region in bytes, at least 65536;
+          zero for an empty item.
         -webide-representation: '{:hex}'
       - id: length
         -orig-id: Length
@@ -549,7 +585,9 @@ types:
       - id: is_virtual_disk
         -orig-id: IsVirtualDisk
         type: b1
-        doc: Item belongs to the virtual disk and goes along when the disk is forked or merged.
+        doc: |
+          Item belongs to the virtual disk and goes along when the disk is
+          forked or merged.
       - id: is_required
         -orig-id: IsRequired
         type: b1
@@ -573,7 +611,9 @@ types:
           item_id.raw == [0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56] ? item_kind::physical_sector_size :
           item_id.raw == [0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c] ? item_kind::parent_locator :
           item_kind::other
-        doc: The item's kind, as far as the specification names it; a user item is never a known one.
+        doc: |
+          The item's kind, as far as the specification names it; a user item is
+          never a known one.
   file_parameters:
     -webide-representation: 'blocks of {block_size:hex} bytes, parent: {has_parent}'
     doc: How the disk is stored.
@@ -582,7 +622,9 @@ types:
       - id: block_size
         -orig-id: BlockSize
         type: u4
-        doc: Size of a payload block in bytes, a power of two from 1 MiB to 256 MiB.
+        doc: |
+          Size of a payload block in bytes, a power of two from 1 MiB to 256
+          MiB.
         -webide-representation: '{:hex}'
       - id: leave_block_allocated
         -orig-id: LeaveBlockAllocated
@@ -735,7 +777,9 @@ types:
         doc: Where the block is, in MiB from the start of the file.
       is_stored:
         value: state == payload_block_state::fully_present or state == payload_block_state::partially_present
-        doc: Whether the state says that the block is, wholly or partly, in this file.
+        doc: |
+          Whether the state says that the block is, wholly or partly, in this
+          file.
   sector_bitmap_bat_entry:
     -webide-representation: '{state} at {file_offset_mb:dec} MiB'
     doc: Entry of the BAT for a sector bitmap block.
@@ -765,7 +809,9 @@ types:
         doc: Whether the state says that the sector bitmap is in this file.
   copy_choice:
     -webide-representation: 'header {current_header:dec}, region table {region_table:dec}'
-    doc: View; the copies that a preview goes by. The real choice needs the checksums.
+    doc: |
+      View; the copies that a preview goes by. The real choice needs the
+      checksums.
     doc-ref: '[MS-VHDX] 2.2.2'
     params:
       - id: rank_1
@@ -823,6 +869,7 @@ types:
       signature:
         pos: ofs_slot
         size: 4
+        doc: First bytes of the slot.
       is_entry:
         value: signature == [0x6c, 0x6f, 0x67, 0x65]
         doc: Whether an entry begins here, going by the signature.
@@ -846,7 +893,9 @@ types:
         if: is_entry_whole
   region_lookup:
     -webide-representation: 'BAT at {ofs_bat:hex}, metadata at {ofs_metadata:hex}'
-    doc: View; where a region table says that the known regions are. 0 stands for absent.
+    doc: |
+      View; where a region table says that the known regions are. 0 stands for
+      absent.
     doc-ref: '[MS-VHDX] 2.2.3.2'
     params:
       - id: ofs_table
@@ -856,6 +905,7 @@ types:
       num_stored_entries:
         pos: (ofs_table.as<s8> + 8.as<s8>).as<s8>
         type: u4
+        doc: The count as it is stored.
       num_entries:
         value: 'num_stored_entries <= 2047 ? num_stored_entries.as<s8> : 0.as<s8>'
         doc: Entries in the table; none when the count is impossible.
@@ -896,7 +946,9 @@ types:
         value: has_bat and has_metadata
   metadata_region:
     -webide-representation: '{virtual_disk_size:dec} bytes in blocks of {block_size:hex}'
-    doc: View; the metadata table, all items, and what the known ones say. 0 stands for absent or impossible.
+    doc: |
+      View; the metadata table, all items, and what the known ones say. 0 stands
+      for absent or impossible.
     doc-ref: '[MS-VHDX] 2.6'
     params:
       - id: ofs_region
@@ -967,7 +1019,9 @@ types:
           (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
           (logical_sector_size == 512.as<s8> or logical_sector_size == 4096.as<s8>) and
           (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000)
-        doc: Whether sizes are present and within the limits of the format, so that they may be used as counts.
+        doc: |
+          Whether sizes are present and within the limits of the format, so that
+          they may be used as counts.
       num_payload_blocks:
         value: >-
           is_geometry_possible ?
@@ -1130,9 +1184,12 @@ types:
         doc: Number of the chunk's first payload block.
       num_blocks_from_here:
         value: (num_disk_blocks.as<s8> - first_block.as<s8>).as<s8>
+        doc: Payload blocks from the chunk's first to the end of the disk.
       num_payload_blocks:
         value: 'num_blocks_from_here < chunk_ratio ? num_blocks_from_here.as<s8> : chunk_ratio.as<s8>'
-        doc: Payload entries of the chunk; the last chunk may have fewer than the others.
+        doc: |
+          Payload entries of the chunk; the last chunk may have fewer than the
+          others.
       ofs_entries:
         value: (ofs_region.as<s8> + ((chunk_index.as<s8> * (chunk_ratio.as<s8> + 1.as<s8>).as<s8>).as<s8> * 8.as<s8>).as<s8>).as<s8>
         doc: File offset of the chunk's first entry in bytes.
@@ -1285,7 +1342,9 @@ enums:
     7:
       id: partially_present
       -orig-id: PAYLOAD_BLOCK_PARTIALLY_PRESENT
-      doc: The sector bitmap tells which sectors are in this file; differencing disks only.
+      doc: |
+        The sector bitmap tells which sectors are in this file; differencing
+        disks only.
   sector_bitmap_state:
     0:
       id: not_present

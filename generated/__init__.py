@@ -1,0 +1,1 @@
+"""The grammar `vhdx.ksy` and what it compiles to; `make generated` writes all but this module."""

@@ -84,9 +84,7 @@ class Vhdx(KaitaiStruct):
         self._read()
 
     def _read(self):
-        self._raw_file_identifier = self._io.read_bytes(65536)
-        _io__raw_file_identifier = KaitaiStream(BytesIO(self._raw_file_identifier))
-        self.file_identifier = Vhdx.FileTypeIdentifier(_io__raw_file_identifier, self, self._root)
+        self.file_identifier = Vhdx.FileTypeIdentifier(self._io, self, self._root)
 
 
     def _fetch_instances(self):
@@ -200,6 +198,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_blocks_from_here(self):
+            """Payload blocks from the chunk's first to the end of the disk."""
             if hasattr(self, '_m_num_blocks_from_here'):
                 return self._m_num_blocks_from_here
 
@@ -208,7 +207,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_payload_blocks(self):
-            """Payload entries of the chunk; the last chunk may have fewer than the others."""
+            """Payload entries of the chunk; the last chunk may have fewer than the
+            others.
+            """
             if hasattr(self, '_m_num_payload_blocks'):
                 return self._m_num_payload_blocks
 
@@ -334,7 +335,8 @@ class Vhdx(KaitaiStruct):
 
 
     class CopyChoice(KaitaiStruct):
-        """View; the copies that a preview goes by. The real choice needs the checksums.
+        """View; the copies that a preview goes by. The real choice needs the
+        checksums.
         
         .. seealso::
            [MS-VHDX] 2.2.2
@@ -375,7 +377,8 @@ class Vhdx(KaitaiStruct):
 
 
     class DataDescriptorBody(KaitaiStruct):
-        """Part of a descriptor that brings data. The data sector lacks these 12 bytes of the update.
+        """Part of a descriptor that brings data. The data sector lacks these 12
+        bytes of the update.
         
         .. seealso::
            [MS-VHDX] 2.3.1.3
@@ -436,7 +439,6 @@ class Vhdx(KaitaiStruct):
             if not self.signature == b"\x76\x68\x64\x78\x66\x69\x6C\x65":
                 raise kaitaistruct.ValidationNotEqualError(b"\x76\x68\x64\x78\x66\x69\x6C\x65", self.signature, self._io, u"/types/file_type_identifier/seq/0")
             self.raw_creator = self._io.read_bytes(512)
-            self.reserved = self._io.read_bytes_full()
 
 
         def _fetch_instances(self):
@@ -445,6 +447,10 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_creator'):
                 pass
                 self._m_creator._fetch_instances()
+
+            _ = self.reserved
+            if hasattr(self, '_m_reserved'):
+                pass
 
 
         @property
@@ -460,6 +466,20 @@ class Vhdx(KaitaiStruct):
             self._m_creator = Vhdx.Utf16Field(_io__raw__m_creator, self, self._root)
             self._io.seek(_pos)
             return getattr(self, '_m_creator', None)
+
+        @property
+        def reserved(self):
+            """Reserved; to be ignored. Not part of `seq`, so that nobody has to read
+            it.
+            """
+            if hasattr(self, '_m_reserved'):
+                return self._m_reserved
+
+            _pos = self._io.pos()
+            self._io.seek(520)
+            self._m_reserved = self._io.read_bytes(65016)
+            self._io.seek(_pos)
+            return getattr(self, '_m_reserved', None)
 
 
     class Guid(KaitaiStruct):
@@ -680,7 +700,8 @@ class Vhdx(KaitaiStruct):
 
 
     class LogDataSector(KaitaiStruct):
-        """Bytes 8 to 4091 of an update, with the sequence number of the entry around them.
+        """Bytes 8 to 4091 of an update, with the sequence number of the entry around
+        them.
         
         .. seealso::
            [MS-VHDX] 2.3.1.4
@@ -822,6 +843,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def len_padding(self):
+            """Bytes from there to the end of the sector."""
             if hasattr(self, '_m_len_padding'):
                 return self._m_len_padding
 
@@ -830,6 +852,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def len_used(self):
+            """Bytes that the header and these descriptors take."""
             if hasattr(self, '_m_len_used'):
                 return self._m_len_used
 
@@ -847,6 +870,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_descriptors(self):
+            """Descriptors of the entry; none when the count does not fit it."""
             if hasattr(self, '_m_num_descriptors'):
                 return self._m_num_descriptors
 
@@ -1053,6 +1077,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def signature(self):
+            """First bytes of the slot."""
             if hasattr(self, '_m_signature'):
                 return self._m_signature
 
@@ -1223,7 +1248,8 @@ class Vhdx(KaitaiStruct):
 
 
     class MetadataRegion(KaitaiStruct):
-        """View; the metadata table, all items, and what the known ones say. 0 stands for absent or impossible.
+        """View; the metadata table, all items, and what the known ones say. 0 stands
+        for absent or impossible.
         
         .. seealso::
            [MS-VHDX] 2.6
@@ -1341,7 +1367,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_geometry_possible(self):
-            """Whether sizes are present and within the limits of the format, so that they may be used as counts."""
+            """Whether sizes are present and within the limits of the format, so that
+            they may be used as counts.
+            """
             if hasattr(self, '_m_is_geometry_possible'):
                 return self._m_is_geometry_possible
 
@@ -1490,7 +1518,6 @@ class Vhdx(KaitaiStruct):
             for i in range((self.num_entries if self.num_entries <= 2047 else 0)):
                 self.entries.append(Vhdx.MetadataTableEntry(self._io, self, self._root))
 
-            self.unused = self._io.read_bytes_full()
 
 
         def _fetch_instances(self):
@@ -1499,6 +1526,24 @@ class Vhdx(KaitaiStruct):
                 pass
                 self.entries[i]._fetch_instances()
 
+            _ = self.unused
+            if hasattr(self, '_m_unused'):
+                pass
+
+
+        @property
+        def unused(self):
+            """May hold anything, stale entries for example. Not part of `seq`, so
+            that nobody has to read it.
+            """
+            if hasattr(self, '_m_unused'):
+                return self._m_unused
+
+            _pos = self._io.pos()
+            self._io.seek(32 + len(self.entries) * 32)
+            self._m_unused = self._io.read_bytes_full()
+            self._io.seek(_pos)
+            return getattr(self, '_m_unused', None)
 
 
     class MetadataTableEntry(KaitaiStruct):
@@ -1530,7 +1575,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def kind(self):
-            """The item's kind, as far as the specification names it; a user item is never a known one."""
+            """The item's kind, as far as the specification names it; a user item is
+            never a known one.
+            """
             if hasattr(self, '_m_kind'):
                 return self._m_kind
 
@@ -1682,7 +1729,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_stored(self):
-            """Whether the state says that the block is, wholly or partly, in this file."""
+            """Whether the state says that the block is, wholly or partly, in this
+            file.
+            """
             if hasattr(self, '_m_is_stored'):
                 return self._m_is_stored
 
@@ -1794,7 +1843,8 @@ class Vhdx(KaitaiStruct):
 
 
     class RegionLookup(KaitaiStruct):
-        """View; where a region table says that the known regions are. 0 stands for absent.
+        """View; where a region table says that the known regions are. 0 stands for
+        absent.
         
         .. seealso::
            [MS-VHDX] 2.2.3.2
@@ -1895,6 +1945,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_stored_entries(self):
+            """The count as it is stored."""
             if hasattr(self, '_m_num_stored_entries'):
                 return self._m_num_stored_entries
 
@@ -1989,7 +2040,6 @@ class Vhdx(KaitaiStruct):
             for i in range((self.num_entries if self.num_entries <= 2047 else 0)):
                 self.entries.append(Vhdx.RegionTableEntry(self._io, self, self._root))
 
-            self.unused = self._io.read_bytes_full()
 
 
         def _fetch_instances(self):
@@ -1997,6 +2047,10 @@ class Vhdx(KaitaiStruct):
             for i in range(len(self.entries)):
                 pass
                 self.entries[i]._fetch_instances()
+
+            _ = self.unused
+            if hasattr(self, '_m_unused'):
+                pass
 
 
         @property
@@ -2007,6 +2061,20 @@ class Vhdx(KaitaiStruct):
 
             self._m_is_signature_valid = self.signature == b"\x72\x65\x67\x69"
             return getattr(self, '_m_is_signature_valid', None)
+
+        @property
+        def unused(self):
+            """Reserved; covered by the checksum. Not part of `seq`, so that nobody
+            has to read it.
+            """
+            if hasattr(self, '_m_unused'):
+                return self._m_unused
+
+            _pos = self._io.pos()
+            self._io.seek(16 + len(self.entries) * 32)
+            self._m_unused = self._io.read_bytes_full()
+            self._io.seek(_pos)
+            return getattr(self, '_m_unused', None)
 
 
     class RegionTableEntry(KaitaiStruct):
@@ -2233,7 +2301,8 @@ class Vhdx(KaitaiStruct):
 
         @property
         def text(self):
-            """The text; a program should take the bytes and decode them tolerantly."""
+            """The text; a program should take the bytes and decode them tolerantly.
+            """
             if hasattr(self, '_m_text'):
                 return self._m_text
 
@@ -2327,7 +2396,8 @@ class Vhdx(KaitaiStruct):
 
     @property
     def header_1(self):
-        """First copy of the header. Which copy is current is a matter of checksum and sequence number.
+        """First copy of the header. Which copy is current is a matter of checksum
+        and sequence number.
         
         .. seealso::
            [MS-VHDX] 2.2.2
@@ -2413,7 +2483,8 @@ class Vhdx(KaitaiStruct):
 
     @property
     def region_table_1(self):
-        """First copy of the region table, as stored; a log that has to be replayed may change it.
+        """First copy of the region table, as stored; a log that has to be replayed
+        may change it.
         
         .. seealso::
            [MS-VHDX] 2.2.3

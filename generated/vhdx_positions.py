@@ -88,9 +88,7 @@ class Vhdx(KaitaiStruct):
 
     def _read(self):
         self._debug['file_identifier']['start'] = self._io.pos()
-        self._raw_file_identifier = self._io.read_bytes(65536)
-        _io__raw_file_identifier = KaitaiStream(BytesIO(self._raw_file_identifier))
-        self.file_identifier = Vhdx.FileTypeIdentifier(_io__raw_file_identifier, self, self._root)
+        self.file_identifier = Vhdx.FileTypeIdentifier(self._io, self, self._root)
         self._debug['file_identifier']['end'] = self._io.pos()
 
 
@@ -207,6 +205,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_blocks_from_here(self):
+            """Payload blocks from the chunk's first to the end of the disk."""
             if hasattr(self, '_m_num_blocks_from_here'):
                 return self._m_num_blocks_from_here
 
@@ -215,7 +214,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_payload_blocks(self):
-            """Payload entries of the chunk; the last chunk may have fewer than the others."""
+            """Payload entries of the chunk; the last chunk may have fewer than the
+            others.
+            """
             if hasattr(self, '_m_num_payload_blocks'):
                 return self._m_num_payload_blocks
 
@@ -357,7 +358,8 @@ class Vhdx(KaitaiStruct):
 
 
     class CopyChoice(KaitaiStruct):
-        """View; the copies that a preview goes by. The real choice needs the checksums.
+        """View; the copies that a preview goes by. The real choice needs the
+        checksums.
         
         .. seealso::
            [MS-VHDX] 2.2.2
@@ -400,7 +402,8 @@ class Vhdx(KaitaiStruct):
 
 
     class DataDescriptorBody(KaitaiStruct):
-        """Part of a descriptor that brings data. The data sector lacks these 12 bytes of the update.
+        """Part of a descriptor that brings data. The data sector lacks these 12
+        bytes of the update.
         
         .. seealso::
            [MS-VHDX] 2.3.1.3
@@ -466,7 +469,7 @@ class Vhdx(KaitaiStruct):
         .. seealso::
            [MS-VHDX] 2.2.1
         """
-        SEQ_FIELDS = ["signature", "raw_creator", "reserved"]
+        SEQ_FIELDS = ["signature", "raw_creator"]
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.FileTypeIdentifier, self).__init__(_io)
             self._parent = _parent
@@ -483,9 +486,6 @@ class Vhdx(KaitaiStruct):
             self._debug['raw_creator']['start'] = self._io.pos()
             self.raw_creator = self._io.read_bytes(512)
             self._debug['raw_creator']['end'] = self._io.pos()
-            self._debug['reserved']['start'] = self._io.pos()
-            self.reserved = self._io.read_bytes_full()
-            self._debug['reserved']['end'] = self._io.pos()
 
 
         def _fetch_instances(self):
@@ -494,6 +494,10 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_creator'):
                 pass
                 self._m_creator._fetch_instances()
+
+            _ = self.reserved
+            if hasattr(self, '_m_reserved'):
+                pass
 
 
         @property
@@ -511,6 +515,22 @@ class Vhdx(KaitaiStruct):
             self._debug['_m_creator']['end'] = self._io.pos()
             self._io.seek(_pos)
             return getattr(self, '_m_creator', None)
+
+        @property
+        def reserved(self):
+            """Reserved; to be ignored. Not part of `seq`, so that nobody has to read
+            it.
+            """
+            if hasattr(self, '_m_reserved'):
+                return self._m_reserved
+
+            _pos = self._io.pos()
+            self._io.seek(520)
+            self._debug['_m_reserved']['start'] = self._io.pos()
+            self._m_reserved = self._io.read_bytes(65016)
+            self._debug['_m_reserved']['end'] = self._io.pos()
+            self._io.seek(_pos)
+            return getattr(self, '_m_reserved', None)
 
 
     class Guid(KaitaiStruct):
@@ -772,7 +792,8 @@ class Vhdx(KaitaiStruct):
 
 
     class LogDataSector(KaitaiStruct):
-        """Bytes 8 to 4091 of an update, with the sequence number of the entry around them.
+        """Bytes 8 to 4091 of an update, with the sequence number of the entry around
+        them.
         
         .. seealso::
            [MS-VHDX] 2.3.1.4
@@ -950,6 +971,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def len_padding(self):
+            """Bytes from there to the end of the sector."""
             if hasattr(self, '_m_len_padding'):
                 return self._m_len_padding
 
@@ -958,6 +980,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def len_used(self):
+            """Bytes that the header and these descriptors take."""
             if hasattr(self, '_m_len_used'):
                 return self._m_len_used
 
@@ -975,6 +998,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_descriptors(self):
+            """Descriptors of the entry; none when the count does not fit it."""
             if hasattr(self, '_m_num_descriptors'):
                 return self._m_num_descriptors
 
@@ -1216,6 +1240,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def signature(self):
+            """First bytes of the slot."""
             if hasattr(self, '_m_signature'):
                 return self._m_signature
 
@@ -1398,7 +1423,8 @@ class Vhdx(KaitaiStruct):
 
 
     class MetadataRegion(KaitaiStruct):
-        """View; the metadata table, all items, and what the known ones say. 0 stands for absent or impossible.
+        """View; the metadata table, all items, and what the known ones say. 0 stands
+        for absent or impossible.
         
         .. seealso::
            [MS-VHDX] 2.6
@@ -1522,7 +1548,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_geometry_possible(self):
-            """Whether sizes are present and within the limits of the format, so that they may be used as counts."""
+            """Whether sizes are present and within the limits of the format, so that
+            they may be used as counts.
+            """
             if hasattr(self, '_m_is_geometry_possible'):
                 return self._m_is_geometry_possible
 
@@ -1669,7 +1697,7 @@ class Vhdx(KaitaiStruct):
         .. seealso::
            [MS-VHDX] 2.6.1.1
         """
-        SEQ_FIELDS = ["signature", "reserved", "num_entries", "reserved_2", "entries", "unused"]
+        SEQ_FIELDS = ["signature", "reserved", "num_entries", "reserved_2", "entries"]
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.MetadataTable, self).__init__(_io)
             self._parent = _parent
@@ -1701,9 +1729,6 @@ class Vhdx(KaitaiStruct):
                 self._debug['entries']['arr'][i]['end'] = self._io.pos()
 
             self._debug['entries']['end'] = self._io.pos()
-            self._debug['unused']['start'] = self._io.pos()
-            self.unused = self._io.read_bytes_full()
-            self._debug['unused']['end'] = self._io.pos()
 
 
         def _fetch_instances(self):
@@ -1712,6 +1737,26 @@ class Vhdx(KaitaiStruct):
                 pass
                 self.entries[i]._fetch_instances()
 
+            _ = self.unused
+            if hasattr(self, '_m_unused'):
+                pass
+
+
+        @property
+        def unused(self):
+            """May hold anything, stale entries for example. Not part of `seq`, so
+            that nobody has to read it.
+            """
+            if hasattr(self, '_m_unused'):
+                return self._m_unused
+
+            _pos = self._io.pos()
+            self._io.seek(32 + len(self.entries) * 32)
+            self._debug['_m_unused']['start'] = self._io.pos()
+            self._m_unused = self._io.read_bytes_full()
+            self._debug['_m_unused']['end'] = self._io.pos()
+            self._io.seek(_pos)
+            return getattr(self, '_m_unused', None)
 
 
     class MetadataTableEntry(KaitaiStruct):
@@ -1761,7 +1806,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def kind(self):
-            """The item's kind, as far as the specification names it; a user item is never a known one."""
+            """The item's kind, as far as the specification names it; a user item is
+            never a known one.
+            """
             if hasattr(self, '_m_kind'):
                 return self._m_kind
 
@@ -1950,7 +1997,9 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_stored(self):
-            """Whether the state says that the block is, wholly or partly, in this file."""
+            """Whether the state says that the block is, wholly or partly, in this
+            file.
+            """
             if hasattr(self, '_m_is_stored'):
                 return self._m_is_stored
 
@@ -2072,7 +2121,8 @@ class Vhdx(KaitaiStruct):
 
 
     class RegionLookup(KaitaiStruct):
-        """View; where a region table says that the known regions are. 0 stands for absent.
+        """View; where a region table says that the known regions are. 0 stands for
+        absent.
         
         .. seealso::
            [MS-VHDX] 2.2.3.2
@@ -2175,6 +2225,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def num_stored_entries(self):
+            """The count as it is stored."""
             if hasattr(self, '_m_num_stored_entries'):
                 return self._m_num_stored_entries
 
@@ -2266,7 +2317,7 @@ class Vhdx(KaitaiStruct):
         .. seealso::
            [MS-VHDX] 2.2.3.1
         """
-        SEQ_FIELDS = ["signature", "checksum", "num_entries", "reserved", "entries", "unused"]
+        SEQ_FIELDS = ["signature", "checksum", "num_entries", "reserved", "entries"]
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.RegionTable, self).__init__(_io)
             self._parent = _parent
@@ -2296,9 +2347,6 @@ class Vhdx(KaitaiStruct):
                 self._debug['entries']['arr'][i]['end'] = self._io.pos()
 
             self._debug['entries']['end'] = self._io.pos()
-            self._debug['unused']['start'] = self._io.pos()
-            self.unused = self._io.read_bytes_full()
-            self._debug['unused']['end'] = self._io.pos()
 
 
         def _fetch_instances(self):
@@ -2306,6 +2354,10 @@ class Vhdx(KaitaiStruct):
             for i in range(len(self.entries)):
                 pass
                 self.entries[i]._fetch_instances()
+
+            _ = self.unused
+            if hasattr(self, '_m_unused'):
+                pass
 
 
         @property
@@ -2316,6 +2368,22 @@ class Vhdx(KaitaiStruct):
 
             self._m_is_signature_valid = self.signature == b"\x72\x65\x67\x69"
             return getattr(self, '_m_is_signature_valid', None)
+
+        @property
+        def unused(self):
+            """Reserved; covered by the checksum. Not part of `seq`, so that nobody
+            has to read it.
+            """
+            if hasattr(self, '_m_unused'):
+                return self._m_unused
+
+            _pos = self._io.pos()
+            self._io.seek(16 + len(self.entries) * 32)
+            self._debug['_m_unused']['start'] = self._io.pos()
+            self._m_unused = self._io.read_bytes_full()
+            self._debug['_m_unused']['end'] = self._io.pos()
+            self._io.seek(_pos)
+            return getattr(self, '_m_unused', None)
 
 
     class RegionTableEntry(KaitaiStruct):
@@ -2579,7 +2647,8 @@ class Vhdx(KaitaiStruct):
 
         @property
         def text(self):
-            """The text; a program should take the bytes and decode them tolerantly."""
+            """The text; a program should take the bytes and decode them tolerantly.
+            """
             if hasattr(self, '_m_text'):
                 return self._m_text
 
@@ -2691,7 +2760,8 @@ class Vhdx(KaitaiStruct):
 
     @property
     def header_1(self):
-        """First copy of the header. Which copy is current is a matter of checksum and sequence number.
+        """First copy of the header. Which copy is current is a matter of checksum
+        and sequence number.
         
         .. seealso::
            [MS-VHDX] 2.2.2
@@ -2787,7 +2857,8 @@ class Vhdx(KaitaiStruct):
 
     @property
     def region_table_1(self):
-        """First copy of the region table, as stored; a log that has to be replayed may change it.
+        """First copy of the region table, as stored; a log that has to be replayed
+        may change it.
         
         .. seealso::
            [MS-VHDX] 2.2.3

@@ -1,0 +1,167 @@
+"""The exception tree, and `Finding`: one broken rule with its id, section, place and value.
+
+Whatever the bytes of an image, a call of this package returns or raises one of
+these, or an `OSError` that comes from the operating system. The classes stand
+for the decisions a caller can take; which rule was broken is in the finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from .rules import SECTIONS
+
+if TYPE_CHECKING:
+    from .log import ReplaySummary
+
+Level = Literal["error", "warning", "note"]
+
+# Rules that are broken when bytes which the image needs are not in the file.
+_TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"})
+
+
+class Where(Protocol):
+    """A place in a file. Working out the numbers may cost, so they are asked for late."""
+
+    @property
+    def text(self) -> str:
+        """The structure and its file offset, for people."""
+
+    @property
+    def offset(self) -> int | None:
+        """File offset of the bytes in question, in bytes; None when they are not in the file."""
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes are in question."""
+
+
+class Span(NamedTuple):
+    """A place whose numbers are known already."""
+
+    text: str
+    offset: int | None = None
+    length: int | None = None
+
+
+class Finding(NamedTuple):
+    """One broken rule.
+
+    Attributes:
+        rule: Id of the rule, `HDR-03` for example.
+        level: `error`: a reader refuses the file or some of its data. `warning`:
+            the disk opens and reads rightly, but something is damaged. `note`:
+            unusual and harmless.
+        place: Where it is.
+        message: What was found and what was expected.
+        expected: The expected value alone, where there is one.
+        actual: The value found, where there is one.
+    """
+
+    rule: str
+    level: Level
+    place: Where
+    message: str
+    expected: str | None = None
+    actual: str | None = None
+
+    @property
+    def section(self) -> str:
+        """Section of [MS-VHDX] that states the rule, or the nearest one."""
+        return SECTIONS[self.rule]
+
+    @property
+    def where(self) -> str:
+        """The structure and its file offset."""
+        return self.place.text
+
+    @property
+    def offset(self) -> int | None:
+        """File offset of the bytes in question."""
+        return self.place.offset
+
+    @property
+    def length(self) -> int | None:
+        """Number of the bytes in question."""
+        return self.place.length
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message} [{self.rule}, MS-VHDX {self.section}]"
+
+
+def mismatch(
+    rule: str, level: Level, place: Where, name: str, actual: str, expected: str
+) -> Finding:
+    """Return a finding about one value that is not what it has to be."""
+    return Finding(rule, level, place, f"{name} {actual}, expected {expected}", expected, actual)
+
+
+class VhdxError(Exception):
+    """Anything that keeps this package from doing what it was asked to do."""
+
+
+class FormatError(VhdxError):
+    """A rule of the format refuses the file, or some of its data.
+
+    Attributes:
+        finding: The broken rule.
+        path: The file it was found in, where that is known.
+    """
+
+    def __init__(self, finding: Finding, path: str | None = None) -> None:
+        super().__init__(finding)
+        self.finding = finding
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.finding)
+
+
+class TruncatedError(FormatError):
+    """Bytes that should be in the file are not there."""
+
+
+class UnsupportedError(VhdxError):
+    """The file may be fine, but this package cannot or may not do what it needs."""
+
+
+class ReplayRequiredError(UnsupportedError):
+    """The log has to be replayed first, and the caller forbade it.
+
+    Attributes:
+        summary: What the replay would do.
+    """
+
+    def __init__(self, message: str, summary: ReplaySummary) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
+class ParentError(VhdxError):
+    """The parent of a differencing disk cannot be used."""
+
+
+class ParentNotFoundError(ParentError):
+    """No parent was found, or none was looked for."""
+
+
+class ParentMismatchError(ParentError):
+    """A file stands where the parent should be, but it is another one."""
+
+
+def refusal(finding: Finding) -> FormatError:
+    """Return the exception for a finding that refuses the file."""
+    kind = TruncatedError if finding.rule in _TRUNCATION_RULES else FormatError
+    return kind(finding)
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """Run a check as opening does: pass over notes and warnings, stop at the first error.
+
+    Raises:
+        FormatError: A finding refuses the file.
+    """
+    for finding in findings:
+        if finding.level == "error":
+            raise refusal(finding)

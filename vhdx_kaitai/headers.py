@@ -1,0 +1,239 @@
+"""The file type identifier, the two headers, and which of them is current.
+
+Two copies exist so that one is whole at any moment; a damaged copy is a normal
+event as long as the other one is good. Only the current header is believed,
+and nothing else in the file is looked at before it is known
+[MS-VHDX 2.2.1, 2.2.2].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import grammar
+from .checksum import structure_checksum
+from .errors import Finding, Level, Span, mismatch, refusal, refuse
+from .guids import NIL
+from .source import Source
+from .units import MIB, is_aligned
+
+HEADER_SECTION_LENGTH = MIB
+
+# Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
+# and all of a log that has to be replayed is looked at.
+MAX_REPLAYED_LOG_LENGTH = 256 * MIB
+
+
+class HeaderCopy(NamedTuple):
+    """One copy of the header, judged.
+
+    Attributes:
+        copy: 1 or 2.
+        header: What it says, right or wrong.
+        defect: Why it is not valid; None when it is.
+    """
+
+    copy: int
+    header: grammar.Header
+    defect: Finding | None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether signature and checksum are right; nothing else counts."""
+        return self.defect is None
+
+
+class Headers(NamedTuple):
+    """Both copies, and which one is current.
+
+    Attributes:
+        copies: Copy 1, copy 2.
+        current_copy: 1 or 2.
+        creator: Who made the file, for diagnosis only; None when it does not say.
+    """
+
+    copies: tuple[HeaderCopy, HeaderCopy]
+    current_copy: int
+    creator: str | None
+
+    @property
+    def current(self) -> grammar.Header:
+        """The current header; the only one whose fields may be used."""
+        return self.copies[self.current_copy - 1].header
+
+
+def check_file_length(size: int) -> Iterator[Finding]:
+    """Yield what is wrong with the length of the file, in bytes."""
+    if size < HEADER_SECTION_LENGTH:
+        yield mismatch(
+            "GEN-07", "error", Span("file", 0, size), "length", f"{size} bytes", "at least 1 MiB"
+        )
+    elif not is_aligned(size, MIB):
+        place = Span("file", size - size % MIB, size % MIB)
+        yield mismatch("GEN-08", "note", place, "length", f"{size} bytes", "a multiple of 1 MiB")
+
+
+def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
+    """Return a copy of the header with the reason why it is not valid, if it is not."""
+    return HeaderCopy(copy, header, _defect(header))
+
+
+def _defect(header: grammar.Header) -> Finding | None:
+    if not header.is_signature_valid:
+        actual, place = repr(header.raw[:4]), header.place.field("signature")
+        return mismatch("HDR-02", "warning", place, "signature", actual, repr(b"head"))
+    computed = structure_checksum(header.raw)
+    if computed != header.checksum:
+        place = header.place.field("checksum")
+        stored = f"{header.checksum:#010x}"
+        message = f"checksum {stored} stored, {computed:#010x} computed"
+        return Finding("HDR-03", "warning", place, message, f"{computed:#010x}", stored)
+    return None
+
+
+def choose_current(copies: tuple[HeaderCopy, HeaderCopy]) -> int | None:
+    """Return the number of the current copy, None when there is none.
+
+    The text gives equal sequence numbers no current header, but Disk2vhd wrote
+    two identical copies; those cannot be taken wrongly.
+    """
+    one, two = copies
+    if not (one.is_valid and two.is_valid):
+        return 1 if one.is_valid else 2 if two.is_valid else None
+    if one.header.sequence_number == two.header.sequence_number:
+        return 1 if one.header.raw == two.header.raw else None
+    return 1 if one.header.sequence_number > two.header.sequence_number else 2
+
+
+def check_copies(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
+    """Yield what is wrong with the two copies as such."""
+    one, two = copies
+    for copy in copies:
+        if copy.defect is not None:
+            yield copy.defect
+    if one.defect is not None and two.defect is not None:
+        reasons = f"header 1: {one.defect.message}; header 2: {two.defect.message}"
+        yield Finding("HDR-05", "error", Span("headers"), f"neither copy is valid ({reasons})")
+    elif (
+        one.is_valid
+        and two.is_valid
+        and one.header.sequence_number == two.header.sequence_number
+    ):
+        number = one.header.sequence_number
+        same = choose_current(copies) is not None
+        level: Level = "note" if same else "error"
+        kind = "identical" if same else "different"
+        message = f"{kind} copies with the same sequence number {number}, expected one to be newer"
+        yield Finding("HDR-06", level, two.header.place.field("sequence_number"), message)
+
+
+def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
+    """Yield what is wrong with the current header.
+
+    Args:
+        header: The current header.
+        size: Length of the file in bytes.
+    """
+    place = header.place.field
+    dirty = header.log_guid != NIL
+    if header.version != 1:
+        yield mismatch("HDR-08", "error", place("version"), "Version", str(header.version), "1")
+    if header.log_version != 0:
+        level: Level = "error" if dirty else "note"
+        actual = str(header.log_version)
+        yield mismatch("HDR-09", level, place("log_version"), "LogVersion", actual, "0")
+    yield from _check_log_place(header, size)
+    count = len(header.reserved) - header.reserved.count(0)
+    if count:
+        actual = f"{count} non-zero bytes"
+        yield mismatch("HDR-16", "note", place("reserved"), "Reserved", actual, "zeros")
+    for name, guid in (
+        ("FileWriteGuid", header.file_write_guid),
+        ("DataWriteGuid", header.data_write_guid),
+    ):
+        if guid == NIL:
+            field = "file_write_guid" if name == "FileWriteGuid" else "data_write_guid"
+            yield mismatch("HDR-20", "note", place(field), name, "zero", "a unique value")
+    if header.sequence_number == 2**64 - 1:
+        message = "SequenceNumber is the greatest there is, so no newer header can be written"
+        yield Finding("HDR-28", "note", place("sequence_number"), message)
+
+
+def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
+    offset, length = header.log_offset, header.log_length
+    place = header.place.field
+    if not is_aligned(length, MIB):
+        yield mismatch(
+            "HDR-10", "error", place("log_length"), "LogLength", f"{length:#x}", "a multiple of 1 MiB"
+        )
+    if not is_aligned(offset, MIB):
+        yield mismatch(
+            "HDR-11", "error", place("log_offset"), "LogOffset", f"{offset:#x}", "a multiple of 1 MiB"
+        )
+    if length:
+        if offset < HEADER_SECTION_LENGTH:
+            yield mismatch(
+                "HDR-12", "error", place("log_offset"), "LogOffset", f"{offset:#x}", "at least 1 MiB"
+            )
+        if offset + length > size:
+            actual = f"{offset + length:#x}"
+            expected = f"at most the file's length {size:#x}"
+            yield mismatch("HDR-13", "error", place("log_length"), "end of log", actual, expected)
+    if header.log_guid != NIL:
+        if length == 0:
+            yield mismatch(
+                "HDR-15", "error", place("log_length"), "LogLength", "0 with a LogGuid", "a log"
+            )
+        if length > MAX_REPLAYED_LOG_LENGTH:
+            expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
+            yield mismatch(
+                "HDR-18", "error", place("log_length"), "LogLength", f"{length:#x}", expected
+            )
+
+
+def read_root(source: Source) -> grammar.Root:
+    """Return the structures at fixed places, when this is a VHDX file long enough to have them.
+
+    Raises:
+        FormatError: It is no VHDX file (FTI-01), or too short (GEN-07).
+    """
+    signature = source.read(0, min(source.size, len(SIGNATURE)))
+    if signature != SIGNATURE:
+        raise refusal(
+            mismatch("FTI-01", "error", grammar.IDENTIFIER, "signature", repr(signature), repr(SIGNATURE))
+        )
+    refuse(check_file_length(source.size))
+    return grammar.Root(source)
+
+
+# The one piece of layout that is needed before there is anything to parse;
+# a test compares it with the grammar.
+SIGNATURE = b"vhdxfile"
+
+
+def read_headers(root: grammar.Root, size: int) -> Headers:
+    """Return both headers, the current one chosen and judged.
+
+    Args:
+        root: The structures at fixed places.
+        size: Length of the file in bytes.
+
+    Raises:
+        FormatError: No header is current, or the current one refuses the file.
+    """
+    copies = (judge_copy(1, root.header(1)), judge_copy(2, root.header(2)))
+    refuse(check_copies(copies))
+    current = choose_current(copies)
+    assert current is not None  # check_copies refuses whenever there is none
+    refuse(check_current(copies[current - 1].header, size))
+    return Headers(copies, current, root.creator())
+
+
+def probe(data: bytes | bytearray | memoryview) -> int:
+    """Return how certain it is that data is the start of a VHDX file: 100 or 0.
+
+    Args:
+        data: The first bytes of a file; eight are enough.
+    """
+    return 100 if bytes(data[: len(SIGNATURE)]) == SIGNATURE else 0

@@ -1,0 +1,114 @@
+"""One VHDX file, opened and judged, layer by layer in the order in which it may be trusted."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Literal
+
+from . import bat, grammar, headers, log, metadata, parents, regions
+from .errors import FormatError, ReplayRequiredError, refuse
+from .guids import NIL
+from .source import Source, SourceLike, open_source
+from .units import human_size
+
+Replay = Literal["memory", "refuse"]
+
+
+class Image:
+    """One VHDX file, read-only; its parents are not looked at.
+
+    Attributes:
+        path: Path of the file; None when its bytes come from somewhere else.
+        file_size: Length of the file as it is stored, in bytes.
+        source: The file as it reads after log replay; `size` is its length then.
+        headers: Both headers.
+        log: The log, clean or dirty; None when the file has none.
+        replayed: What the replay of the log changes; None when the log is clean.
+        regions: The regions.
+        metadata: What the metadata says.
+        geometry: The sizes that fix the shape of the BAT.
+        bat: The BAT, read by page.
+        locator: The parent locator; None unless the disk is a differencing disk.
+    """
+
+    def __init__(self, source: SourceLike, *, replay: Replay = "memory") -> None:
+        """Open a file.
+
+        Args:
+            source: Path, buffer or binary file object.
+            replay: `memory` applies a dirty log in memory, `refuse` raises instead.
+
+        Raises:
+            FormatError: A rule refuses the file.
+            ReplayRequiredError: The log is dirty and `replay` is `refuse`.
+            OSError: The file cannot be read.
+        """
+        if replay not in ("memory", "refuse"):
+            raise ValueError(f"replay is {replay!r}, expected 'memory' or 'refuse'")
+        self._owned = not isinstance(source, Source)
+        self.stored = open_source(source)
+        self.path = self.stored.path
+        try:
+            self._open(replay)
+        except FormatError as error:
+            error.path = self.path
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, replay: Replay) -> None:
+        self.file_size = self.stored.size
+        root = headers.read_root(self.stored)
+        self.headers = headers.read_headers(root, self.file_size)
+        self.source, self.log, self.replayed = self._replay(replay)
+        if self.replayed:
+            root = grammar.Root(self.source)
+        self.regions = regions.read_regions(root, self.source.size)
+        self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
+        self.geometry = bat.Geometry(
+            self.metadata.virtual_disk_size,
+            self.metadata.block_size,
+            self.metadata.logical_sector_size,
+            self.metadata.disk_type == "differencing",
+        )
+        refuse(bat.check_size(self.geometry, self.regions.bat))
+        self.bat = bat.Bat(self.source, self.regions.bat, self.geometry)
+        locator = self.metadata.parent_locator
+        self.locator = None if locator is None else parents.read_locator(locator)
+
+    def _replay(
+        self, replay: Replay
+    ) -> tuple[Source, log.Log | None, log.ReplaySummary | None]:
+        header = self.headers.current
+        ring = log.Log(self.stored, header) if header.log_length else None
+        if header.log_guid == NIL or ring is None:
+            return self.stored, ring, None
+        source, summary = log.replay(self.stored, ring)
+        if replay == "refuse":
+            message = (
+                f"the log is dirty: {len(summary.entries)} entries change "
+                f"{human_size(summary.changed_bytes)} of the file, and replay is refused"
+            )
+            raise ReplayRequiredError(message, summary)
+        return source, ring, summary
+
+    def close(self) -> None:
+        """Close the file, unless it was the caller who opened it."""
+        if self._owned:
+            self.stored.close()
+
+    def __enter__(self) -> Image:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Image {self.path or 'in memory'}: {self.metadata.disk_type}>"

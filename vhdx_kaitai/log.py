@@ -1,0 +1,486 @@
+"""The log: entries, the active sequence, and replay as an overlay.
+
+The log is a ring of 4 KiB sectors. When the current header carries a LogGuid,
+the metadata in the file may be out of date or half written, and the entries of
+the *active sequence* have to be applied before anything else is read. This
+module never writes: replay yields a source that reads as the file would after
+it [MS-VHDX 2.3].
+
+Facts that force the design:
+
+* A ring full of stale entries is the normal state of a clean log, so an entry
+  that is not valid is no error; it ends a run, and says why.
+* Of a run of valid entries only those from the tail of its last entry on are
+  the sequence; older ones in front of it must not be replayed (2.3.2).
+* Only the last entry's file sizes count: Windows logs hold sequences in which
+  FlushedFileOffset falls (2.3.3).
+* An entry may be written by anyone, so the bytes that are checksummed while
+  looking for the active sequence are bounded as a whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from . import grammar
+from .checksum import structure_checksum
+from .errors import Finding, Span, mismatch, refuse
+from .grammar import DescriptorKind
+from .source import ReplayedSource, Source, Update
+from .units import MIB, is_aligned
+
+SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
+_LOGGED_FROM = 192 * 1024  # identifier and headers are never logged [MS-VHDX 2.3]
+
+# Ours: no image of at most 64 TiB needs a longer file.
+_MAX_FILE_LENGTH = 1 << 48
+
+# Ours: a log without tricks needs each of its bytes once or twice. Forged entries
+# that overlap each other could ask for all of the log again at every sector.
+_BUDGET = 4
+_MIN_DESCRIPTOR_LENGTH = 32
+
+
+class Entry(NamedTuple):
+    """One place in the log where an entry begins, judged.
+
+    Attributes:
+        offset: Where it begins, in bytes from the start of the log.
+        header: Its head.
+        descriptors: What it changes; empty when it is not valid.
+        data_start: Where its data sectors begin, in bytes from the start of the log,
+            not wrapped around.
+        defect: The rule because of which it is not valid; None when it is.
+    """
+
+    offset: int
+    header: grammar.LogEntryHeader
+    descriptors: tuple[grammar.Descriptor, ...] = ()
+    data_start: int = 0
+    defect: Finding | None = None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every rule about a single entry is kept."""
+        return self.defect is None
+
+
+class Run(NamedTuple):
+    """Valid entries that follow each other in place and number.
+
+    Attributes:
+        entries: At least one.
+        tail_index: Which of them the last one names as its tail; None when
+            the tail is not among them, so that the run is no sequence.
+        is_complete: Whether it ends because nothing follows, and not because
+            the ring does.
+    """
+
+    entries: tuple[Entry, ...]
+    tail_index: int | None
+    is_complete: bool
+
+    @property
+    def head(self) -> Entry:
+        """The last entry."""
+        return self.entries[-1]
+
+    @property
+    def sequence(self) -> tuple[Entry, ...]:
+        """The entries from the head's tail to the head; empty when it is not among them."""
+        return () if self.tail_index is None else self.entries[self.tail_index :]
+
+
+class ReplaySummary(NamedTuple):
+    """What a replay does.
+
+    Attributes:
+        entries: Entries of the active sequence, tail first.
+        changed_bytes: Bytes of the file that come from the log.
+        size: Length of the file after it, in bytes.
+    """
+
+    entries: tuple[Entry, ...]
+    changed_bytes: int
+    size: int
+
+    @property
+    def head(self) -> Entry:
+        """The last entry."""
+        return self.entries[-1]
+
+
+class Log:
+    """The log of a file, as its current header places it.
+
+    Args:
+        source: The file as it is stored.
+        header: The current header, judged.
+    """
+
+    def __init__(self, source: Source, header: grammar.Header) -> None:
+        self.offset = header.log_offset
+        self.length = header.log_length
+        self.guid = header.log_guid
+        self._source = source
+        self._entries: dict[int, Entry | None] = {}
+        # What judging entries may cost, in bytes checksummed and descriptors parsed.
+        self._bytes_left = _BUDGET * max(self.length, 128 * MIB)
+        self._descriptors_left = _BUDGET * self.length // _MIN_DESCRIPTOR_LENGTH
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the ring; a range that passes its end goes on at its start."""
+        first = min(length, self.length - offset)
+        data = self._source.read(self.offset + offset, first)
+        if first < length:
+            data += self._source.read(self.offset, length - first)
+        return data
+
+    def file_offset(self, offset: int) -> int:
+        """Return the file offset of a byte of the ring."""
+        return self.offset + offset % self.length
+
+    def entry(self, offset: int) -> Entry | None:
+        """Return what begins at a sector of the log, judged; None when it is no entry."""
+        if offset not in self._entries:
+            self._entries[offset] = self._judge(offset)
+        return self._entries[offset]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield everything in the ring that begins like an entry, stale ones included."""
+        for offset in range(0, self.length, SECTOR):
+            entry = self.entry(offset)
+            if entry is not None:
+                yield entry
+
+    def runs(self) -> Iterator[Run]:
+        """Yield the runs of valid entries in the order of the search [MS-VHDX 2.3.3].
+
+        The text ends the search when the position has moved back; it has to end
+        too when it has not moved, or a sequence that fills the ring never ends.
+        """
+        position = 0
+        settled: set[int] = set()
+        while True:
+            run = None if position in settled else self._run_from(position)
+            if run is not None:
+                yield run
+            if run is not None and run.tail_index is not None:
+                following = (run.head.offset + run.head.header.entry_length) % self.length
+            else:
+                # Not to the end of an invalid run: a sequence may begin within it.
+                following = (position + SECTOR) % self.length
+            if run is not None and run.is_complete:
+                # Later starts on the same run end at the same head; they can
+                # hold its tail only if this run does.
+                settled.update(entry.offset for entry in run.entries)
+            if following <= position:
+                return
+            position = following
+
+    def active_sequence(self) -> tuple[Entry, ...]:
+        """Return the entries to be replayed, tail first; empty when no sequence is valid."""
+        best: tuple[Entry, ...] = ()
+        for run in self.runs():
+            sequence = run.sequence
+            if sequence and (not best or _number(sequence) > _number(best)):
+                best = sequence
+        return best
+
+    def place(self, offset: int, length: int | None = None) -> Span:
+        """Return the place of an entry, or of some bytes of the ring."""
+        return Span(f"log entry at {self.file_offset(offset):#x}", self.file_offset(offset), length)
+
+    def _run_from(self, position: int) -> Run | None:
+        entries: list[Entry] = []
+        used = 0
+        while used < self.length:
+            entry = self.entry((position + used) % self.length)
+            if entry is None or not entry.is_valid:
+                break
+            if entries and entry.header.sequence_number != entries[-1].header.sequence_number + 1:
+                break
+            used += entry.header.entry_length
+            if used > self.length:  # it would lie over the start of its own run
+                break
+            entries.append(entry)
+        if not entries:
+            return None
+        tail = entries[-1].header.tail
+        index = next((i for i, entry in enumerate(entries) if entry.offset == tail), None)
+        return Run(tuple(entries), index, used < self.length)
+
+    def _judge(self, offset: int) -> Entry | None:
+        header = grammar.log_entry_header(self._source.read(self.offset + offset, SECTOR))
+        if not header.is_signature_valid:
+            return None
+        defect = next(check_entry_header(header, self, offset), None)
+        if defect is not None:
+            return Entry(offset, header, defect=defect)
+        self._spend(offset, header)
+        data = self.read(offset, header.entry_length)
+        defect = next(check_entry_checksum(data, header, self, offset), None)
+        if defect is not None:
+            return Entry(offset, header, defect=defect)
+        entry = grammar.log_entry(data)
+        defect = next(check_entry(entry, header, self, offset), None)
+        if entry is None or defect is not None:
+            return Entry(offset, header, defect=defect)
+        return Entry(offset, header, entry.descriptors, offset + entry.len_descriptor_sectors)
+
+    def _spend(self, offset: int, header: grammar.LogEntryHeader) -> None:
+        length = header.entry_length
+        self._bytes_left -= length
+        self._descriptors_left -= min(header.num_descriptors, length // _MIN_DESCRIPTOR_LENGTH)
+        if self._bytes_left < 0 or self._descriptors_left < 0:
+            message = "the log holds more overlapping entries than any writer makes (our limit)"
+            refuse([Finding("LOG-39", "error", self.place(offset, length), message)])
+
+
+def _number(sequence: tuple[Entry, ...]) -> int:
+    return sequence[-1].header.sequence_number
+
+
+def check_entry_header(
+    header: grammar.LogEntryHeader, log: Log, offset: int
+) -> Iterator[Finding]:
+    """Yield why an entry is not valid, as far as its head tells.
+
+    Args:
+        header: The head of the entry.
+        log: The log it stands in.
+        offset: Where in the log, in bytes.
+    """
+    place = log.place(offset, SECTOR)
+    if header.log_guid != log.guid:
+        expected = f"the current header's {log.guid}"
+        yield mismatch("LOG-14", "note", place, "LogGuid", str(header.log_guid), expected)
+    length = header.entry_length
+    if not is_aligned(length, SECTOR):
+        yield mismatch("LOG-07", "note", place, "EntryLength", f"{length:#x}", "a multiple of 4 KiB")
+    if not SECTOR <= length <= log.length:
+        expected = f"from 4 KiB to the log's length {log.length:#x}"
+        yield mismatch("LOG-08", "note", place, "EntryLength", f"{length:#x}", expected)
+    if not is_aligned(header.tail, SECTOR):
+        yield mismatch("LOG-09", "note", place, "Tail", f"{header.tail:#x}", "a multiple of 4 KiB")
+    if header.tail >= log.length:
+        expected = f"less than the log's length {log.length:#x}"
+        yield mismatch("LOG-10", "note", place, "Tail", f"{header.tail:#x}", expected)
+    if header.sequence_number == 0:
+        yield mismatch("LOG-11", "note", place, "SequenceNumber", "0", "more than 0")
+
+
+def check_entry_checksum(
+    data: bytes, header: grammar.LogEntryHeader, log: Log, offset: int
+) -> Iterator[Finding]:
+    """Yield why the bytes of an entry are not those that its writer checksummed."""
+    computed = structure_checksum(data)
+    if computed != header.checksum:
+        stored = f"{header.checksum:#010x}"
+        message = f"checksum {stored} stored, {computed:#010x} computed"
+        place = log.place(offset, len(data))
+        yield Finding("LOG-06", "note", place, message, f"{computed:#010x}", stored)
+
+
+def check_entry(
+    entry: grammar.LogEntry | None, header: grammar.LogEntryHeader, log: Log, offset: int
+) -> Iterator[Finding]:
+    """Yield why an entry whose head and checksum are in order is not valid.
+
+    Args:
+        entry: The entry, None when its counts do not fit its bytes.
+        header: Its head.
+        log: The log it stands in.
+        offset: Where in the log, in bytes.
+    """
+    place = log.place(offset, header.entry_length)
+    if entry is None or len(entry.descriptors) != header.num_descriptors:
+        expected = f"no more than {header.entry_length} bytes have room for"
+        actual = str(header.num_descriptors)
+        yield mismatch("LOG-12", "note", place, "DescriptorCount", actual, expected)
+        return
+    yield from _check_descriptors(entry, place)
+    yield from _check_data_sectors(entry, place)
+
+
+def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+    number = entry.header.sequence_number
+    for index, descriptor in enumerate(entry.descriptors):
+        name = f"descriptor {index}: "
+        offset = f"{descriptor.file_offset:#x}"
+        if descriptor.kind == DescriptorKind.other:
+            expected = repr(b"zero") + " or " + repr(b"desc")
+            yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
+            continue
+        if not is_aligned(descriptor.file_offset, SECTOR):
+            rule = "LOG-20" if descriptor.kind == DescriptorKind.zero else "LOG-21"
+            yield mismatch(rule, "note", place, name + "FileOffset", offset, "a multiple of 4 KiB")
+        if not is_aligned(descriptor.length, SECTOR):
+            actual = f"{descriptor.length:#x}"
+            yield mismatch(
+                "LOG-19", "note", place, name + "ZeroLength", actual, "a multiple of 4 KiB"
+            )
+        if descriptor.sequence_number != number:
+            actual = str(descriptor.sequence_number)
+            yield mismatch("LOG-22", "note", place, name + "SequenceNumber", actual, str(number))
+
+
+def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+    count = sum(d.kind == DescriptorKind.data for d in entry.descriptors)
+    if len(entry.data_sectors) != count:
+        actual, expected = str(len(entry.data_sectors)), f"{count}, one for each data descriptor"
+        yield mismatch("LOG-23", "note", place, "number of data sectors", actual, expected)
+    number = entry.header.sequence_number
+    for index, sector in enumerate(entry.data_sectors):
+        if not sector.is_signature_valid:
+            yield mismatch(
+                "LOG-25", "note", place, f"data sector {index}: signature", "unknown", repr(b"data")
+            )
+        if sector.sequence_number != number:
+            actual = str(sector.sequence_number)
+            yield mismatch(
+                "LOG-26", "note", place, f"data sector {index}: sequence number", actual, str(number)
+            )
+
+
+def check_tolerated(entry: Entry, log: Log) -> Iterator[Finding]:
+    """Yield what is unusual about a valid entry without making it invalid.
+
+    Nobody refuses these, and QEMU writes file sizes that are no multiples of 1 MiB.
+    """
+    place = log.place(entry.offset, SECTOR)
+    header = entry.header
+    if header.reserved:
+        yield mismatch("LOG-13", "note", place, "Reserved", f"{header.reserved:#x}", "0")
+    for rule, name, value in (
+        ("LOG-15", "FlushedFileOffset", header.flushed_file_offset),
+        ("LOG-16", "LastFileOffset", header.last_file_offset),
+    ):
+        if not is_aligned(value, MIB):
+            yield mismatch(rule, "note", place, name, f"{value:#x}", "a multiple of 1 MiB")
+    for index, descriptor in enumerate(entry.descriptors):
+        if descriptor.reserved:
+            name, actual = f"descriptor {index}: Reserved", f"{descriptor.reserved:#x}"
+            yield mismatch("LOG-18", "note", place, name, actual, "0")
+
+
+def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator[Finding]:
+    """Yield what forbids the replay of the active sequence.
+
+    Args:
+        sequence: The active sequence, tail first; empty when there is none.
+        log: The log.
+        size: Length of the file in bytes.
+    """
+    if not sequence:
+        place = Span(f"log at {log.offset:#x}", log.offset, log.length)
+        message = "no valid sequence of entries, expected one because the header has a LogGuid"
+        reason = next((f"; {e.defect.message}" for e in log.entries() if e.defect), "")
+        yield Finding("LOG-31", "error", place, message + reason)
+        return
+    head = sequence[-1]
+    for entry in sequence:
+        yield from check_tolerated(entry, log)
+    if size < head.header.flushed_file_offset:
+        expected = f"at least FlushedFileOffset {head.header.flushed_file_offset:#x}"
+        place = log.place(head.offset, SECTOR)
+        yield mismatch("LOG-32", "error", place, "file length", f"{size:#x}", expected)
+    if head.header.last_file_offset > _MAX_FILE_LENGTH:
+        actual = f"{head.header.last_file_offset:#x}"
+        place = log.place(head.offset, SECTOR)
+        expected = f"at most {_MAX_FILE_LENGTH:#x} (our limit)"
+        yield mismatch("LOG-38", "error", place, "LastFileOffset", actual, expected)
+    for entry in sequence:
+        yield from _check_targets(entry, log)
+
+
+def _check_targets(entry: Entry, log: Log) -> Iterator[Finding]:
+    place = log.place(entry.offset, entry.header.entry_length)
+    log_end = log.offset + log.length
+    for index, descriptor in enumerate(entry.descriptors):
+        start, end = _target(descriptor)
+        if start == end:
+            continue
+        name, actual = f"descriptor {index}: target", f"{start:#x} to {end:#x}"
+        if start < _LOGGED_FROM:
+            expected = f"at least {_LOGGED_FROM:#x}, behind identifier and headers"
+            yield mismatch("LOG-36", "error", place, name, actual, expected)
+        if (start < log_end and log.offset < end) or end > 2**64:
+            expected = f"a range outside the log at {log.offset:#x} to {log_end:#x}"
+            yield mismatch("LOG-37", "error", place, name, actual, expected)
+        if end > _MAX_FILE_LENGTH:
+            expected = f"at most {_MAX_FILE_LENGTH:#x} (our limit)"
+            yield mismatch("LOG-38", "error", place, name, actual, expected)
+
+
+def _target(descriptor: grammar.Descriptor) -> tuple[int, int]:
+    length = descriptor.length if descriptor.kind == DescriptorKind.zero else SECTOR
+    return descriptor.file_offset, descriptor.file_offset + length
+
+
+def replay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
+    """Return the file as it reads after the replay of its log, and what that changes.
+
+    Nothing is written. The log has to be dirty, i.e. its header has a LogGuid.
+
+    Raises:
+        FormatError: There is no valid sequence, or it must not be replayed.
+    """
+    sequence = log.active_sequence()
+    refuse(check_sequence(sequence, log, source.size))
+    updates = _updates(sequence, log)
+    end = updates[-1].end if updates else 0
+    size = max(source.size, sequence[-1].header.last_file_offset, end)
+    changed = sum(update.end - update.start for update in updates)
+    return ReplayedSource(source, updates, size), ReplaySummary(sequence, changed, size)
+
+
+def _updates(sequence: tuple[Entry, ...], log: Log) -> list[Update]:
+    """Return what the sequence makes of the file, in the order of place, without overlaps.
+
+    Entries are gone through newest first, and each update counts only where no
+    newer one does.
+    """
+    updates: list[Update] = []
+    covered = _Ranges()
+    for entry in reversed(sequence):
+        for update in reversed(list(_entry_updates(entry, log))):
+            for start, end in covered.add(update.start, update.end):
+                whole = update.origin is not None
+                updates.append(update if whole else update._replace(start=start, end=end))
+    updates.sort()
+    return updates
+
+
+def _entry_updates(entry: Entry, log: Log) -> Iterator[Update]:
+    position = entry.data_start
+    for descriptor in entry.descriptors:
+        start, end = _target(descriptor)
+        if descriptor.kind == DescriptorKind.data:
+            origin = log.file_offset(position)
+            position += SECTOR
+            yield Update(start, end, origin, descriptor.leading_bytes, descriptor.trailing_bytes)
+        elif start < end:
+            yield Update(start, end)
+
+
+class _Ranges:
+    """Ranges of bytes, kept in order and apart from each other."""
+
+    def __init__(self) -> None:
+        self._bounds: list[int] = []  # start, end, start, end, ...
+
+    def add(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Add a range and return the parts of it that were not there before."""
+        bounds = self._bounds
+        low = bisect_left(bounds, start)
+        high = bisect_left(bounds, end + 1)
+        inner = bounds[low:high]
+        points = ([] if low % 2 else [start]) + inner + ([] if high % 2 else [end])
+        # The points alternate between leaving and entering known ranges.
+        gaps = zip(points[::2], points[1::2], strict=True)
+        bounds[low:high] = ([] if low % 2 else [start]) + ([] if high % 2 else [end])
+        return [(a, b) for a, b in gaps if a < b]

@@ -1,0 +1,315 @@
+"""The metadata table and the known items.
+
+Everything that is used in arithmetic later is judged here: block size, sector
+sizes and disk size are within their limits and powers of two or multiples
+before anybody divides by them [MS-VHDX 2.6].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from . import grammar
+from .errors import Finding, Level, mismatch, refuse
+from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
+from .guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
+from .source import Source
+from .units import KIB, MIB, TIB, is_aligned
+
+MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
+MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
+MAX_ITEM_LENGTH = MIB  # [MS-VHDX 2.6.1.2]
+ITEMS_FROM = 64 * KIB  # [MS-VHDX 2.6.1.2]
+MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = MIB, 256 * MIB  # [MS-VHDX 2.6.2.1]
+MAX_VIRTUAL_DISK_SIZE = 64 * TIB  # [MS-VHDX 2.6.2.2]
+SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]
+
+DiskType = Literal["fixed", "dynamic", "differencing"]
+
+_KINDS = {
+    "file_parameters": grammar.file_parameters,
+    "virtual_disk_size": grammar.virtual_disk_size,
+    "virtual_disk_id": grammar.virtual_disk_id,
+    "logical_sector_size": grammar.logical_sector_size,
+    "physical_sector_size": grammar.physical_sector_size,
+    "parent_locator": grammar.parent_locator,
+}
+_REQUIRED_KINDS = tuple(kind for kind in _KINDS if kind != "parent_locator")
+# File Parameters and Parent Locator belong to the file, the others to the disk.
+_FILE_KINDS = ("file_parameters", "parent_locator")
+
+
+class Metadata(NamedTuple):
+    """What the metadata says, judged; sizes in bytes.
+
+    Attributes:
+        entries: All entries of the table, unknown and user items included.
+        parent_locator: The locator of a differencing disk, None for others.
+    """
+
+    entries: tuple[MetadataEntry, ...]
+    disk_type: DiskType
+    virtual_disk_size: int
+    virtual_disk_id: UUID
+    block_size: int
+    logical_sector_size: int
+    physical_sector_size: int
+    parent_locator: ParentLocator | None
+
+
+def entry_place(table: MetadataTable, index: int) -> Place:
+    """Return the place of an entry of the metadata table."""
+    return table.place.element(
+        "entries", index, f"metadata table, entry {index}", "metadata_table_entry"
+    )
+
+
+def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:
+    """Yield what is wrong with the metadata table.
+
+    Args:
+        table: The table.
+        region_length: Size of the metadata region in bytes.
+    """
+    place = table.place.field
+    if table.reserved:
+        yield mismatch("MET-02", "note", place("reserved"), "Reserved", f"{table.reserved:#x}", "0")
+    if table.num_entries > MAX_ENTRIES:
+        actual, expected = str(table.num_entries), f"at most {MAX_ENTRIES}"
+        yield mismatch("MET-03", "error", place("num_entries"), "EntryCount", actual, expected)
+    if table.reserved_2.strip(b"\0"):
+        yield mismatch(
+            "MET-04", "note", place("reserved_2"), "Reserved2", table.reserved_2.hex(), "zeros"
+        )
+    seen = set()
+    for index, entry in enumerate(table.entries):
+        if (entry.item_id, entry.is_user) in seen:
+            message = f"ItemId {entry.item_id} a second time, expected each only once"
+            yield Finding("MET-05", "error", entry_place(table, index).field("item_id"), message)
+        seen.add((entry.item_id, entry.is_user))
+        yield from _check_entry(table, index, region_length)
+    yield from _check_overlaps(table)
+    users = sum(entry.is_user for entry in table.entries)
+    if users > MAX_USER_ENTRIES:
+        name, expected = "number of user items", f"at most {MAX_USER_ENTRIES}"
+        yield mismatch("MET-12", "error", place("entries"), name, str(users), expected)
+
+
+def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterator[Finding]:
+    entry = table.entries[index]
+    offset, length = entry.offset, entry.length
+
+    def field(name: str) -> Place:
+        return entry_place(table, index).field(name)
+
+    if length == 0:
+        if offset != 0:
+            name = "Offset of an empty item"
+            yield mismatch("MET-10", "error", field("offset"), name, f"{offset:#x}", "0")
+    elif offset < ITEMS_FROM:
+        actual = f"{offset:#x}"
+        yield mismatch("MET-06", "error", field("offset"), "Offset", actual, "at least 64 KiB")
+    if length and offset + length > region_length:
+        expected = f"at most the region's length {region_length:#x}"
+        actual = f"{offset + length:#x}"
+        yield mismatch("MET-07", "error", field("length"), "end of item", actual, expected)
+    if length > MAX_ITEM_LENGTH:
+        yield mismatch("MET-09", "error", field("length"), "Length", f"{length:#x}", "at most 1 MiB")
+    if entry.reserved:
+        actual = f"{entry.reserved:#x}"
+        yield mismatch("MET-14", "note", field("reserved"), "Reserved", actual, "0")
+    if entry.reserved_2:
+        actual = f"{entry.reserved_2:#x}"
+        yield mismatch("MET-15", "note", field("reserved_2"), "Reserved2", actual, "0")
+    if entry.kind == "other":
+        yield from _check_unknown(entry, entry_place(table, index))
+    elif not entry.is_required or entry.is_virtual_disk == (entry.kind in _FILE_KINDS):
+        name = f"{ITEM_NAMES[entry.item_id]}: flags"
+        actual = _flags(entry.is_virtual_disk, entry.is_required)
+        expected = _flags(entry.kind not in _FILE_KINDS, True)
+        yield mismatch("ITEM-03", "note", field("is_virtual_disk"), name, actual, expected)
+
+
+def _check_unknown(entry: MetadataEntry, place: Place) -> Iterator[Finding]:
+    if entry.is_user and entry.is_required:
+        message = "IsUser and IsRequired both set, expected no user item to be required"
+        yield Finding("MET-19", "note", place.field("is_required"), message)
+    if entry.item_id == NIL:
+        yield mismatch("MET-20", "note", place.field("item_id"), "ItemId", "zero", "a GUID")
+    if entry.is_user and entry.item_id in ITEM_NAMES:
+        name = ITEM_NAMES[entry.item_id]
+        message = f"the GUID of {name} on a user item, which is not that item"
+        yield Finding("ITEM-04", "note", place.field("item_id"), message)
+    if entry.is_required:
+        special = UNSPECIFIED_ITEM_NAMES.get(entry.item_id)
+        rule = "ITEM-21" if special else "MET-13"
+        name = f"{special} item" if special else "item"
+        message = f"unknown {name} {entry.item_id} is required, expected only known ones to be"
+        if entry.item_id == INCOMPLETE_FILE:
+            message = "the file is marked as incomplete: its creation never ended"
+        yield Finding(rule, "error", place.field("item_id"), message)
+
+
+def _flags(is_virtual_disk: bool, is_required: bool) -> str:
+    flags = {"IsVirtualDisk": is_virtual_disk, "IsRequired": is_required}
+    return "+".join(name for name, is_set in flags.items() if is_set) or "none"
+
+
+def _check_overlaps(table: MetadataTable) -> Iterator[Finding]:
+    stored = sorted(
+        (entry.offset, entry.offset + entry.length, index)
+        for index, entry in enumerate(table.entries)
+        if entry.length
+    )
+    furthest = (0, 0, 0)
+    for item in stored:
+        if item[0] < furthest[1]:
+            message = (
+                f"item at {item[0]:#x} to {item[1]:#x} overlaps that of entry {furthest[2]} "
+                f"at {furthest[0]:#x} to {furthest[1]:#x}"
+            )
+            yield Finding("MET-08", "error", entry_place(table, item[2]).field("offset"), message)
+        furthest = max(furthest, item, key=lambda i: i[1])
+
+
+def check_presence(kinds: set[str], table: MetadataTable) -> Iterator[Finding]:
+    """Yield which required items are missing."""
+    for kind in _REQUIRED_KINDS:
+        if kind not in kinds:
+            message = f"no {kind.replace('_', ' ')} item, expected one"
+            yield Finding("ITEM-01", "error", table.place, message)
+
+
+def check_file_parameters(item: FileParameters, place: Place) -> Iterator[Finding]:
+    """Yield what is wrong with the File Parameters item [MS-VHDX 2.6.2.1]."""
+    size = item.block_size
+    field = place.field("block_size")
+    if not MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE:
+        yield mismatch("ITEM-05", "error", field, "BlockSize", f"{size:#x}", "from 1 MiB to 256 MiB")
+    if size & (size - 1):
+        yield mismatch("ITEM-06", "error", field, "BlockSize", f"{size:#x}", "a power of two")
+    if item.reserved:
+        actual = f"{item.reserved:#x}"
+        yield mismatch("ITEM-07", "note", place.field("reserved"), "Reserved", actual, "0")
+
+
+def check_sector_size(rule: str, name: str, size: int, place: Place) -> Iterator[Finding]:
+    """Yield what is wrong with a sector size, logical or physical [MS-VHDX 2.6.2.4, 2.6.2.5]."""
+    if size not in SECTOR_SIZES:
+        yield mismatch(rule, "error", place, name, str(size), "512 or 4096")
+
+
+def check_virtual_disk_size(size: int, sector_size: int, place: Place) -> Iterator[Finding]:
+    """Yield what is wrong with the size of the disk [MS-VHDX 2.6.2.2].
+
+    Args:
+        size: Size of the disk in bytes.
+        sector_size: Logical sector size in bytes, judged.
+        place: Where the item is.
+    """
+    if size > MAX_VIRTUAL_DISK_SIZE:
+        yield mismatch("ITEM-12", "error", place, "VirtualDiskSize", str(size), "at most 64 TiB")
+    if size == 0:
+        yield mismatch("ITEM-13", "error", place, "VirtualDiskSize", "0", "more than 0")
+    if not is_aligned(size, sector_size):
+        expected = f"a multiple of LogicalSectorSize {sector_size}"
+        yield mismatch("ITEM-11", "error", place, "VirtualDiskSize", str(size), expected)
+
+
+def check_physical_size(physical: int, logical: int, place: Place) -> Iterator[Finding]:
+    """Yield what is unusual about the two sector sizes together."""
+    if physical < logical:
+        expected = f"at least LogicalSectorSize {logical}"
+        yield mismatch("ITEM-18", "note", place, "PhysicalSectorSize", str(physical), expected)
+
+
+def check_parent(has_parent: bool, has_locator: bool, table: MetadataTable) -> Iterator[Finding]:
+    """Yield whether HasParent and the parent locator contradict each other [MS-VHDX 2.6.2.6]."""
+    if has_parent and not has_locator:
+        message = "no parent locator item, expected one because HasParent is set"
+        yield Finding("ITEM-19", "error", table.place, message)
+    if has_locator and not has_parent:
+        level: Level = "note"
+        message = "a parent locator item although HasParent is not set; it is ignored"
+        yield Finding("ITEM-20", level, table.place, message)
+
+
+class _Items:
+    """The known items of a table, each parsed when it is asked for."""
+
+    def __init__(self, source: Source, region_offset: int, table: MetadataTable) -> None:
+        self._source = source
+        self._region_offset = region_offset
+        self._by_kind = {entry.kind: entry for entry in table.entries if entry.kind in _KINDS}
+        self._parsed: dict[str, Any] = {}
+        self._places: dict[str, Place] = {}
+        self.kinds = set(self._by_kind)
+
+    def place(self, kind: str) -> Place:
+        """Return the place of a known item that was asked for before."""
+        return self._places[kind]
+
+    def get(self, kind: str) -> Any:
+        """Return a known item."""
+        if kind not in self._parsed:
+            entry = self._by_kind[kind]
+            place = Place(ITEM_NAMES[entry.item_id], kind, self._region_offset + entry.offset)
+            data = self._source.read(self._region_offset + entry.offset, entry.length)
+            parse: Callable[[bytes, Place], Any] = _KINDS[kind]
+            self._places[kind] = place
+            self._parsed[kind] = parse(data, place)
+        return self._parsed[kind]
+
+
+def check_items(items: _Items, table: MetadataTable) -> Iterator[Finding]:
+    """Yield what is wrong with the known items, in an order in which each may be used."""
+    yield from check_presence(items.kinds, table)
+    parameters = items.get("file_parameters")
+    yield from check_file_parameters(parameters, items.place("file_parameters"))
+    logical = items.get("logical_sector_size")
+    place = items.place("logical_sector_size")
+    yield from check_sector_size("ITEM-15", "LogicalSectorSize", logical, place)
+    physical = items.get("physical_sector_size")
+    place = items.place("physical_sector_size")
+    yield from check_sector_size("ITEM-16", "PhysicalSectorSize", physical, place)
+    yield from check_physical_size(physical, logical, place)
+    size = items.get("virtual_disk_size")
+    yield from check_virtual_disk_size(size, logical, items.place("virtual_disk_size"))
+    has_locator = "parent_locator" in items.kinds
+    yield from check_parent(parameters.has_parent, has_locator, table)
+
+
+def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
+    """Return what the metadata region says.
+
+    Args:
+        source: The file after log replay.
+        region: The metadata region, judged.
+
+    Raises:
+        FormatError: Table or items refuse the file.
+    """
+    table = grammar.metadata_table(source, region.file_offset, region.length)
+    refuse(check_table(table, region.length))
+    items = _Items(source, region.file_offset, table)
+    refuse(check_items(items, table))
+    parameters = items.get("file_parameters")
+    return Metadata(
+        table.entries,
+        _disk_type(parameters),
+        items.get("virtual_disk_size"),
+        items.get("virtual_disk_id"),
+        parameters.block_size,
+        items.get("logical_sector_size"),
+        items.get("physical_sector_size"),
+        items.get("parent_locator") if parameters.has_parent else None,
+    )
+
+
+def _disk_type(parameters: FileParameters) -> DiskType:
+    """Return the type of the disk; HasParent makes LeaveBlockAllocated meaningless (ITEM-08)."""
+    if parameters.has_parent:
+        return "differencing"
+    return "fixed" if parameters.leave_block_allocated else "dynamic"

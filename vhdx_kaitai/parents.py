@@ -1,0 +1,181 @@
+"""The parent locator: its keys and values, judged [MS-VHDX 2.6.2.6].
+
+The text of a locator comes from the file and is not to be trusted; nothing here
+opens a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from .errors import Finding, Level, mismatch, refuse
+from .grammar import KeyValue, ParentLocator, Place
+from .guids import NIL, VHDX_PARENT_LOCATOR_TYPE
+
+# Ours: Windows writes five keys, and each may claim 128 KiB of text.
+MAX_KEYS = 256
+
+LINKAGE, LINKAGE_2 = "parent_linkage", "parent_linkage2"
+# In the order in which they are to be tried [MS-VHDX 2.6.2.6.3].
+PATH_KEYS = ("relative_path", "volume_path", "absolute_win32_path")
+
+_GUID = re.compile(r"\{([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}", re.ASCII)
+_VOLUME_PATH = re.compile(r"\\\\\?\\Volume\{[0-9a-fA-F-]{36}\}\\", re.ASCII | re.IGNORECASE)
+_ABSOLUTE = re.compile(r"[A-Za-z]:|\\")
+
+
+class Locator(NamedTuple):
+    """What a parent locator says, judged.
+
+    Attributes:
+        locator_type: Kind of the parent.
+        entries: All keys and values in the order of the file.
+        linkage: DataWriteGuid that the parent has to have.
+        linkage_2: Another one that will do; None when absent or without a value.
+    """
+
+    locator_type: UUID
+    entries: dict[str, str]
+    linkage: UUID
+    linkage_2: UUID | None
+
+    @property
+    def paths(self) -> tuple[tuple[str, str], ...]:
+        """Keys and values of the paths, in the order in which they are to be tried."""
+        return tuple((key, self.entries[key]) for key in PATH_KEYS if key in self.entries)
+
+
+def check_shape(locator: ParentLocator) -> Iterator[Finding]:
+    """Yield what is wrong with the locator's head and with the places of its texts."""
+    place = locator.place
+    if locator.locator_type != VHDX_PARENT_LOCATOR_TYPE:
+        actual, expected = str(locator.locator_type), str(VHDX_PARENT_LOCATOR_TYPE)
+        yield mismatch("LOC-02", "error", place.field("locator_type"), "LocatorType", actual, expected)
+    if locator.reserved:
+        actual = f"{locator.reserved:#x}"
+        yield mismatch("LOC-03", "note", place.field("reserved"), "Reserved", actual, "0")
+    count = locator.num_key_values
+    if not 1 <= count <= MAX_KEYS:
+        expected = f"from 1 to {MAX_KEYS} (our limit)"
+        yield mismatch(
+            "LOC-04", "error", place.field("num_key_values"), "KeyValueCount", str(count), expected
+        )
+    if locator.len_table > len(locator.raw):
+        actual, expected = f"{len(locator.raw)} bytes", f"{locator.len_table} for {count} keys"
+        yield mismatch("LOC-01", "error", place, "length", actual, expected)
+    for index, entry in enumerate(locator.entries):
+        yield from _check_entry(entry, locator, entry_place(locator, index))
+
+
+def entry_place(locator: ParentLocator, index: int) -> Place:
+    """Return the place of an entry of the locator."""
+    name = f"{locator.place.name}, entry {index}"
+    return locator.place.element("key_values", index, name, "parent_locator_entry")
+
+
+def _check_entry(entry: KeyValue, locator: ParentLocator, place: Place) -> Iterator[Finding]:
+    size = len(locator.raw)
+    for name, rules, offset, length in (
+        ("Key", ("LOC-05", "LOC-07"), entry.ofs_key, entry.len_key),
+        ("Value", ("LOC-06", "LOC-08"), entry.ofs_value, entry.len_value),
+    ):
+        offset_place = place.field(f"ofs_{name.lower()}")
+        length_place = place.field(f"len_{name.lower()}")
+        if offset == 0:
+            yield mismatch(rules[0], "error", offset_place, f"{name}Offset", "0", "more than 0")
+        if length == 0:
+            yield mismatch(rules[1], "error", length_place, f"{name}Length", "0", "more than 0")
+        if not locator.len_table <= offset <= size - length:
+            expected = f"inside {locator.len_table:#x} to {size:#x}"
+            actual = f"{offset:#x} to {offset + length:#x}"
+            yield mismatch("LOC-09", "error", offset_place, name, actual, expected)
+        if length % 2:
+            yield mismatch("LOC-10", "error", length_place, f"{name}Length", str(length), "even")
+
+
+def _texts(locator: ParentLocator) -> Iterator[tuple[bytes, bytes]]:
+    for entry in locator.entries:
+        yield (
+            locator.raw[entry.ofs_key : entry.ofs_key + entry.len_key],
+            locator.raw[entry.ofs_value : entry.ofs_value + entry.len_value],
+        )
+
+
+def check_texts(locator: ParentLocator) -> Iterator[Finding]:
+    """Yield what is wrong with the texts of a locator whose shape is in order."""
+    keys = set()
+    for index, texts in enumerate(_texts(locator)):
+        place = entry_place(locator, index)
+        for name, raw in zip(("key", "value"), texts, strict=True):
+            try:
+                text = raw.decode("utf-16-le")
+            except UnicodeDecodeError as error:
+                message = f"{name} is not UTF-16 at its byte {error.start}"
+                yield Finding("LOC-10", "error", place.field(f"ofs_{name}"), message)
+                continue
+            if "\0" in text:
+                message = f"{name} holds a NUL, expected none"
+                yield Finding("LOC-11", "error", place.field(f"ofs_{name}"), message)
+            if name == "key":
+                if text in keys:
+                    message = f"key {text!r} a second time, expected each only once"
+                    yield Finding("LOC-12", "error", place, message)
+                keys.add(text)
+
+
+def check_entries(entries: dict[str, str], place: Place) -> Iterator[Finding]:
+    """Yield what is wrong with the keys and values themselves [MS-VHDX 2.6.2.6.3]."""
+    if LINKAGE not in entries:
+        yield Finding("LOC-13", "error", place, f"no key {LINKAGE}, expected one")
+    if LINKAGE_2 in entries:
+        yield Finding("LOC-14", "note", place, f"key {LINKAGE_2} is there; Windows writes it")
+    for key in (LINKAGE, LINKAGE_2):
+        value = entries.get(key)
+        if value is not None and not _GUID.fullmatch(value):
+            level: Level = "error" if key == LINKAGE else "note"
+            yield mismatch("LOC-15", level, place, key, repr(value), "a GUID in braces")
+    linkage = parse_linkage(entries.get(LINKAGE))
+    if linkage == NIL:
+        yield Finding("LOC-23", "warning", place, f"{LINKAGE} is zero, which matches no parent")
+    if not any(key in entries for key in PATH_KEYS):
+        yield Finding("LOC-16", "error", place, f"no path, expected one of {', '.join(PATH_KEYS)}")
+    yield from _check_paths(entries, place)
+
+
+def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
+    relative, volume, absolute = (entries.get(key) for key in PATH_KEYS)
+    if relative is not None and _ABSOLUTE.match(relative):
+        expected = "a path relative to the folder of the file"
+        yield mismatch("LOC-18", "note", place, "relative_path", repr(relative), expected)
+    if volume is not None and not _VOLUME_PATH.match(volume):
+        expected = r"\\?\Volume{GUID}\..."
+        yield mismatch("LOC-19", "note", place, "volume_path", repr(volume), expected)
+    if absolute is not None and not absolute.startswith("\\\\?\\"):
+        expected = "\\\\?\\ in front"
+        yield mismatch("LOC-20", "note", place, "absolute_win32_path", repr(absolute), expected)
+
+
+def parse_linkage(value: str | None) -> UUID | None:
+    """Return the GUID of a linkage value, in either case; None when it is none."""
+    match = _GUID.fullmatch(value) if value is not None else None
+    return UUID(match[1]) if match else None
+
+
+def read_locator(locator: ParentLocator) -> Locator:
+    """Return what a parent locator says.
+
+    Raises:
+        FormatError: The locator refuses the file.
+    """
+    refuse(check_shape(locator))
+    refuse(check_texts(locator))
+    entries = {
+        key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)
+    }
+    refuse(check_entries(entries, locator.place))
+    linkage = parse_linkage(entries[LINKAGE])
+    assert linkage is not None  # check_entries refuses any other value
+    return Locator(locator.locator_type, entries, linkage, parse_linkage(entries.get(LINKAGE_2)))

@@ -1,0 +1,170 @@
+"""The region tables: where BAT and metadata are.
+
+Tables are updated through the log, so they are read after replay. The text
+does not say which copy to take; copy 1 is taken when it is valid, else copy 2
+[MS-VHDX 2.2.3].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import grammar
+from .checksum import structure_checksum
+from .errors import Finding, Span, mismatch, refuse
+from .grammar import Place, RegionEntry, RegionTable
+from .guids import BAT_REGION, METADATA_REGION, REGION_NAMES
+from .units import MIB, is_aligned
+
+MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
+
+# Ours: 2047 items of 1 MiB do not fit into less than 2 GiB, real regions have 1 MiB.
+MAX_METADATA_REGION_LENGTH = 2048 * MIB
+
+
+class Regions(NamedTuple):
+    """The regions of a file, judged.
+
+    Attributes:
+        copy: Copy of the table they come from, 1 or 2.
+        entries: All of them, unknown ones included.
+        bat: The BAT region.
+        metadata: The metadata region.
+    """
+
+    copy: int
+    entries: tuple[RegionEntry, ...]
+    bat: RegionEntry
+    metadata: RegionEntry
+
+
+def _defect(table: RegionTable) -> Finding | None:
+    if not table.is_signature_valid:
+        place = table.place.field("signature")
+        actual = repr(table.raw[:4])
+        return mismatch("REG-02", "warning", place, "signature", actual, repr(b"regi"))
+    computed = structure_checksum(table.raw)
+    if computed != table.checksum:
+        stored = f"{table.checksum:#010x}"
+        message = f"checksum {stored} stored, {computed:#010x} computed"
+        place = table.place.field("checksum")
+        return Finding("REG-03", "warning", place, message, f"{computed:#010x}", stored)
+    return None
+
+
+def choose_copy(defects: tuple[Finding | None, Finding | None]) -> int | None:
+    """Return the copy to be used, None when neither is valid."""
+    return 1 if defects[0] is None else 2 if defects[1] is None else None
+
+
+def check_copies(
+    tables: tuple[RegionTable, RegionTable], defects: tuple[Finding | None, Finding | None]
+) -> Iterator[Finding]:
+    """Yield what is wrong with the two copies as such."""
+    one, two = defects
+    yield from (defect for defect in defects if defect is not None)
+    if one is not None and two is not None:
+        reasons = f"region table 1: {one.message}; region table 2: {two.message}"
+        yield Finding("REG-04", "error", Span("region tables"), f"neither copy is valid ({reasons})")
+    elif one is None and two is None and tables[0].raw != tables[1].raw:
+        message = "both copies are valid but they differ, copy 1 is used"
+        yield Finding("REG-05", "warning", tables[1].place, message)
+
+
+def check_table(table: RegionTable, size: int) -> Iterator[Finding]:
+    """Yield what is wrong with the region table in use.
+
+    Args:
+        table: The table.
+        size: Length of the file after log replay, in bytes.
+    """
+    place = table.place
+    if table.num_entries > MAX_ENTRIES:
+        actual, expected = str(table.num_entries), f"at most {MAX_ENTRIES}"
+        yield mismatch("REG-06", "error", place.field("num_entries"), "EntryCount", actual, expected)
+    if table.reserved:
+        actual = f"{table.reserved:#x}"
+        yield mismatch("REG-07", "note", place.field("reserved"), "Reserved", actual, "0")
+    seen = set()
+    for index, entry in enumerate(table.entries):
+        if entry.guid in seen:
+            message = f"Guid {entry.guid} a second time, expected each only once"
+            yield Finding("REG-08", "error", entry_place(table, index).field("guid"), message)
+        seen.add(entry.guid)
+        yield from _check_entry(table, index, size)
+    for rule, guid in (("REG-16", BAT_REGION), ("REG-17", METADATA_REGION)):
+        if guid not in seen:
+            message = f"no {REGION_NAMES[guid]} region, expected an entry {guid}"
+            yield Finding(rule, "error", place, message)
+
+
+def entry_place(table: RegionTable, index: int) -> Place:
+    """Return the place of an entry of a region table."""
+    name = f"{table.place.name}, entry {index}"
+    return table.place.element("entries", index, name, "region_table_entry")
+
+
+def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]:
+    entry = table.entries[index]
+    offset, length = entry.file_offset, entry.length
+
+    def field(name: str) -> Place:
+        return entry_place(table, index).field(name)
+
+    if not is_aligned(offset, MIB):
+        actual = f"{offset:#x}"
+        yield mismatch(
+            "REG-09", "error", field("file_offset"), "FileOffset", actual, "a multiple of 1 MiB"
+        )
+    if offset < MIB:
+        yield mismatch(
+            "REG-10", "error", field("file_offset"), "FileOffset", f"{offset:#x}", "at least 1 MiB"
+        )
+    if not is_aligned(length, MIB):
+        yield mismatch(
+            "REG-11", "error", field("length"), "Length", f"{length:#x}", "a multiple of 1 MiB"
+        )
+    if length == 0:
+        yield mismatch("REG-12", "error", field("length"), "Length", "0", "at least 1 MiB")
+    if offset + length > size:
+        actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
+        yield mismatch("REG-13", "error", field("length"), "end of region", actual, expected)
+    if entry.guid not in REGION_NAMES:
+        if entry.required & 1:
+            message = f"unknown region {entry.guid} is required, expected only known ones to be"
+            yield Finding("REG-14", "error", field("guid"), message)
+    elif not entry.required & 1:
+        name = f"{REGION_NAMES[entry.guid]} region: Required"
+        yield mismatch("REG-18", "note", field("required"), name, f"{entry.required:#x}", "1")
+    if entry.required > 1:
+        actual = f"{entry.required:#x}"
+        yield mismatch("REG-15", "note", field("required"), "Required", actual, "0 or 1")
+    if entry.guid == METADATA_REGION and length > MAX_METADATA_REGION_LENGTH:
+        expected = f"at most {MAX_METADATA_REGION_LENGTH:#x} (our limit)"
+        name = "metadata region: Length"
+        yield mismatch("REG-23", "error", field("length"), name, f"{length:#x}", expected)
+
+
+def read_regions(root: grammar.Root, size: int) -> Regions:
+    """Return the regions of a file.
+
+    Args:
+        root: The structures at fixed places, after log replay.
+        size: Length of the file after log replay, in bytes.
+
+    Raises:
+        FormatError: Neither table is valid, or the one in use refuses the file.
+    """
+    tables = (root.region_table(1), root.region_table(2))
+    one = _defect(tables[0])
+    # The copies are the same in nearly every file; then one checksum will do.
+    same = one is None and tables[0].raw == tables[1].raw
+    defects = (one, None if same else _defect(tables[1]))
+    refuse(check_copies(tables, defects))
+    copy = choose_copy(defects)
+    assert copy is not None  # check_copies refuses whenever there is none
+    table = tables[copy - 1]
+    refuse(check_table(table, size))
+    by_guid = {entry.guid: entry for entry in table.entries}
+    return Regions(copy, table.entries, by_guid[BAT_REGION], by_guid[METADATA_REGION])

@@ -1,0 +1,316 @@
+"""Exact, bounded reads of a file, also seen through a replayed log.
+
+A source never returns fewer bytes than asked for: what is not there raises.
+Its size is taken once, when it is opened, so that every bound which is checked
+later is checked against the same number. Reading is positional and needs no
+lock, except for file objects, which have only one position.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple, Union
+
+from .errors import Finding, Span, TruncatedError
+
+# What `open_source` takes. Typing has no name for "anything with the buffer
+# protocol" before Python 3.12, and an mmap is one of them.
+SourceLike = Union["Source", str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, Any]
+
+
+class Source:
+    """Bytes of one image, readable at any offset.
+
+    Attributes:
+        size: Length in bytes.
+        path: Path of the file, None when the bytes come from somewhere else.
+    """
+
+    size: int
+    path: str | None = None
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the bytes from a file offset on.
+
+        Raises:
+            TruncatedError: Not all of the bytes are there.
+        """
+        raise NotImplementedError
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from a file offset on.
+
+        The caller has bounded the length.
+
+        Raises:
+            TruncatedError: Not all of the bytes are there.
+        """
+        if not 0 <= offset <= self.size - length:
+            raise self._short(offset, length, max(0, self.size - offset))
+        buffer = bytearray(length)
+        self.readinto(memoryview(buffer), offset)
+        return bytes(buffer)
+
+    def close(self) -> None:
+        """Release what the source holds. Closing twice is harmless."""
+
+    def _short(self, offset: int, length: int, found: int) -> TruncatedError:
+        place = Span(f"file at {offset:#x}", offset, length)
+        message = f"{found} bytes there, expected {length}"
+        return TruncatedError(
+            Finding("GEN-09", "error", place, message, f"{length} bytes", f"{found} bytes"), self.path
+        )
+
+
+class FileSource(Source):
+    """A file or block device, read with positional system calls."""
+
+    def __init__(self, path: str) -> None:
+        # Non-blocking, or opening a named pipe would wait for a writer.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd = os.open(path, flags)
+        self.path = path
+        try:
+            mode = os.fstat(self._fd).st_mode
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(21, os.strerror(21), path)
+            if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+                raise OSError(29, os.strerror(29), path)
+            self.size = os.lseek(self._fd, 0, os.SEEK_END)
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor, for positional system calls of the caller's own."""
+        return self._fd
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from a file offset on."""
+        if offset + length <= self.size:
+            data = os.pread(self._fd, length, offset)
+            if len(data) == length:
+                return data
+        return super().read(offset, length)
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the bytes from a file offset on."""
+        wanted = len(buffer)
+        done = os.preadv(self._fd, [buffer], offset)
+        while done < wanted:  # the end of the file, or more than one call may read
+            count = os.preadv(self._fd, [buffer[done:]], offset + done)
+            if count == 0:
+                raise self._short(offset, wanted, done)
+            done += count
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class BufferSource(Source):
+    """Bytes in memory: bytes, a memoryview, an mmap."""
+
+    def __init__(self, data: Any) -> None:
+        self._view = memoryview(data).cast("B")
+        self.size = len(self._view)
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the bytes from an offset on."""
+        piece = self._view[offset : offset + len(buffer)]
+        if len(piece) != len(buffer):
+            raise self._short(offset, len(buffer), len(piece))
+        buffer[:] = piece
+
+    def close(self) -> None:
+        """Let go of the buffer, so that an mmap can be closed."""
+        self._view.release()
+
+
+class FileObjectSource(Source):
+    """A binary file object. It has one position, so a lock guards seek and read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        name = getattr(file, "name", None)
+        self.path = name if isinstance(name, str) else None
+        self.size = file.seek(0, io.SEEK_END)
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the bytes from an offset on."""
+        done = 0
+        with self._lock:
+            self._file.seek(offset)
+            while done < len(buffer):
+                data = self._file.read(len(buffer) - done)
+                if not data:
+                    raise self._short(offset, len(buffer), done)
+                buffer[done : done + len(data)] = data
+                done += len(data)
+
+
+class Update(NamedTuple):
+    """One range of a file that reads otherwise than it is stored.
+
+    Attributes:
+        start: File offset of its first byte.
+        end: File offset behind its last byte.
+        origin: File offset of the stored bytes that stand for `prefix` and
+            `suffix`, too; None when the range reads as zeros.
+        prefix: Replaces the first bytes.
+        suffix: Replaces the last bytes.
+    """
+
+    start: int
+    end: int
+    origin: int | None = None
+    prefix: bytes = b""
+    suffix: bytes = b""
+
+
+class ReplayedSource(Source):
+    """A source seen through updates that were never written into it.
+
+    The updates do not overlap and stand in order. Updates with data name the
+    place where the source itself holds them, so memory is needed for their
+    number, not for their length.
+    """
+
+    def __init__(self, base: Source, updates: Sequence[Update], size: int) -> None:
+        self.base = base
+        self.path = base.path
+        self.size = size
+        self._updates = updates
+        self._starts = [update.start for update in updates]
+
+    @property
+    def updates(self) -> Sequence[Update]:
+        """The updates in the order of their place."""
+        return self._updates
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the bytes from a file offset on, updates included."""
+        end = offset + len(buffer)
+        if offset < 0 or end > self.size:
+            raise self._short(offset, len(buffer), max(0, self.size - offset))
+        index = max(0, bisect_right(self._starts, offset) - 1)
+        position = offset
+        while position < end:
+            update = self._updates[index] if index < len(self._updates) else None
+            if update is not None and update.end <= position:
+                index += 1
+            elif update is None or update.start > position:
+                stop = end if update is None else min(end, update.start)
+                self._read_base(buffer[position - offset : stop - offset], position)
+                position = stop
+            else:
+                stop = min(end, update.end)
+                self._read_update(buffer[position - offset : stop - offset], position, update)
+                position = stop
+
+    def close(self) -> None:
+        """Close the source below."""
+        self.base.close()
+
+    def _read_base(self, buffer: memoryview, offset: int) -> None:
+        # The replay may have made the file longer; the new part is zeros.
+        stored = max(0, min(len(buffer), self.base.size - offset))
+        if stored:
+            self.base.readinto(buffer[:stored], offset)
+        if stored < len(buffer):
+            buffer[stored:] = bytes(len(buffer) - stored)
+
+    def _read_update(self, buffer: memoryview, offset: int, update: Update) -> None:
+        if update.origin is None:
+            buffer[:] = bytes(len(buffer))
+            return
+        length = update.end - update.start
+        stored = self.base.read(update.origin, length)
+        inner = stored[len(update.prefix) : length - len(update.suffix)]
+        whole = update.prefix + inner + update.suffix
+        start = offset - update.start
+        buffer[:] = whole[start : start + len(buffer)]
+
+
+class Cursor:
+    """A position in a source: the file object that the Kaitai runtime needs.
+
+    Reading past the end gives fewer bytes, as files do; the runtime turns that
+    into an error of its own.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._position = 0
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position and return it."""
+        base = (0, self._position, self._source.size)[whence]
+        self._position = base + offset
+        return self._position
+
+    def read(self, length: int = -1) -> bytes:
+        """Return up to `length` bytes from the position on, and move it."""
+        left = max(0, self._source.size - self._position)
+        length = left if length < 0 else min(length, left)
+        data = self._source.read(self._position, length)
+        self._position += length
+        return data
+
+    def close(self) -> None:
+        """Do nothing: the source belongs to somebody else."""
+
+
+def open_source(source: SourceLike) -> Source:
+    """Return a source for a path, a buffer or a binary file object.
+
+    Raises:
+        OSError: The file cannot be opened.
+        TypeError: It is none of these.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if hasattr(os, "preadv"):
+            return FileSource(path)
+        return _OwnedFileSource(path)
+    if hasattr(source, "read") and hasattr(source, "seek") and not _is_buffer(source):
+        return FileObjectSource(source)
+    return BufferSource(source)
+
+
+class _OwnedFileSource(FileObjectSource):
+    """A file on a system without positional reads."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(open(path, "rb"))  # noqa: SIM115 - closed by close()
+        self.path = path
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _is_buffer(source: object) -> bool:
+    # An mmap has both read() and the buffer protocol; the latter needs no lock.
+    try:
+        memoryview(source).release()  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
