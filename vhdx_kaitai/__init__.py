@@ -1,0 +1,82 @@
+"""Read, judge and describe VHDX disk images [MS-VHDX]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .disk import Disk
+    from .disk import open_disk as open
+    from .errors import (
+        Finding,
+        FormatError,
+        ParentError,
+        ParentMismatchError,
+        ParentNotFoundError,
+        ReplayRequiredError,
+        TruncatedError,
+        UnsupportedError,
+        VhdxError,
+    )
+    from .headers import probe
+    from .image import Image
+
+__all__ = [
+    "Disk",
+    "Finding",
+    "FormatError",
+    "Image",
+    "ParentError",
+    "ParentMismatchError",
+    "ParentNotFoundError",
+    "ReplayRequiredError",
+    "TruncatedError",
+    "UnsupportedError",
+    "VhdxError",
+    "__version__",
+    "grammar_text",
+    "open",
+    "probe",
+]
+
+# Which module each name comes from. They are imported when they are first used:
+# the command line's --help needs none of them, and the parser takes time.
+_HOMES = {
+    "Disk": "disk",
+    "open": "disk",
+    "Image": "image",
+    "probe": "headers",
+    "Finding": "errors",
+    "FormatError": "errors",
+    "ParentError": "errors",
+    "ParentMismatchError": "errors",
+    "ParentNotFoundError": "errors",
+    "ReplayRequiredError": "errors",
+    "TruncatedError": "errors",
+    "UnsupportedError": "errors",
+    "VhdxError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f".{_HOMES[name]}", __name__)
+    value = getattr(module, "open_disk" if name == "open" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def grammar_text() -> bytes:
+    """Return the Kaitai Struct grammar of the format, `vhdx.ksy`, as it is shipped."""
+    from importlib.resources import files
+
+    return (files(__name__) / "generated" / "vhdx.ksy").read_bytes()

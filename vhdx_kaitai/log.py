@@ -126,7 +126,7 @@ class Log:
         self.length = header.log_length
         self.guid = header.log_guid
         self._source = source
-        self._entries: dict[int, Entry | None] = {}
+        self._entries: dict[int, Entry] = {}
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
         self._bytes_left = _BUDGET * max(self.length, 128 * MIB)
         self._descriptors_left = _BUDGET * self.length // _MIN_DESCRIPTOR_LENGTH
@@ -145,9 +145,12 @@ class Log:
 
     def entry(self, offset: int) -> Entry | None:
         """Return what begins at a sector of the log, judged; None when it is no entry."""
-        if offset not in self._entries:
-            self._entries[offset] = self._judge(offset)
-        return self._entries[offset]
+        entry = self._entries.get(offset)
+        if entry is None:
+            entry = self._judge(offset)
+            if entry is not None:
+                self._entries[offset] = entry
+        return entry
 
     def entries(self) -> Iterator[Entry]:
         """Yield everything in the ring that begins like an entry, stale ones included."""

@@ -1,0 +1,444 @@
+"""Descriptions of images as text for people and as documents for JSON.
+
+Nothing here prints. Text that comes from an image is escaped before it gets
+into a line for a terminal; documents keep it, and JSON escapes it by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import log
+from .bat import STATE_NAMES
+from .errors import FormatError, VhdxError
+from .grammar import DescriptorKind, Header, MetadataEntry
+from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
+from .headers import HeaderCopy
+from .image import Image
+from .units import human_size
+
+SCHEMA_VERSION = 1
+
+Document = dict[str, Any]
+
+
+def printable(text: str) -> str:
+    """Return text with everything escaped that a terminal might act on.
+
+    That is control characters, marks that change the direction of writing, and
+    surrogates without a partner.
+    """
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def error_document(path: str, error: Exception) -> Document:
+    """Return the document for a file that could not be worked on."""
+    finding = error.finding if isinstance(error, FormatError) else None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "error": {
+            "type": type(error).__name__,
+            "rule": finding and finding.rule,
+            "section": finding and finding.section,
+            "where": finding and finding.where,
+            "offset": finding and finding.offset,
+            "message": finding.message if finding else plain_message(error),
+        },
+    }
+
+
+def plain_message(error: Exception) -> str:
+    """Return what an error says, without the number and path that `OSError` adds."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def info_document(image: Image, path: str, *, allocation: bool = False) -> Document:
+    """Return what `info --json` prints; everything after `headers` is as after log replay.
+
+    Args:
+        image: The image.
+        path: What to call it.
+        allocation: Count blocks by state, which reads the whole BAT.
+    """
+    metadata = image.metadata
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "file_size": image.file_size,
+        "creator": image.headers.creator,
+        "disk_type": metadata.disk_type,
+        "virtual_disk_size": metadata.virtual_disk_size,
+        "virtual_disk_id": str(metadata.virtual_disk_id),
+        "block_size": metadata.block_size,
+        "logical_sector_size": metadata.logical_sector_size,
+        "physical_sector_size": metadata.physical_sector_size,
+        "current_header": image.headers.current_copy,
+        "headers": [_header_document(copy) for copy in image.headers.copies],
+        "log": _log_state(image),
+        "region_table": image.regions.copy,
+        "regions": [
+            {
+                "guid": str(entry.guid),
+                "name": REGION_NAMES.get(entry.guid),
+                "file_offset": entry.file_offset,
+                "length": entry.length,
+                "required": bool(entry.required & 1),
+            }
+            for entry in image.regions.entries
+        ],
+        "metadata": [_item_document(entry) for entry in metadata.entries],
+        "bat": _bat_document(image, allocation=allocation),
+        "parent": _parent_document(image),
+    }
+
+
+def _header_document(copy: HeaderCopy) -> Document:
+    document: Document = {
+        "copy": copy.copy,
+        "valid": copy.is_valid,
+        "reason": copy.defect.message if copy.defect else None,
+    }
+    # Without its signature a copy is no header, and its numbers mean nothing.
+    document.update(_header_fields(copy.header if copy.header.is_signature_valid else None))
+    return document
+
+
+def _header_fields(header: Header | None) -> Document:
+    guids = ("file_write_guid", "data_write_guid", "log_guid")
+    numbers = ("log_version", "version", "log_offset", "log_length")
+    if header is None:
+        return dict.fromkeys(("sequence_number", *guids, *numbers))
+    return {
+        "sequence_number": str(header.sequence_number),
+        **{name: str(getattr(header, name)) for name in guids},
+        **{name: getattr(header, name) for name in numbers},
+    }
+
+
+def _log_state(image: Image) -> Document:
+    summary = image.replayed
+    if summary is None:
+        fields = ("entries", "first_sequence_number", "last_sequence_number", "tail", "changed_bytes")
+        return {"state": "clean", **dict.fromkeys(fields)}
+    return {
+        "state": "dirty",
+        "entries": len(summary.entries),
+        "first_sequence_number": str(summary.entries[0].header.sequence_number),
+        "last_sequence_number": str(summary.head.header.sequence_number),
+        "tail": summary.head.header.tail,
+        "changed_bytes": summary.changed_bytes,
+    }
+
+
+def item_name(entry: MetadataEntry) -> str | None:
+    """Return the name of a metadata item, None when nobody has given it one."""
+    if entry.is_user:
+        return None
+    return ITEM_NAMES.get(entry.item_id) or UNSPECIFIED_ITEM_NAMES.get(entry.item_id)
+
+
+def _item_document(entry: MetadataEntry) -> Document:
+    return {
+        "item_id": str(entry.item_id),
+        "name": item_name(entry),
+        "offset": entry.offset,
+        "length": entry.length,
+        "is_user": entry.is_user,
+        "is_virtual_disk": entry.is_virtual_disk,
+        "is_required": entry.is_required,
+    }
+
+
+def _bat_document(image: Image, *, allocation: bool) -> Document:
+    geometry = image.geometry
+    document = {
+        "file_offset": image.regions.bat.file_offset,
+        "length": image.regions.bat.length,
+        "entry_count": geometry.entry_count,
+        "payload_blocks": geometry.payload_blocks,
+        "sector_bitmap_blocks": geometry.sector_bitmap_blocks,
+        "chunk_ratio": geometry.chunk_ratio,
+    }
+    if allocation:
+        counts = image.bat.count_states()
+        document["states"] = {name: counts[state] for state, name in STATE_NAMES.items()}
+    return document
+
+
+def _parent_document(image: Image) -> Document | None:
+    locator = image.locator
+    if locator is None:
+        return None
+    return {
+        "locator_type": str(locator.locator_type),
+        "entries": locator.entries,
+        "path": None,
+        "matched_by": None,
+        "error": None,
+    }
+
+
+def info_text(document: Document) -> Iterator[str]:
+    """Yield the lines of `info`: one screen about an image.
+
+    Args:
+        document: What `info_document` returned.
+    """
+    size = human_size(document["virtual_disk_size"])
+    yield f"{printable(document['path'])}: {document['disk_type']} virtual disk of {size}"
+    yield ""
+    yield from _section("Virtual disk", _disk_lines(document))
+    yield from _section("File", _file_lines(document))
+    yield from _section(f"Regions (table {document['region_table']})", _region_lines(document))
+    yield from _section("Metadata", _metadata_lines(document))
+    if document["parent"]:
+        yield from _section("Parent", _parent_lines(document["parent"]))
+
+
+def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield title
+    for name, value in lines:
+        yield f"  {name:<20} {value}".rstrip()
+
+
+def _sized(size: int) -> str:
+    return f"{human_size(size)} ({size} bytes)" if size >= 1024 else f"{size} bytes"
+
+
+def _disk_lines(document: Document) -> Iterator[tuple[str, str]]:
+    bat = document["bat"]
+    yield "size", _sized(document["virtual_disk_size"])
+    logical, physical = document["logical_sector_size"], document["physical_sector_size"]
+    yield "sectors", f"{logical} bytes logical, {physical} bytes physical"
+    blocks = f"{bat['payload_blocks']} of {human_size(document['block_size'])}"
+    yield "blocks", f"{blocks}, chunk ratio {bat['chunk_ratio']}"
+    if "states" in bat:
+        yield "allocation", _allocation(bat["states"])
+    yield "identifier", document["virtual_disk_id"]
+
+
+def _allocation(states: dict[str, int]) -> str:
+    present = (f"{count} {name.replace('_', ' ')}" for name, count in states.items() if count)
+    return ", ".join(present) or "no block in a valid state"
+
+
+def _file_lines(document: Document) -> Iterator[tuple[str, str]]:
+    yield "length", _sized(document["file_size"])
+    creator = document["creator"]
+    yield "created by", printable(creator) if creator is not None else "(not stated)"
+    yield "current header", _header_line(document)
+    current = document["headers"][document["current_header"] - 1]
+    yield "file write GUID", current["file_write_guid"]
+    yield "data write GUID", current["data_write_guid"]
+    yield "log", _log_line(document["log"], current)
+
+
+def _header_line(document: Document) -> str:
+    current = document["headers"][document["current_header"] - 1]
+    other = document["headers"][2 - document["current_header"]]
+    state = f"is valid, {other['sequence_number']}" if other["valid"] else f"is not: {other['reason']}"
+    return (
+        f"{current['copy']}, sequence number {current['sequence_number']} "
+        f"(header {other['copy']} {state})"
+    )
+
+
+def _log_line(state: Document, header: Document) -> str:
+    place = f"{human_size(header['log_length'])} at {header['log_offset']:#x}"
+    if not header["log_length"]:
+        return "none"
+    if state["state"] == "clean":
+        return f"clean, {place}"
+    entries = "1 entry changes" if state["entries"] == 1 else f"{state['entries']} entries change"
+    changed = human_size(state["changed_bytes"])
+    return f"DIRTY, {place}: {entries} {changed}; all below is as after replay"
+
+
+def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
+    for region in document["regions"]:
+        required = "required" if region["required"] else "not required"
+        place = f"{human_size(region['length'])} at {region['file_offset']:#x}, {required}"
+        if region["name"] == "BAT":
+            place += f", {document['bat']['entry_count']} entries"
+        if region["name"] is None:
+            place += f", {region['guid']}"
+        yield region["name"] or "(unknown)", place
+
+
+def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
+    # More would push everything else off the screen; --json has them all.
+    most = 12
+    items = document["metadata"]
+    for item in items[:most]:
+        flags = [
+            word
+            for word, name in (
+                ("user", "is_user"),
+                ("virtual disk", "is_virtual_disk"),
+                ("required", "is_required"),
+            )
+            if item[name]
+        ]
+        name = item["name"] or ("(user item)" if item["is_user"] else "(unknown)")
+        place = f"{item['length']} bytes at {item['offset']:#x}"
+        unknown = "" if item["name"] else f", {item['item_id']}"
+        yield name, ", ".join([place, *flags]) + unknown
+    if len(items) > most:
+        yield "...", f"{len(items) - most} more, see --json"
+
+
+def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
+    for key, value in parent["entries"].items():
+        yield printable(key), printable(value)
+    if parent["path"]:
+        yield "found at", f"{printable(parent['path'])}, matched by {parent['matched_by']}"
+    if parent["error"]:
+        yield "not found", printable(parent["error"])
+
+
+def log_document(
+    path: str, ring: log.Log | None, replayed: log.ReplaySummary | None, error: VhdxError | None
+) -> Document:
+    """Return what `log --json` prints.
+
+    Args:
+        path: What to call the file.
+        ring: The log; None when the file has none.
+        replayed: What its replay changes; None when it is clean or must not be replayed.
+        error: Why it must not be replayed.
+    """
+    active = {entry.offset for entry in replayed.entries} if replayed else set()
+    dirty = replayed is not None or error is not None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "state": "dirty" if dirty else "clean",
+        "log_guid": str(ring.guid) if ring else None,
+        "file_offset": ring.offset if ring else None,
+        "length": ring.length if ring else None,
+        "entries": [_entry_document(e, ring, active) for e in ring.entries()] if ring else [],
+        "sequences": _sequence_documents(ring, active) if ring and dirty else [],
+        "replay": _replay_document(replayed, ring) if replayed and ring else None,
+        "error": error_document(path, error)["error"] if error else None,
+    }
+
+
+def _entry_document(entry: log.Entry, ring: log.Log, active: set[int]) -> Document:
+    header = entry.header
+    return {
+        "offset": entry.offset,
+        "file_offset": ring.file_offset(entry.offset),
+        "length": header.entry_length,
+        "sequence_number": str(header.sequence_number),
+        "tail": header.tail,
+        "descriptors": header.num_descriptors,
+        "log_guid": str(header.log_guid),
+        "flushed_file_offset": header.flushed_file_offset,
+        "last_file_offset": header.last_file_offset,
+        "valid": entry.is_valid,
+        "active": entry.offset in active,
+        "rule": entry.defect.rule if entry.defect else None,
+        "reason": entry.defect.message if entry.defect else None,
+    }
+
+
+def _sequence_documents(ring: log.Log, active: set[int]) -> list[Document]:
+    documents = []
+    for run in ring.runs():
+        entries = run.sequence or run.entries
+        reason = None
+        if not run.sequence:
+            reason = f"its last entry's Tail {run.head.header.tail:#x} is not among its entries [LOG-29]"
+        elif run.head.offset not in active:
+            reason = "another sequence ends with a greater sequence number [LOG-30]"
+        documents.append(
+            {
+                "first_sequence_number": str(entries[0].header.sequence_number),
+                "last_sequence_number": str(run.head.header.sequence_number),
+                "entries": len(entries),
+                "tail": run.head.header.tail,
+                "active": bool(run.sequence) and run.head.offset in active,
+                "reason": reason,
+            }
+        )
+    return documents
+
+
+def _replay_document(summary: log.ReplaySummary, ring: log.Log) -> Document:
+    changes = []
+    for entry in summary.entries:
+        for descriptor in entry.descriptors:
+            is_data = descriptor.kind == DescriptorKind.data
+            changes.append(
+                {
+                    "sequence_number": str(entry.header.sequence_number),
+                    "kind": "data" if is_data else "zero",
+                    "file_offset": descriptor.file_offset,
+                    "length": log.SECTOR if is_data else descriptor.length,
+                }
+            )
+    return {
+        "entries": len(summary.entries),
+        "changed_bytes": summary.changed_bytes,
+        "file_size": summary.size,
+        "changes": changes,
+    }
+
+
+def log_text(document: Document) -> Iterator[str]:
+    """Yield the lines of `log`.
+
+    Args:
+        document: What `log_document` returned.
+    """
+    path = printable(document["path"])
+    if document["length"] is None:
+        yield f"{path}: no log"
+        return
+    place = f"{human_size(document['length'])} at {document['file_offset']:#x}"
+    yield f"{path}: {document['state']} log, {place}"
+    entries = document["entries"]
+    if entries:
+        yield ""
+        yield f"  {'offset':>10} {'length':>9} {'tail':>10} {'descriptors':>11} sequence number"
+    for entry in entries:
+        mark = "*" if entry["active"] else " "
+        note = "" if entry["valid"] else f"  {_entry_note(entry)}"
+        yield (
+            f"{mark} {entry['offset']:#10x} {entry['length']:#9x} {entry['tail']:#10x} "
+            f"{entry['descriptors']:>11} {entry['sequence_number']}{note}"
+        )
+    yield from _sequence_text(document)
+
+
+def _entry_note(entry: Document) -> str:
+    if entry["rule"] == "LOG-14":  # the normal case, so it gets few words
+        return f"stale, LogGuid {entry['log_guid']}"
+    return f"{entry['reason']} [{entry['rule']}]"
+
+
+def _sequence_text(document: Document) -> Iterator[str]:
+    if document["state"] == "clean":
+        if document["entries"]:
+            yield ""
+            yield "The header has no LogGuid: nothing is to be replayed, the entries are stale."
+        return
+    yield ""
+    for sequence in document["sequences"]:
+        numbers = f"{sequence['first_sequence_number']} to {sequence['last_sequence_number']}"
+        state = "active" if sequence["active"] else f"not used, {sequence['reason']}"
+        yield f"sequence {numbers} ({sequence['entries']} entries): {state}"
+    replay = document["replay"]
+    if replay:
+        changed = human_size(replay["changed_bytes"])
+        yield f"replay changes {changed} of the file, which is {_sized(replay['file_size'])} long then:"
+        for change in replay["changes"]:
+            end = change["file_offset"] + change["length"]
+            yield f"  {change['kind']:<4} {change['file_offset']:#14x} to {end:#14x}"
