@@ -65,7 +65,9 @@ class Image:
         self.source, self.log, self.replayed = self._replay(replay)
         if self.replayed:
             root = grammar.Root(self.source)
-        self.regions = regions.read_regions(root, self.source.size)
+        header = self.headers.current
+        place_of_log = (header.log_offset, header.log_length)
+        self.regions = regions.read_regions(root, self.source.size, place_of_log)
         self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
         self.geometry = bat.Geometry(
             self.metadata.virtual_disk_size,

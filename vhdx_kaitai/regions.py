@@ -146,12 +146,44 @@ def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]
         yield mismatch("REG-23", "error", field("length"), name, f"{length:#x}", expected)
 
 
-def read_regions(root: grammar.Root, size: int) -> Regions:
+def check_overlaps(table: RegionTable, log: tuple[int, int]) -> Iterator[Finding]:
+    """Yield which regions overlap the log or each other, unknown ones included.
+
+    That they stay clear of the header section follows from REG-10.
+
+    Args:
+        table: The table in use, its entries judged.
+        log: File offset and length of the log in bytes.
+    """
+    ranges = sorted(
+        (entry.file_offset, entry.file_offset + entry.length, index)
+        for index, entry in enumerate(table.entries)
+    )
+    furthest = (0, 0, 0)
+    for start, end, index in ranges:
+        place = entry_place(table, index)
+        if start < log[0] + log[1] and log[0] < end:
+            message = (
+                f"region at {start:#x} to {end:#x} overlaps the log "
+                f"at {log[0]:#x} to {log[0] + log[1]:#x}"
+            )
+            yield Finding("OVL-03", "error", place.field("file_offset"), message)
+        if start < furthest[1]:
+            message = (
+                f"region at {start:#x} to {end:#x} overlaps that of entry {furthest[2]} "
+                f"at {furthest[0]:#x} to {furthest[1]:#x}"
+            )
+            yield Finding("OVL-01", "error", place.field("file_offset"), message)
+        furthest = max(furthest, (start, end, index), key=lambda r: r[1])
+
+
+def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions:
     """Return the regions of a file.
 
     Args:
         root: The structures at fixed places, after log replay.
         size: Length of the file after log replay, in bytes.
+        log: File offset and length of the log in bytes.
 
     Raises:
         FormatError: Neither table is valid, or the one in use refuses the file.
@@ -166,5 +198,6 @@ def read_regions(root: grammar.Root, size: int) -> Regions:
     assert copy is not None  # check_copies refuses whenever there is none
     table = tables[copy - 1]
     refuse(check_table(table, size))
+    refuse(check_overlaps(table, log))
     by_guid = {entry.guid: entry for entry in table.entries}
     return Regions(copy, table.entries, by_guid[BAT_REGION], by_guid[METADATA_REGION])
