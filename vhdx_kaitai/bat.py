@@ -1,7 +1,7 @@
 """The block allocation table: chunk arithmetic, entries, states.
 
 The BAT of a 64 TiB disk with blocks of 1 MiB takes 513 MiB, so it is never read
-as a whole: entries come from pages of 64 KiB in a small cache. Payload and
+as a whole: entries come from pages of 4 KiB in a small cache. Payload and
 sector bitmap entries are interleaved in the same way for fixed, dynamic and
 differencing disks [MS-VHDX 2.5].
 """
@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from .errors import Finding, mismatch
+from .errors import Finding, Span, mismatch
 from .grammar import Place, RegionEntry
 from .source import Source
-from .units import KIB, MIB, ceil_div
+from .units import MIB, ceil_div
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
 
@@ -42,9 +42,11 @@ STATE_NAMES = {
     PARTIALLY_PRESENT: "partially_present",
 }
 
-_PAGE_LENGTH = 64 * KIB
-_PAGE_ENTRIES = _PAGE_LENGTH // ENTRY_LENGTH
-_CACHED_PAGES = 12
+# Small pages, many of them: a random look-up that misses costs little, and all
+# that are kept take half a MiB.
+PAGE_SHIFT = 9
+PAGE_ENTRIES = 1 << PAGE_SHIFT
+_CACHED_PAGES = 128
 
 
 class Geometry(NamedTuple):
@@ -95,6 +97,75 @@ def check_size(geometry: Geometry, region: RegionEntry) -> Iterator[Finding]:
         yield mismatch("BAT-01", "error", place, "Length", f"{region.length:#x}", expected)
 
 
+def entry_span(region: RegionEntry, index: int, name: str) -> Span:
+    """Return the place of an entry of the BAT."""
+    offset = region.file_offset + index * ENTRY_LENGTH
+    return Span(f"{name} at {offset:#x}", offset, ENTRY_LENGTH)
+
+
+def check_payload_entry(
+    entry: int, place: Span, needed: int, size: int, *, is_differencing: bool
+) -> Iterator[Finding]:
+    """Yield what is wrong with the BAT entry of a payload block [MS-VHDX 2.5.1.1].
+
+    Args:
+        entry: The entry.
+        place: Where it is.
+        needed: Bytes of the block that the file has to hold.
+        size: Length of the file in bytes.
+        is_differencing: Whether the disk has a parent.
+    """
+    state = entry & STATE_MASK
+    yield from _check_reserved(entry, place)
+    if state not in STATE_NAMES:
+        yield mismatch("BAT-03", "error", place, "State", str(state), "0, 1, 2, 3, 6 or 7")
+    if state == PARTIALLY_PRESENT and not is_differencing:
+        actual = "PARTIALLY_PRESENT"
+        yield mismatch("BAT-05", "error", place, "State", actual, "another one, without a parent")
+    if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
+        yield from _check_offset(entry, place, needed, size)
+
+
+def check_sector_bitmap_entry(
+    entry: int, place: Span, size: int, *, is_differencing: bool, is_needed: bool
+) -> Iterator[Finding]:
+    """Yield what is wrong with the BAT entry of a sector bitmap block [MS-VHDX 2.5.1.2].
+
+    Args:
+        entry: The entry.
+        place: Where it is.
+        size: Length of the file in bytes.
+        is_differencing: Whether the disk has a parent.
+        is_needed: Whether a block of the chunk is partially present.
+    """
+    state = entry & STATE_MASK
+    yield from _check_reserved(entry, place)
+    if state not in (NOT_PRESENT, PRESENT):
+        yield mismatch("BAT-04", "error", place, "State", str(state), "0 or 6")
+    elif state == PRESENT and not is_differencing:
+        yield mismatch("BAT-06", "error", place, "State", "PRESENT", "NOT_PRESENT without a parent")
+    elif state == NOT_PRESENT and is_needed:
+        expected = "PRESENT, because a block of the chunk is PARTIALLY_PRESENT"
+        yield mismatch("BAT-07", "error", place, "State", "NOT_PRESENT", expected)
+    if state == PRESENT:
+        yield from _check_offset(entry, place, MIB, size)
+
+
+def _check_reserved(entry: int, place: Span) -> Iterator[Finding]:
+    if entry & RESERVED_MASK:
+        actual = f"{(entry & RESERVED_MASK) >> 3:#x}"
+        yield mismatch("BAT-02", "error", place, "Reserved", actual, "0")
+
+
+def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[Finding]:
+    offset = entry & OFFSET_MASK
+    if offset < MIB:
+        yield mismatch("BAT-09", "error", place, "FileOffsetMB", "0", "at least 1")
+    elif offset + needed > size:
+        actual, expected = f"{offset + needed:#x}", f"at most the file's length {size:#x}"
+        yield mismatch("BAT-10", "error", place, "end of block", actual, expected)
+
+
 class Bat:
     """The BAT of one file, read by page.
 
@@ -117,7 +188,7 @@ class Bat:
 
     def entry(self, index: int) -> int:
         """Return an entry of the BAT as a number of 64 bits."""
-        return self.page(index // _PAGE_ENTRIES)[index % _PAGE_ENTRIES]
+        return self.page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
 
     def count_states(self) -> dict[int, int]:
         """Return how many payload blocks are in each of the eight states, reserved ones included.
@@ -141,20 +212,28 @@ class Bat:
 
     def _low_bytes(self) -> Iterator[tuple[int, bytes]]:
         """Yield the states of all entries, a MiB of them at a time, with the index of the first."""
-        total = self.geometry.entry_count
         step = MIB // ENTRY_LENGTH
-        for first in range(0, total, step):
-            length = min(step, total - first) * ENTRY_LENGTH
-            data = self._source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
+        for first in range(0, self.geometry.entry_count, step):
+            data = self.raw(first, step)
             yield first, data[::ENTRY_LENGTH].translate(_STATE_OF_BYTE)
+
+    def raw(self, first: int, count: int) -> bytes:
+        """Return the bytes of some entries, fewer at the end of the BAT.
+
+        Args:
+            first: Index of the first.
+            count: How many.
+        """
+        length = min(count, self.geometry.entry_count - first) * ENTRY_LENGTH
+        return self._source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
 
 
 _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
 
 
 def _load_page(source: Source, region_offset: int, entry_count: int, number: int) -> array[int]:
-    first = number * _PAGE_ENTRIES
-    length = min(_PAGE_ENTRIES, entry_count - first) * ENTRY_LENGTH
+    first = number * PAGE_ENTRIES
+    length = min(PAGE_ENTRIES, entry_count - first) * ENTRY_LENGTH
     entries = array("Q", source.read(region_offset + first * ENTRY_LENGTH, length))
     if sys.byteorder == "big":
         entries.byteswap()

@@ -1,13 +1,15 @@
-"""The parent locator: its keys and values, judged [MS-VHDX 2.6.2.6].
+"""The parent locator, and where it lets a parent be looked for [MS-VHDX 2.6.2.6].
 
-The text of a locator comes from the file and is not to be trusted; nothing here
-opens a file.
+The text of a locator comes from the file and is not to be trusted: unless the
+caller allows more, it leads to files in the folder of the child and below, and
+to those in folders that the caller names. Nothing here opens a file.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -179,3 +181,125 @@ def read_locator(locator: ParentLocator) -> Locator:
     linkage = parse_linkage(entries[LINKAGE])
     assert linkage is not None  # check_entries refuses any other value
     return Locator(locator.locator_type, entries, linkage, parse_linkage(entries.get(LINKAGE_2)))
+
+
+class Candidate(NamedTuple):
+    """A file that may be the parent, or a path that is not followed.
+
+    Attributes:
+        key: Key of the locator that leads to it.
+        text: Value of the key.
+        path: Path of the file; None when it is not followed or there is none.
+        reason: Why there is no path.
+    """
+
+    key: str
+    text: str
+    path: str | None
+    reason: str | None = None
+
+
+# Names that Windows gives to devices, in whatever folder and with whatever extension.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+_EXTENDED_PREFIX = "\\\\?\\"
+
+
+def candidates(
+    locator: Locator, folder: str | None, search: Sequence[str], *, follow_absolute: bool
+) -> Iterator[Candidate]:
+    """Yield where the parent may be, in the order in which it is to be tried.
+
+    Args:
+        locator: The locator of the child.
+        folder: Folder of the child; None when the child is not a file with a path.
+        search: Further folders.
+        follow_absolute: Follow absolute paths and such that leave the folder.
+    """
+    seen = set()
+    for key, text in locator.paths:
+        for candidate in _candidates_of(key, text, folder, search, follow_absolute=follow_absolute):
+            if candidate.path is None or candidate.path not in seen:
+                yield candidate
+            seen.add(candidate.path)
+
+
+def _candidates_of(
+    key: str, text: str, folder: str | None, search: Sequence[str], *, follow_absolute: bool
+) -> Iterator[Candidate]:
+    names = [name for name in re.split(r"[\\/]", text) if name not in ("", ".")]
+    folders = ([] if folder is None else [folder]) + list(search)
+    if follow_absolute:
+        yield _followed(key, text, names, folder)
+    elif key == "relative_path" and ".." not in names and not _ABSOLUTE.match(text):
+        for place in folders:
+            yield _confined(key, text, place, names)
+    else:
+        yield Candidate(key, text, None, "leads out of the folder (--follow-absolute would allow it)")
+    for place in folders:
+        yield _confined(key, text, place, names[-1:])
+    if not folders:
+        yield Candidate(key, text, None, "no folder to look in (--search or --parent would name one)")
+
+
+def _followed(key: str, text: str, names: list[str], folder: str | None) -> Candidate:
+    """Return where a path leads when it is followed to wherever it wants."""
+    plain = text.removeprefix(_EXTENDED_PREFIX)
+    if os.name == "nt" and key != "relative_path":
+        return Candidate(key, text, text)
+    if key == "relative_path" and not _ABSOLUTE.match(text):
+        if folder is None:
+            return Candidate(key, text, None, "relative to a folder that is not known")
+        return _descended(key, text, folder, names)
+    if plain.startswith("/"):
+        return _descended(key, text, "/", names)
+    return Candidate(key, text, None, "a path of Windows, which means nothing on this system")
+
+
+def _confined(key: str, text: str, folder: str, names: list[str]) -> Candidate:
+    """Return a file in a folder or below; symbolic links out of it are not followed."""
+    if not names or any(not _is_plain(name) for name in names):
+        return Candidate(key, text, None, "not the name of a plain file")
+    candidate = _descended(key, text, folder, names)
+    if candidate.path is not None and os.path.exists(candidate.path):
+        real, root = os.path.realpath(candidate.path), os.path.realpath(folder)
+        if os.path.commonpath([real, root]) != root:
+            reason = f"{candidate.path} is a link that leads out of the folder"
+            return Candidate(key, text, None, f"{reason} (--parent or --search would allow it)")
+    return candidate
+
+
+def _is_plain(name: str) -> bool:
+    return name != ".." and ":" not in name and name.isprintable() and not _DEVICES.fullmatch(name)
+
+
+def _descended(key: str, text: str, folder: str, names: list[str]) -> Candidate:
+    """Return the file that is so many steps below a folder, whatever the case of its name."""
+    path = folder
+    for name in names:
+        step = os.path.join(path, name)
+        if not os.path.lexists(step):
+            step = os.path.join(path, _same_name(path, name) or name)
+        path = step
+    return Candidate(key, text, path)
+
+
+def _same_name(folder: str, name: str) -> str | None:
+    wanted = name.casefold()
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:
+        return None
+    return next((entry for entry in entries if entry.casefold() == wanted), None)
+
+
+def matching_key(locator: Locator, data_write_guid: UUID) -> str | None:
+    """Return which key of a locator names a parent with this DataWriteGuid, None when none does.
+
+    Zero matches nothing, not even a parent whose own GUID is zero (LOC-23).
+    """
+    if data_write_guid != NIL:
+        if data_write_guid == locator.linkage:
+            return LINKAGE
+        if data_write_guid == locator.linkage_2:
+            return LINKAGE_2
+    return None

@@ -68,32 +68,32 @@ class Source:
 
 
 class FileSource(Source):
-    """A file or block device, read with positional system calls."""
+    """A file or block device, read with positional system calls.
+
+    Attributes:
+        fd: Its descriptor; -1 when it is closed.
+    """
 
     def __init__(self, path: str) -> None:
         # Non-blocking, or opening a named pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        self._fd = os.open(path, flags)
+        self.fd = os.open(path, flags)
         self.path = path
         try:
-            mode = os.fstat(self._fd).st_mode
+            mode = os.fstat(self.fd).st_mode
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(21, os.strerror(21), path)
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
                 raise OSError(29, os.strerror(29), path)
-            self.size = os.lseek(self._fd, 0, os.SEEK_END)
+            self.size = os.lseek(self.fd, 0, os.SEEK_END)
         except BaseException:
             self.close()
             raise
 
-    def fileno(self) -> int:
-        """Return the descriptor, for positional system calls of the caller's own."""
-        return self._fd
-
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from a file offset on."""
         if offset + length <= self.size:
-            data = os.pread(self._fd, length, offset)
+            data = os.pread(self.fd, length, offset)
             if len(data) == length:
                 return data
         return super().read(offset, length)
@@ -101,16 +101,16 @@ class FileSource(Source):
     def readinto(self, buffer: memoryview, offset: int) -> None:
         """Fill a buffer with the bytes from a file offset on."""
         wanted = len(buffer)
-        done = os.preadv(self._fd, [buffer], offset)
+        done = os.preadv(self.fd, [buffer], offset)
         while done < wanted:  # the end of the file, or more than one call may read
-            count = os.preadv(self._fd, [buffer[done:]], offset + done)
+            count = os.preadv(self.fd, [buffer[done:]], offset + done)
             if count == 0:
                 raise self._short(offset, wanted, done)
             done += count
 
     def close(self) -> None:
         """Close the file."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
