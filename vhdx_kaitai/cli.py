@@ -8,17 +8,21 @@ inside the commands that need them, so that `--help` and `--version` are quick.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .disk import Disk
     from .image import Image
+    from .report import Document
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
+DIFFERENT, IO_FAILED = 1, 4  # of `compare`
 
 _EXIT_STATUS = """\
 exit status:
@@ -45,10 +49,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_info(commands)
-    _add_log(commands)
-    _add_tree(commands)
-    _add_ksy(commands)
+    for add in (
+        _add_info,
+        _add_map,
+        _add_read,
+        _add_convert,
+        _add_compare,
+        _add_log,
+        _add_chain,
+        _add_tree,
+        _add_ksy,
+    ):
+        add(commands)
     return parser
 
 
@@ -65,8 +77,29 @@ def _add_file(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="the VHDX file")
 
 
-def _add_json(command: argparse.ArgumentParser) -> None:
+def _add_json(command: argparse._ActionsContainer) -> None:
     command.add_argument("--json", action="store_true", help="print a JSON document")
+
+
+def _add_parents(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("parents of differencing disks")
+    group.add_argument("--parent", metavar="PATH", help="the parent, instead of looking for it")
+    group.add_argument(
+        "--search", metavar="DIR", action="append", default=[], help="a folder to look in; repeatable"
+    )
+    group.add_argument(
+        "--follow-absolute", action="store_true", help="follow paths that lead out of the folder"
+    )
+    group.add_argument("--no-parent", action="store_true", help="open the one file alone")
+
+
+def _add_range(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--offset", type=_size, default=0, metavar="N", help="start there; 64K, 1M, 0x200 will do"
+    )
+    command.add_argument(
+        "--length", type=_size, metavar="N", help="so many bytes, instead of all the rest"
+    )
 
 
 def _add_info(commands: Commands) -> None:
@@ -76,6 +109,55 @@ def _add_info(commands: Commands) -> None:
     command.add_argument(
         "--allocation", action="store_true", help="count blocks by state; reads the whole BAT"
     )
+    command.add_argument("--chain", action="store_true", help="the parents, too")
+    _add_parents(command)
+
+
+def _add_map(commands: Commands) -> None:
+    text = "list what the disk is made of: start, length, state, depth and place in the file"
+    command = _add_command(commands, "map", _map, text)
+    _add_file(command)
+    _add_json(command)
+    _add_range(command)
+    _add_parents(command)
+
+
+def _add_read(commands: Commands) -> None:
+    text = "write bytes of the virtual disk to standard output or a file"
+    command = _add_command(commands, "read", _read, text)
+    _add_file(command)
+    command.add_argument("-o", "--output", metavar="OUT", help="a file, sparse where there are zeros")
+    _add_range(command)
+    _add_parents(command)
+
+
+def _add_convert(commands: Commands) -> None:
+    text = "write the virtual disk to a raw image, sparse where there are zeros"
+    command = _add_command(commands, "convert", _convert, text)
+    _add_file(command)
+    command.add_argument("output", metavar="OUT", help="the raw image")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_parents(command)
+
+
+def _add_compare(commands: Commands) -> None:
+    text = "tell whether two images, VHDX or raw, hold the same disk, and where they differ first"
+    command = _add_command(commands, "compare", _compare, text)
+    command.add_argument("file", metavar="A", help="a VHDX file or a raw image")
+    command.add_argument("other", metavar="B", help="another one")
+    _add_json(command)
+    _add_parents(command)
+    command.epilog = "exit status: 0 same, 1 different, 4 I/O; the others as for every command"
+
+
+def _add_chain(commands: Commands) -> None:
+    text = "list an image and its parents, how each was found and by what it was recognised"
+    command = _add_command(commands, "chain", _chain, text)
+    _add_file(command)
+    form = command.add_mutually_exclusive_group()
+    _add_json(form)
+    form.add_argument("--dot", action="store_true", help="print a graph for Graphviz")
+    _add_parents(command)
 
 
 def _add_log(commands: Commands) -> None:
@@ -111,14 +193,186 @@ def _natural(text: str) -> int:
     return value
 
 
+def _size(text: str) -> int:
+    number, factor = text, 1
+    if text[-1:].upper() in _SUFFIXES:
+        number, factor = text[:-1], _SUFFIXES[text[-1].upper()]
+    value = int(number, 0) * factor
+    if value < 0:
+        raise ValueError
+    return value
+
+
+_SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
+    from .disk import open_disk
+
+    return open_disk(
+        path or arguments.file,
+        parent=arguments.parent,
+        search=arguments.search,
+        follow_absolute=arguments.follow_absolute,
+        resolve_parents=not arguments.no_parent,
+    )
+
+
 def _info(arguments: argparse.Namespace) -> int:
+    if arguments.chain:
+        return _info_of_chain(arguments)
     from . import report
     from .image import Image
 
     with Image(arguments.file) as image:
         document = report.info_document(image, arguments.file, allocation=arguments.allocation)
+        if image.locator is not None and not arguments.no_parent:
+            _describe_parent(arguments, image, document)
     _print_document(document) if arguments.json else _print_lines(report.info_text(document))
     return DONE
+
+
+def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
+    """Look for the parent and say in the document what was found; that it is missing is no failure."""
+    from .disk import find_parent
+    from .errors import VhdxError
+    from .report import add_parent, plain_message
+
+    try:
+        parent, link = find_parent(
+            image,
+            parent=arguments.parent,
+            search=arguments.search,
+            follow_absolute=arguments.follow_absolute,
+        )
+    except (VhdxError, OSError) as error:
+        document["parent"]["error"] = plain_message(error)
+    else:
+        parent.close()
+        add_parent(document, parent.path, link)
+
+
+def _info_of_chain(arguments: argparse.Namespace) -> int:
+    from . import report
+
+    with _open_disk(arguments) as disk:
+        for depth, image in enumerate(disk.chain):
+            path = image.path or arguments.file
+            document = report.info_document(image, path, allocation=arguments.allocation)
+            if depth < len(disk.links):
+                report.add_parent(document, disk.chain[depth + 1].path, disk.links[depth])
+            if arguments.json:
+                _print_document(document, indent=None)
+            else:
+                _print_lines([""] if depth else [])
+                _print_lines(report.info_text(document))
+    return DONE
+
+
+def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
+    """Return offset and length of the wanted range, which ends where the disk does."""
+    from .errors import VhdxError
+
+    offset: int = arguments.offset
+    if offset > disk.size:
+        raise VhdxError(f"offset {offset} is behind the end of the disk at {disk.size}")
+    left = disk.size - offset
+    return offset, left if arguments.length is None else min(arguments.length, left)
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from . import report
+
+    with _open_disk(arguments) as disk:
+        extents = disk.extents(*_range(arguments, disk))
+        if arguments.json:
+            sys.stdout.writelines(report.map_json(extents))
+        else:
+            _print_lines(report.map_text(extents))
+    return DONE
+
+
+def _read(arguments: argparse.Namespace) -> int:
+    from . import convert
+
+    with _open_disk(arguments) as disk:
+        offset, length = _range(arguments, disk)
+        with _progress(length) as progress:
+            if arguments.output:
+                convert.convert(disk, arguments.output, offset, length, progress)
+            else:
+                sys.stdout.flush()
+                convert.write_stream(disk, sys.stdout.buffer, offset, length, progress)
+    return DONE
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from . import convert
+
+    if os.path.lexists(arguments.output) and not arguments.force:
+        raise FileExistsError(17, "output exists already, --force would replace it", arguments.output)
+    with _open_disk(arguments) as disk, _progress(disk.size) as progress:
+        convert.convert(disk, arguments.output, 0, disk.size, progress)
+    return DONE
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from . import convert
+    from .headers import probe
+
+    def open_either(path: str) -> Disk | convert.RawDisk:
+        with open(path, "rb") as file:
+            is_vhdx = probe(file.read(8))
+        return _open_disk(arguments, path) if is_vhdx else convert.RawDisk(path)
+
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(contextlib.closing(open_either(arguments.file)))
+        two = stack.enter_context(contextlib.closing(open_either(arguments.other)))
+        with _progress(min(one.size, two.size)) as progress:
+            difference = convert.compare(one, two, progress)
+    if arguments.json:
+        _print_document(
+            {
+                "schema_version": 1,
+                "path": arguments.file,
+                "other": arguments.other,
+                "same": difference is None,
+                "offset": difference and difference.offset,
+                "reason": difference and difference.reason,
+            }
+        )
+    elif difference is None:
+        _print_lines(["same"])
+    else:
+        _print_lines([f"different at {difference.offset:#x}: {difference.reason}"])
+    return DONE if difference is None else DIFFERENT
+
+
+def _chain(arguments: argparse.Namespace) -> int:
+    from . import report
+
+    with _open_disk(arguments) as disk:
+        document = report.chain_document(disk, arguments.file)
+    if arguments.json:
+        _print_document(document)
+    else:
+        _print_lines(report.chain_dot(document) if arguments.dot else report.chain_text(document))
+    return DONE
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], object]]:
+    """Show how far a long command is, on a terminal; anywhere else say nothing."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _log(arguments: argparse.Namespace) -> int:
@@ -183,11 +437,10 @@ def _print_lines(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
-def _print_document(document: object) -> None:
+def _print_document(document: object, indent: int | None = 2) -> None:
     import json
 
-    json.dump(document, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(document, indent=indent) + "\n")
 
 
 def _complain(path: str | None, message: str) -> None:
@@ -202,13 +455,19 @@ def _failure(arguments: argparse.Namespace, error: Exception) -> int:
     from .errors import FormatError
     from .report import error_document, plain_message
 
-    path = getattr(arguments, "file", None)
+    path = _path_of(error) or getattr(arguments, "file", None)
     if arguments.json:
         _print_document(error_document(path, error))
     _complain(path, plain_message(error))
     if isinstance(error, FormatError):
         return NOT_VHDX if error.finding.rule == "FTI-01" else CORRUPT
-    return FAILED
+    return IO_FAILED if arguments.run is _compare and isinstance(error, OSError) else FAILED
+
+
+def _path_of(error: Exception) -> str | None:
+    """Return the file that an error is about, which need not be the one that was named."""
+    path = error.filename if isinstance(error, OSError) else getattr(error, "path", None)
+    return path if isinstance(path, str) else None
 
 
 def _use_replacement(stream: IO[str]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from types import TracebackType
@@ -154,17 +153,15 @@ class _Layer:
         index = block + (block >> self._ratio_shift)
         last = min((block | ratio - 1) + 1, self.image.geometry.payload_blocks)
         limit = index + last - block
-        pattern = array("Q", (entry,)) * PAGE_ENTRIES
+        pattern = entry.to_bytes(bat.ENTRY_LENGTH, "little")
         at, step = index + 1, _LONG_RUN
         while at < limit and step:
-            inside = at & PAGE_ENTRIES - 1
-            count = min(step, limit - at, PAGE_ENTRIES - inside)
-            page = self._page(at >> PAGE_SHIFT)
-            if page[inside : inside + count] == pattern[:count]:
+            count = min(step, limit - at)
+            if self.image.bat.raw(at, count) == pattern * count:
                 at += count
-                step = min(step * 2, PAGE_ENTRIES)
+                step *= _LONG_RUN
             else:  # it ends among these
-                step = count // 2
+                step = count // _LONG_RUN
         return block + at - index
 
     def _resolve_parent(self, start: int, end: int, pieces: list[_Piece]) -> None:

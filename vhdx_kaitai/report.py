@@ -11,6 +11,7 @@ from typing import Any
 
 from . import log
 from .bat import STATE_NAMES
+from .disk import Disk, Extent, Link
 from .errors import FormatError, VhdxError
 from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
@@ -183,6 +184,111 @@ def _parent_document(image: Image) -> Document | None:
         "matched_by": None,
         "error": None,
     }
+
+
+def add_parent(document: Document, path: str | None, link: Link) -> None:
+    """Put into a document of `info_document` which parent was found."""
+    document["parent"].update(path=path, matched_by=link.matched_by)
+
+
+def chain_document(disk: Disk, path: str) -> Document:
+    """Return what `chain --json` prints."""
+    links = [None, *disk.links]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "chain": [
+            _link_document(depth, image, links[depth] if depth < len(links) else None)
+            for depth, image in enumerate(disk.chain)
+        ],
+    }
+
+
+def _link_document(depth: int, image: Image, link: Link | None) -> Document:
+    locator = image.locator
+    return {
+        "depth": depth,
+        "path": image.path,
+        "disk_type": image.metadata.disk_type,
+        "virtual_disk_size": image.metadata.virtual_disk_size,
+        "block_size": image.metadata.block_size,
+        "virtual_disk_id": str(image.metadata.virtual_disk_id),
+        "data_write_guid": str(image.headers.current.data_write_guid),
+        "log": "dirty" if image.replayed else "clean",
+        "found_by": link.key if link else None,
+        "matched_by": link.matched_by if link else None,
+        "parent_linkage": str(locator.linkage) if locator else None,
+        "parent_linkage2": str(locator.linkage_2) if locator and locator.linkage_2 else None,
+    }
+
+
+def chain_text(document: Document) -> Iterator[str]:
+    """Yield the lines of `chain`.
+
+    Args:
+        document: What `chain_document` returned.
+    """
+    for image in document["chain"]:
+        path = printable(image["path"] or "(in memory)")
+        yield f"{image['depth']}  {path}"
+        blocks = human_size(image["block_size"])
+        size = human_size(image["virtual_disk_size"])
+        yield f"   {image['disk_type']}, {size} in blocks of {blocks}, {image['log']} log"
+        yield f"   data write GUID {image['data_write_guid']}"
+        if image["matched_by"]:
+            found = f"found by {image['found_by']}" if image["found_by"] else "named by the caller"
+            yield f"   {found}, matches {image['matched_by']} of its child"
+
+
+def chain_dot(document: Document) -> Iterator[str]:
+    """Yield the lines of `chain --dot`, a graph for Graphviz."""
+    yield "digraph chain {"
+    yield "  rankdir=BT;"
+    yield "  node [shape=box];"
+    for image in document["chain"]:
+        label = f"{image['path'] or '(in memory)'}\n{image['disk_type']}, {image['log']} log"
+        yield f"  {image['depth']} [label={_dot_string(label)}];"
+        if image["matched_by"]:
+            label = image["matched_by"]
+            yield f"  {image['depth'] - 1} -> {image['depth']} [label={_dot_string(label)}];"
+    yield "}"
+
+
+def _dot_string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "\\n".join(printable(line) for line in escaped.split("\n")) + '"'
+
+
+def map_text(extents: Iterable[Extent]) -> Iterator[str]:
+    """Yield the lines of `map`."""
+    yield f"{'start':>18} {'length':>16} {'depth':>5} {'file offset':>18} state"
+    for extent in extents:
+        place = "" if extent.file_offset is None else f"{extent.file_offset:#x}"
+        kind = "" if extent.state == extent.kind else f" ({extent.kind})"
+        yield (
+            f"{extent.offset:#18x} {extent.length:#16x} {extent.depth:>5} {place:>18} "
+            f"{extent.state}{kind}"
+        )
+
+
+def map_json(extents: Iterable[Extent]) -> Iterator[str]:
+    """Yield the pieces of `map --json`: a list with the names of fields that qemu-img uses."""
+    separator = "["
+    for extent in extents:
+        present = extent.kind == "data" or extent.state not in ("not_present",)
+        offset = "" if extent.file_offset is None else f', "offset": {extent.file_offset}'
+        yield (
+            f'{separator}{{"start": {extent.offset}, "length": {extent.length}, '
+            f'"depth": {extent.depth}, "present": {_json(present)}, '
+            f'"zero": {_json(extent.kind == "zero")}, "data": {_json(extent.kind == "data")}'
+            f'{offset}, "state": "{extent.state}"}}'
+        )
+        separator = ",\n"
+    yield "[]\n" if separator == "[" else "]\n"
+
+
+def _json(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def info_text(document: Document) -> Iterator[str]:
