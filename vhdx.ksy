@@ -614,7 +614,7 @@ types:
         doc: |
           The item's kind, as far as the specification names it; a user item is
           never a known one.
-  file_parameters:
+  file_parameters_item:
     -webide-representation: 'blocks of {block_size:hex} bytes, parent: {has_parent}'
     doc: How the disk is stored.
     doc-ref: '[MS-VHDX] 2.6.2.1'
@@ -638,7 +638,7 @@ types:
         -orig-id: Reserved
         type: b30
         doc: Zero.
-  virtual_disk_size:
+  virtual_disk_size_item:
     -webide-representation: '{virtual_disk_size:dec} bytes'
     doc: Size of the virtual disk.
     doc-ref: '[MS-VHDX] 2.6.2.2'
@@ -647,7 +647,7 @@ types:
         -orig-id: VirtualDiskSize
         type: u8
         doc: Bytes, a multiple of the logical sector size and at most 64 TiB.
-  virtual_disk_id:
+  virtual_disk_id_item:
     -webide-representation: '{virtual_disk_id}'
     doc: Identity of the virtual disk, the same in a parent and its children.
     doc-ref: '[MS-VHDX] 2.6.2.3'
@@ -655,7 +655,7 @@ types:
       - id: virtual_disk_id
         -orig-id: VirtualDiskId
         type: guid
-  logical_sector_size:
+  logical_sector_size_item:
     -webide-representation: '{logical_sector_size:dec} bytes'
     doc: Size of the sectors by which the disk is addressed.
     doc-ref: '[MS-VHDX] 2.6.2.4'
@@ -664,7 +664,7 @@ types:
         -orig-id: LogicalSectorSize
         type: u4
         doc: Bytes, 512 or 4096.
-  physical_sector_size:
+  physical_sector_size_item:
     -webide-representation: '{physical_sector_size:dec} bytes'
     doc: Size of the sectors that the disk claims to have inside.
     doc-ref: '[MS-VHDX] 2.6.2.5'
@@ -673,7 +673,7 @@ types:
         -orig-id: PhysicalSectorSize
         type: u4
         doc: Bytes, 512 or 4096.
-  parent_locator:
+  parent_locator_item:
     -webide-representation: '{num_key_values:dec} keys'
     doc: How the parent of a differencing disk is found and recognised.
     doc-ref: '[MS-VHDX] 2.6.2.6.1'
@@ -991,17 +991,17 @@ types:
       file_parameters:
         pos: file_parameters_place.ofs_item
         size: 8
-        type: file_parameters
+        type: file_parameters_item
         if: file_parameters_place.is_usable
       virtual_disk_size_item:
         pos: virtual_disk_size_place.ofs_item
         size: 8
-        type: virtual_disk_size
+        type: virtual_disk_size_item
         if: virtual_disk_size_place.is_usable
       logical_sector_size_item:
         pos: logical_sector_size_place.ofs_item
         size: 4
-        type: logical_sector_size
+        type: logical_sector_size_item
         if: logical_sector_size_place.is_usable
       block_size:
         value: 'file_parameters_place.is_usable ? file_parameters.block_size.as<s8> : 0.as<s8>'
@@ -1111,12 +1111,12 @@ types:
         type:
           switch-on: entry.kind
           cases:
-            'item_kind::file_parameters': file_parameters
-            'item_kind::virtual_disk_size': virtual_disk_size
-            'item_kind::virtual_disk_id': virtual_disk_id
-            'item_kind::logical_sector_size': logical_sector_size
-            'item_kind::physical_sector_size': physical_sector_size
-            'item_kind::parent_locator': parent_locator
+            'item_kind::file_parameters': file_parameters_item
+            'item_kind::virtual_disk_size': virtual_disk_size_item
+            'item_kind::virtual_disk_id': virtual_disk_id_item
+            'item_kind::logical_sector_size': logical_sector_size_item
+            'item_kind::physical_sector_size': physical_sector_size_item
+            'item_kind::parent_locator': parent_locator_item
         if: is_usable
         doc: The item; bytes when it is not a known one.
   bat_region:

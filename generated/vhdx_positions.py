@@ -429,7 +429,7 @@ class Vhdx(KaitaiStruct):
             pass
 
 
-    class FileParameters(KaitaiStruct):
+    class FileParametersItem(KaitaiStruct):
         """How the disk is stored.
         
         .. seealso::
@@ -437,7 +437,7 @@ class Vhdx(KaitaiStruct):
         """
         SEQ_FIELDS = ["block_size", "leave_block_allocated", "has_parent", "reserved"]
         def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.FileParameters, self).__init__(_io)
+            super(Vhdx.FileParametersItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self._debug = collections.defaultdict(dict)
@@ -1253,7 +1253,7 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_signature', None)
 
 
-    class LogicalSectorSize(KaitaiStruct):
+    class LogicalSectorSizeItem(KaitaiStruct):
         """Size of the sectors by which the disk is addressed.
         
         .. seealso::
@@ -1261,7 +1261,7 @@ class Vhdx(KaitaiStruct):
         """
         SEQ_FIELDS = ["logical_sector_size"]
         def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.LogicalSectorSize, self).__init__(_io)
+            super(Vhdx.LogicalSectorSizeItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self._debug = collections.defaultdict(dict)
@@ -1347,32 +1347,32 @@ class Vhdx(KaitaiStruct):
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.FileParameters(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.FileParametersItem(_io__raw__m_data, self, self._root)
                 elif _on == Vhdx.ItemKind.logical_sector_size:
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.LogicalSectorSize(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.LogicalSectorSizeItem(_io__raw__m_data, self, self._root)
                 elif _on == Vhdx.ItemKind.parent_locator:
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.ParentLocator(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.ParentLocatorItem(_io__raw__m_data, self, self._root)
                 elif _on == Vhdx.ItemKind.physical_sector_size:
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.PhysicalSectorSize(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.PhysicalSectorSizeItem(_io__raw__m_data, self, self._root)
                 elif _on == Vhdx.ItemKind.virtual_disk_id:
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.VirtualDiskId(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.VirtualDiskIdItem(_io__raw__m_data, self, self._root)
                 elif _on == Vhdx.ItemKind.virtual_disk_size:
                     pass
                     self._raw__m_data = self._io.read_bytes(self.len_item)
                     _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
-                    self._m_data = Vhdx.VirtualDiskSize(_io__raw__m_data, self, self._root)
+                    self._m_data = Vhdx.VirtualDiskSizeItem(_io__raw__m_data, self, self._root)
                 else:
                     pass
                     self._m_data = self._io.read_bytes(self.len_item)
@@ -1519,7 +1519,7 @@ class Vhdx(KaitaiStruct):
                 self._debug['_m_file_parameters']['start'] = self._io.pos()
                 self._raw__m_file_parameters = self._io.read_bytes(8)
                 _io__raw__m_file_parameters = KaitaiStream(BytesIO(self._raw__m_file_parameters))
-                self._m_file_parameters = Vhdx.FileParameters(_io__raw__m_file_parameters, self, self._root)
+                self._m_file_parameters = Vhdx.FileParametersItem(_io__raw__m_file_parameters, self, self._root)
                 self._debug['_m_file_parameters']['end'] = self._io.pos()
                 self._io.seek(_pos)
 
@@ -1598,7 +1598,7 @@ class Vhdx(KaitaiStruct):
                 self._debug['_m_logical_sector_size_item']['start'] = self._io.pos()
                 self._raw__m_logical_sector_size_item = self._io.read_bytes(4)
                 _io__raw__m_logical_sector_size_item = KaitaiStream(BytesIO(self._raw__m_logical_sector_size_item))
-                self._m_logical_sector_size_item = Vhdx.LogicalSectorSize(_io__raw__m_logical_sector_size_item, self, self._root)
+                self._m_logical_sector_size_item = Vhdx.LogicalSectorSizeItem(_io__raw__m_logical_sector_size_item, self, self._root)
                 self._debug['_m_logical_sector_size_item']['end'] = self._io.pos()
                 self._io.seek(_pos)
 
@@ -1671,7 +1671,7 @@ class Vhdx(KaitaiStruct):
                 self._debug['_m_virtual_disk_size_item']['start'] = self._io.pos()
                 self._raw__m_virtual_disk_size_item = self._io.read_bytes(8)
                 _io__raw__m_virtual_disk_size_item = KaitaiStream(BytesIO(self._raw__m_virtual_disk_size_item))
-                self._m_virtual_disk_size_item = Vhdx.VirtualDiskSize(_io__raw__m_virtual_disk_size_item, self, self._root)
+                self._m_virtual_disk_size_item = Vhdx.VirtualDiskSizeItem(_io__raw__m_virtual_disk_size_item, self, self._root)
                 self._debug['_m_virtual_disk_size_item']['end'] = self._io.pos()
                 self._io.seek(_pos)
 
@@ -1816,68 +1816,6 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_kind', None)
 
 
-    class ParentLocator(KaitaiStruct):
-        """How the parent of a differencing disk is found and recognised.
-        
-        .. seealso::
-           [MS-VHDX] 2.6.2.6.1
-        """
-        SEQ_FIELDS = ["locator_type", "reserved", "num_key_values", "key_values"]
-        def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.ParentLocator, self).__init__(_io)
-            self._parent = _parent
-            self._root = _root
-            self._debug = collections.defaultdict(dict)
-            self._read()
-
-        def _read(self):
-            self._debug['locator_type']['start'] = self._io.pos()
-            self.locator_type = Vhdx.Guid(self._io, self, self._root)
-            self._debug['locator_type']['end'] = self._io.pos()
-            self._debug['reserved']['start'] = self._io.pos()
-            self.reserved = self._io.read_u2le()
-            self._debug['reserved']['end'] = self._io.pos()
-            self._debug['num_key_values']['start'] = self._io.pos()
-            self.num_key_values = self._io.read_u2le()
-            self._debug['num_key_values']['end'] = self._io.pos()
-            self._debug['key_values']['start'] = self._io.pos()
-            self._debug['key_values']['arr'] = []
-            self.key_values = []
-            for i in range((self.num_key_values if self.len_table <= self._io.size() else 0)):
-                self._debug['key_values']['arr'].append({'start': self._io.pos()})
-                self.key_values.append(Vhdx.ParentLocatorEntry(self._io, self, self._root))
-                self._debug['key_values']['arr'][i]['end'] = self._io.pos()
-
-            self._debug['key_values']['end'] = self._io.pos()
-
-
-        def _fetch_instances(self):
-            pass
-            self.locator_type._fetch_instances()
-            for i in range(len(self.key_values)):
-                pass
-                self.key_values[i]._fetch_instances()
-
-
-        @property
-        def is_vhdx_type(self):
-            """Whether the parent is a VHDX file."""
-            if hasattr(self, '_m_is_vhdx_type'):
-                return self._m_is_vhdx_type
-
-            self._m_is_vhdx_type = self.locator_type.raw == b"\xB7\xEF\x4A\xB0\x9E\xD1\x81\x4A\xB7\x89\x25\xB8\xE9\x44\x59\x13"
-            return getattr(self, '_m_is_vhdx_type', None)
-
-        @property
-        def len_table(self):
-            """Bytes that the header and all entries take."""
-            if hasattr(self, '_m_len_table'):
-                return self._m_len_table
-
-            self._m_len_table = (20 + self.num_key_values * 12)
-            return getattr(self, '_m_len_table', None)
-
-
     class ParentLocatorEntry(KaitaiStruct):
         """One key and its value, both UTF-16LE without a zero at the end. Offsets
         count from the start of the parent locator.
@@ -1952,6 +1890,68 @@ class Vhdx(KaitaiStruct):
             self._debug['_m_value']['end'] = self._io.pos()
             self._io.seek(_pos)
             return getattr(self, '_m_value', None)
+
+
+    class ParentLocatorItem(KaitaiStruct):
+        """How the parent of a differencing disk is found and recognised.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2.6.1
+        """
+        SEQ_FIELDS = ["locator_type", "reserved", "num_key_values", "key_values"]
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.ParentLocatorItem, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._debug = collections.defaultdict(dict)
+            self._read()
+
+        def _read(self):
+            self._debug['locator_type']['start'] = self._io.pos()
+            self.locator_type = Vhdx.Guid(self._io, self, self._root)
+            self._debug['locator_type']['end'] = self._io.pos()
+            self._debug['reserved']['start'] = self._io.pos()
+            self.reserved = self._io.read_u2le()
+            self._debug['reserved']['end'] = self._io.pos()
+            self._debug['num_key_values']['start'] = self._io.pos()
+            self.num_key_values = self._io.read_u2le()
+            self._debug['num_key_values']['end'] = self._io.pos()
+            self._debug['key_values']['start'] = self._io.pos()
+            self._debug['key_values']['arr'] = []
+            self.key_values = []
+            for i in range((self.num_key_values if self.len_table <= self._io.size() else 0)):
+                self._debug['key_values']['arr'].append({'start': self._io.pos()})
+                self.key_values.append(Vhdx.ParentLocatorEntry(self._io, self, self._root))
+                self._debug['key_values']['arr'][i]['end'] = self._io.pos()
+
+            self._debug['key_values']['end'] = self._io.pos()
+
+
+        def _fetch_instances(self):
+            pass
+            self.locator_type._fetch_instances()
+            for i in range(len(self.key_values)):
+                pass
+                self.key_values[i]._fetch_instances()
+
+
+        @property
+        def is_vhdx_type(self):
+            """Whether the parent is a VHDX file."""
+            if hasattr(self, '_m_is_vhdx_type'):
+                return self._m_is_vhdx_type
+
+            self._m_is_vhdx_type = self.locator_type.raw == b"\xB7\xEF\x4A\xB0\x9E\xD1\x81\x4A\xB7\x89\x25\xB8\xE9\x44\x59\x13"
+            return getattr(self, '_m_is_vhdx_type', None)
+
+        @property
+        def len_table(self):
+            """Bytes that the header and all entries take."""
+            if hasattr(self, '_m_len_table'):
+                return self._m_len_table
+
+            self._m_len_table = (20 + self.num_key_values * 12)
+            return getattr(self, '_m_len_table', None)
 
 
     class PayloadBatEntry(KaitaiStruct):
@@ -2096,7 +2096,7 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_is_stored', None)
 
 
-    class PhysicalSectorSize(KaitaiStruct):
+    class PhysicalSectorSizeItem(KaitaiStruct):
         """Size of the sectors that the disk claims to have inside.
         
         .. seealso::
@@ -2104,7 +2104,7 @@ class Vhdx(KaitaiStruct):
         """
         SEQ_FIELDS = ["physical_sector_size"]
         def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.PhysicalSectorSize, self).__init__(_io)
+            super(Vhdx.PhysicalSectorSizeItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self._debug = collections.defaultdict(dict)
@@ -2661,7 +2661,7 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_text', None)
 
 
-    class VirtualDiskId(KaitaiStruct):
+    class VirtualDiskIdItem(KaitaiStruct):
         """Identity of the virtual disk, the same in a parent and its children.
         
         .. seealso::
@@ -2669,7 +2669,7 @@ class Vhdx(KaitaiStruct):
         """
         SEQ_FIELDS = ["virtual_disk_id"]
         def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.VirtualDiskId, self).__init__(_io)
+            super(Vhdx.VirtualDiskIdItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self._debug = collections.defaultdict(dict)
@@ -2686,7 +2686,7 @@ class Vhdx(KaitaiStruct):
             self.virtual_disk_id._fetch_instances()
 
 
-    class VirtualDiskSize(KaitaiStruct):
+    class VirtualDiskSizeItem(KaitaiStruct):
         """Size of the virtual disk.
         
         .. seealso::
@@ -2694,7 +2694,7 @@ class Vhdx(KaitaiStruct):
         """
         SEQ_FIELDS = ["virtual_disk_size"]
         def __init__(self, _io, _parent=None, _root=None):
-            super(Vhdx.VirtualDiskSize, self).__init__(_io)
+            super(Vhdx.VirtualDiskSizeItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self._debug = collections.defaultdict(dict)

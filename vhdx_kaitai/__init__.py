@@ -79,4 +79,4 @@ def grammar_text() -> bytes:
     """Return the Kaitai Struct grammar of the format, `vhdx.ksy`, as it is shipped."""
     from importlib.resources import files
 
-    return (files(__name__) / "generated" / "vhdx.ksy").read_bytes()
+    return (files("vhdx_kaitai.generated") / "vhdx.ksy").read_bytes()

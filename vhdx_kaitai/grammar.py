@@ -9,19 +9,86 @@ positions and is imported only when somebody wants to know (`Place`).
 
 from __future__ import annotations
 
+import contextlib
+import struct as struct_module
 from collections.abc import Callable
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from kaitaistruct import KaitaiStream, KaitaiStructError
+from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
 from .errors import Finding, FormatError, Where, refusal
 from .generated.vhdx import Vhdx
 from .source import Cursor, Source
+from .units import MIB
 
 DescriptorKind = Vhdx.DescriptorKind
+
+
+_U2 = struct_module.Struct("<H").unpack
+_U4 = struct_module.Struct("<I").unpack
+_U8 = struct_module.Struct("<Q").unpack
+
+
+class _Buffer(KaitaiStream):
+    """The runtime's stream over bytes that are in memory already.
+
+    The runtime's own takes four calls and a file object for every number, which
+    is most of the time of opening an image; this one takes one or two.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+        self.bits = self.bits_left = 0
+        self.bits_le = False
+
+    def pos(self) -> int:
+        return self._position
+
+    def seek(self, n: int) -> None:
+        self._position = n
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def is_eof(self) -> bool:
+        return self.bits_left == 0 and self._position >= len(self._data)
+
+    def read_u2le(self) -> int:
+        return _U2(self.read_bytes(2))[0]
+
+    def read_u4le(self) -> int:
+        return _U4(self.read_bytes(4))[0]
+
+    def read_u8le(self) -> int:
+        return _U8(self.read_bytes(8))[0]
+
+    def read_bits_int_le(self, n: int) -> int:
+        left = self.bits_left
+        bits = self.bits if left else 0
+        if n > left:
+            count = n - left + 7 >> 3
+            bits |= int.from_bytes(self.read_bytes(count), "little") << left
+            left += 8 * count
+        self.bits = bits >> n
+        self.bits_left = left - n
+        return bits & (1 << n) - 1
+
+    def read_bytes(self, n: int) -> bytes:
+        self.bits_left = 0
+        start = self._position
+        self._position = end = start + n
+        data = self._data[start:end]
+        if len(data) != n:
+            found = max(0, len(self._data) - start)
+            raise EndOfStreamError(f"{n} bytes wanted, {found} there", n, found)
+        return data
+
+    def read_bytes_full(self) -> bytes:
+        return self.read_bytes(max(0, len(self._data) - self._position))
 
 
 class Header(NamedTuple):
@@ -180,14 +247,11 @@ class Root:
     """The structures at fixed places of an image.
 
     Args:
-        source: At least as long as the header section; checked by `headers`.
+        source: A VHDX file, at least as long as the header section; checked by `headers`.
     """
 
     def __init__(self, source: Source) -> None:
-        try:
-            self._vhdx = Vhdx(KaitaiStream(Cursor(source)))
-        except KaitaiStructError:
-            raise _unparsable("FTI-01", IDENTIFIER, "signature is not 'vhdxfile'") from None
+        self._source = source
 
     def creator(self) -> str | None:
         """Return the creator, up to the first NUL; None when the field is empty.
@@ -195,15 +259,16 @@ class Root:
         Surrogates without a partner are kept: the field is for diagnosis, and
         decoding it must not fail.
         """
-        raw: bytes = self._vhdx.file_identifier.raw_creator
+        raw: bytes = Vhdx(KaitaiStream(Cursor(self._source))).file_identifier.raw_creator
         return raw.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
 
     def header(self, copy: int) -> Header:
         """Return copy 1 or 2 of the header."""
-        struct = self._vhdx.header_1 if copy == 1 else self._vhdx.header_2
+        data = self._source.read(*_top_level(f"header_{copy}"))
+        struct = Vhdx.Header(_Buffer(data))
         return Header(
             HEADERS[copy - 1],
-            struct._io.to_byte_array(),
+            data,
             struct.is_signature_valid,
             struct.checksum,
             struct.sequence_number,
@@ -217,35 +282,46 @@ class Root:
             struct.reserved,
         )
 
-    def region_table(self, copy: int) -> RegionTable:
-        """Return copy 1 or 2 of the region table."""
-        struct = self._vhdx.region_table_1 if copy == 1 else self._vhdx.region_table_2
-        return RegionTable(
-            REGION_TABLES[copy - 1],
-            struct._io.to_byte_array(),
-            struct.is_signature_valid,
-            struct.checksum,
-            struct.num_entries,
-            struct.reserved,
-            tuple(
-                RegionEntry(
-                    _guid(entry.guid.raw), entry.file_offset, entry.length, entry.required
-                )
-                for entry in struct.entries
-            ),
-        )
+    def region_tables(self) -> tuple[RegionTable, RegionTable]:
+        """Return both copies of the region table."""
+        one = _region_table(self._source.read(*_top_level("region_table_1")), REGION_TABLES[0])
+        data = self._source.read(*_top_level("region_table_2"))
+        if data == one.raw:  # as in nearly every file
+            return one, one._replace(place=REGION_TABLES[1])
+        return one, _region_table(data, REGION_TABLES[1])
 
 
-def metadata_table(source: Source, ofs_region: int, len_region: int) -> MetadataTable:
+def _region_table(data: bytes, place: Place) -> RegionTable:
+    struct = Vhdx.RegionTable(_Buffer(data))
+    entries = tuple(
+        RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
+        for entry in struct.entries
+    )
+    return RegionTable(
+        place,
+        data,
+        struct.is_signature_valid,
+        struct.checksum,
+        struct.num_entries,
+        struct.reserved,
+        entries,
+    )
+
+
+def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     """Return the table at the start of the metadata region.
+
+    Args:
+        source: The file; the region lies inside it.
+        ofs_region: File offset of the region in bytes.
 
     Raises:
         FormatError: The signature is wrong (MET-01).
     """
     place = Place("metadata table", "metadata_table", ofs_region)
-    region = Vhdx.MetadataRegion(ofs_region, len_region, KaitaiStream(Cursor(source)))
+    offset, length = _metadata_table_place()
     try:
-        struct = region.table
+        struct = Vhdx.MetadataTable(_Buffer(source.read(ofs_region + offset, length)))
     except KaitaiStructError:
         raise _unparsable("MET-01", place.field("signature"), "signature is not 'metadata'") from None
     entries = tuple(
@@ -269,7 +345,7 @@ def metadata_table(source: Source, ofs_region: int, len_region: int) -> Metadata
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:
     """Return the File Parameters item."""
-    item = _item(Vhdx.FileParameters, data, place)
+    item = _item(Vhdx.FileParametersItem, data, place)
     return FileParameters(
         item.block_size, item.leave_block_allocated, item.has_parent, item.reserved
     )
@@ -277,31 +353,31 @@ def file_parameters(data: bytes, place: Place) -> FileParameters:
 
 def virtual_disk_size(data: bytes, place: Place) -> int:
     """Return the size of the virtual disk in bytes."""
-    size: int = _item(Vhdx.VirtualDiskSize, data, place).virtual_disk_size
+    size: int = _item(Vhdx.VirtualDiskSizeItem, data, place).virtual_disk_size
     return size
 
 
 def virtual_disk_id(data: bytes, place: Place) -> UUID:
     """Return the identity of the virtual disk."""
-    return _guid(_item(Vhdx.VirtualDiskId, data, place).virtual_disk_id.raw)
+    return _guid(_item(Vhdx.VirtualDiskIdItem, data, place).virtual_disk_id.raw)
 
 
 def logical_sector_size(data: bytes, place: Place) -> int:
     """Return the logical sector size in bytes."""
-    size: int = _item(Vhdx.LogicalSectorSize, data, place).logical_sector_size
+    size: int = _item(Vhdx.LogicalSectorSizeItem, data, place).logical_sector_size
     return size
 
 
 def physical_sector_size(data: bytes, place: Place) -> int:
     """Return the physical sector size in bytes."""
-    size: int = _item(Vhdx.PhysicalSectorSize, data, place).physical_sector_size
+    size: int = _item(Vhdx.PhysicalSectorSizeItem, data, place).physical_sector_size
     return size
 
 
 def parent_locator(data: bytes, place: Place) -> ParentLocator:
     """Return the parent locator; without entries when their count does not fit."""
     try:
-        struct = Vhdx.ParentLocator(KaitaiStream(BytesIO(data)))
+        struct = Vhdx.ParentLocatorItem(_Buffer(data))
     except KaitaiStructError:
         raise _unparsable("ITEM-02", place, f"{len(data)} bytes, too short") from None
     return ParentLocator(
@@ -320,7 +396,7 @@ def parent_locator(data: bytes, place: Place) -> ParentLocator:
 
 def log_entry_header(data: bytes) -> LogEntryHeader:
     """Return the head of a log entry from its first bytes; a log slot has enough of them."""
-    return _log_entry_header(Vhdx.LogEntryHeader(KaitaiStream(BytesIO(data))))
+    return _log_entry_header(Vhdx.LogEntryHeader(_Buffer(data)))
 
 
 def log_entry(data: bytes) -> LogEntry | None:
@@ -331,7 +407,7 @@ def log_entry(data: bytes) -> LogEntry | None:
             put together.
     """
     try:
-        struct = Vhdx.LogEntry(KaitaiStream(BytesIO(data)))
+        struct = Vhdx.LogEntry(_Buffer(data))
     except KaitaiStructError:
         return None
     return LogEntry(
@@ -357,7 +433,7 @@ class BatEntry(NamedTuple):
 
 def bat_entry(data: bytes) -> BatEntry:
     """Return a BAT entry as the grammar sees it. Bulk readers decode by themselves."""
-    struct = Vhdx.PayloadBatEntry(KaitaiStream(BytesIO(data)))
+    struct = Vhdx.PayloadBatEntry(_Buffer(data))
     return BatEntry(int(struct.state), struct.reserved, struct.file_offset_mb)
 
 
@@ -393,7 +469,7 @@ def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
 
 
 def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:
-    stream = KaitaiStream(BytesIO(data))
+    stream = _Buffer(data)
     try:
         item = struct(stream)
     except KaitaiStructError:
@@ -456,7 +532,7 @@ class Place:
         if isinstance(self.origin, Place):
             return self.origin.offset
         if isinstance(self.origin, str):
-            return _top_level_offset(self.origin)
+            return _top_level(self.origin)[0]
         return self.origin
 
     @property
@@ -497,7 +573,7 @@ REGION_TABLES = tuple(
 _ELEMENTS: dict[tuple[str, str | None], str] = {
     ("region_table", "entries"): "region_table_entry",
     ("metadata_table", "entries"): "metadata_table_entry",
-    ("parent_locator", "key_values"): "parent_locator_entry",
+    ("parent_locator_item", "key_values"): "parent_locator_entry",
     ("log_entry", "descriptors"): "log_descriptor",
 }
 
@@ -525,14 +601,32 @@ def _positions(type_name: str) -> dict[str | None, tuple[int, int]]:
     return spans
 
 
+class _Probe(BytesIO):
+    """The start of an empty file, which notes what the grammar reads last."""
+
+    def __init__(self) -> None:
+        super().__init__(b"vhdxfile".ljust(MIB, b"\0"))
+        self.last_read = (0, 0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start = self.tell()
+        data = super().read(size)
+        self.last_read = (start, len(data))
+        return data
+
+
 @cache
-def _top_level_offset(name: str) -> int:
-    """Return the file offset of an instance at the grammar's top level, in bytes."""
-    from .generated.vhdx_positions import Vhdx as Positions
-
-    vhdx = Positions(KaitaiStream(BytesIO(b"vhdxfile".ljust(1 << 20, b"\0"))))
-    getattr(vhdx, name)
-    start: int = vhdx._debug[f"_m_{name}"]["start"]
-    return start
+def _top_level(name: str) -> tuple[int, int]:
+    """Return file offset and length, in bytes, of a structure at the grammar's top level."""
+    probe = _Probe()
+    getattr(Vhdx(KaitaiStream(probe)), name)
+    return probe.last_read
 
 
+@cache
+def _metadata_table_place() -> tuple[int, int]:
+    """Return where the metadata table begins in its region, and its length, in bytes."""
+    probe = _Probe()
+    with contextlib.suppress(KaitaiStructError):  # there is no signature
+        _ = Vhdx.MetadataRegion(0, 0, KaitaiStream(probe)).table
+    return probe.last_read

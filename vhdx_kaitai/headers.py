@@ -50,12 +50,10 @@ class Headers(NamedTuple):
     Attributes:
         copies: Copy 1, copy 2.
         current_copy: 1 or 2.
-        creator: Who made the file, for diagnosis only; None when it does not say.
     """
 
     copies: tuple[HeaderCopy, HeaderCopy]
     current_copy: int
-    creator: str | None
 
     @property
     def current(self) -> grammar.Header:
@@ -227,7 +225,7 @@ def read_headers(root: grammar.Root, size: int) -> Headers:
     current = choose_current(copies)
     assert current is not None  # check_copies refuses whenever there is none
     refuse(check_current(copies[current - 1].header, size))
-    return Headers(copies, current, root.creator())
+    return Headers(copies, current)
 
 
 def probe(data: bytes | bytearray | memoryview) -> int:

@@ -96,6 +96,11 @@ class Image:
             raise ReplayRequiredError(message, summary)
         return source, ring, summary
 
+    @property
+    def creator(self) -> str | None:
+        """Who made the file, for diagnosis only; None when it does not say."""
+        return grammar.Root(self.stored).creator()
+
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""
         if self._owned:

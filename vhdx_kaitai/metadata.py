@@ -85,10 +85,11 @@ def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:
         )
     seen = set()
     for index, entry in enumerate(table.entries):
-        if (entry.item_id, entry.is_user) in seen:
+        key = (entry.item_id.int, entry.is_user)
+        if key in seen:
             message = f"ItemId {entry.item_id} a second time, expected each only once"
             yield Finding("MET-05", "error", entry_place(table, index).field("item_id"), message)
-        seen.add((entry.item_id, entry.is_user))
+        seen.add(key)
         yield from _check_entry(table, index, region_length)
     yield from _check_overlaps(table)
     users = sum(entry.is_user for entry in table.entries)
@@ -171,7 +172,8 @@ def _check_overlaps(table: MetadataTable) -> Iterator[Finding]:
                 f"at {furthest[0]:#x} to {furthest[1]:#x}"
             )
             yield Finding("MET-08", "error", entry_place(table, item[2]).field("offset"), message)
-        furthest = max(furthest, item, key=lambda i: i[1])
+        if item[1] > furthest[1]:
+            furthest = item
 
 
 def check_presence(kinds: set[str], table: MetadataTable) -> Iterator[Finding]:
@@ -255,7 +257,7 @@ class _Items:
         """Return a known item."""
         if kind not in self._parsed:
             entry = self._by_kind[kind]
-            place = Place(ITEM_NAMES[entry.item_id], kind, self._region_offset + entry.offset)
+            place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", self._region_offset + entry.offset)
             data = self._source.read(self._region_offset + entry.offset, entry.length)
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place
@@ -291,7 +293,7 @@ def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
     Raises:
         FormatError: Table or items refuse the file.
     """
-    table = grammar.metadata_table(source, region.file_offset, region.length)
+    table = grammar.metadata_table(source, region.file_offset)
     refuse(check_table(table, region.length))
     items = _Items(source, region.file_offset, table)
     refuse(check_items(items, table))

@@ -130,12 +130,13 @@ def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]
     if offset + length > size:
         actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
         yield mismatch("REG-13", "error", field("length"), "end of region", actual, expected)
-    if entry.guid not in REGION_NAMES:
+    known_as = REGION_NAMES.get(entry.guid)
+    if known_as is None:
         if entry.required & 1:
             message = f"unknown region {entry.guid} is required, expected only known ones to be"
             yield Finding("REG-14", "error", field("guid"), message)
     elif not entry.required & 1:
-        name = f"{REGION_NAMES[entry.guid]} region: Required"
+        name = f"{known_as} region: Required"
         yield mismatch("REG-18", "note", field("required"), name, f"{entry.required:#x}", "1")
     if entry.required > 1:
         actual = f"{entry.required:#x}"
@@ -174,7 +175,8 @@ def check_overlaps(table: RegionTable, log: tuple[int, int]) -> Iterator[Finding
                 f"at {furthest[0]:#x} to {furthest[1]:#x}"
             )
             yield Finding("OVL-01", "error", place.field("file_offset"), message)
-        furthest = max(furthest, (start, end, index), key=lambda r: r[1])
+        if end > furthest[1]:
+            furthest = (start, end, index)
 
 
 def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions:
@@ -188,7 +190,7 @@ def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions
     Raises:
         FormatError: Neither table is valid, or the one in use refuses the file.
     """
-    tables = (root.region_table(1), root.region_table(2))
+    tables = root.region_tables()
     one = _defect(tables[0])
     # The copies are the same in nearly every file; then one checksum will do.
     same = one is None and tables[0].raw == tables[1].raw

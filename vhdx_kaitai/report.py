@@ -73,7 +73,7 @@ def info_document(image: Image, path: str, *, allocation: bool = False) -> Docum
         "schema_version": SCHEMA_VERSION,
         "path": path,
         "file_size": image.file_size,
-        "creator": image.headers.creator,
+        "creator": image.creator,
         "disk_type": metadata.disk_type,
         "virtual_disk_size": metadata.virtual_disk_size,
         "virtual_disk_id": str(metadata.virtual_disk_id),
