@@ -85,7 +85,11 @@ def _add_parents(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("parents of differencing disks")
     group.add_argument("--parent", metavar="PATH", help="the parent, instead of looking for it")
     group.add_argument(
-        "--search", metavar="DIR", action="append", default=[], help="a folder to look in; repeatable"
+        "--search",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a folder to look in; repeatable",
     )
     group.add_argument(
         "--follow-absolute", action="store_true", help="follow paths that lead out of the folder"
@@ -126,7 +130,9 @@ def _add_read(commands: Commands) -> None:
     text = "write bytes of the virtual disk to standard output or a file"
     command = _add_command(commands, "read", _read, text)
     _add_file(command)
-    command.add_argument("-o", "--output", metavar="OUT", help="a file, sparse where there are zeros")
+    command.add_argument(
+        "-o", "--output", metavar="OUT", help="a file, sparse where there are zeros"
+    )
     _add_range(command)
     _add_parents(command)
 
@@ -233,7 +239,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
-    """Look for the parent and say in the document what was found; that it is missing is no failure."""
+    """Look for the parent and say in the document what was found; none is no failure."""
     from .disk import find_parent
     from .errors import VhdxError
     from .report import add_parent, plain_message
@@ -310,7 +316,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     from . import convert
 
     if os.path.lexists(arguments.output) and not arguments.force:
-        raise FileExistsError(17, "output exists already, --force would replace it", arguments.output)
+        raise FileExistsError(
+            17, "output exists already, --force would replace it", arguments.output
+        )
     with _open_disk(arguments) as disk, _progress(disk.size) as progress:
         convert.convert(disk, arguments.output, 0, disk.size, progress)
     return DONE
@@ -364,7 +372,7 @@ def _chain(arguments: argparse.Namespace) -> int:
 def _progress(total: int) -> Iterator[Callable[[int], object]]:
     """Show how far a long command is, on a terminal; anywhere else say nothing."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda _done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn

@@ -42,7 +42,7 @@ class RawDisk:
         return len(buffer)
 
     def zero_end(self, offset: int, end: int) -> int:
-        """Return how far a hole goes that begins at an offset; the offset itself when there is none."""
+        """Return how far a hole goes that begins at an offset; that offset when there is none."""
         source = self._source
         return _hole_end(source.fd, offset, end) if isinstance(source, FileSource) else offset
 

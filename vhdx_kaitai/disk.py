@@ -37,7 +37,6 @@ from .errors import (
     Span,
     VhdxError,
     mismatch,
-    refusal,
     refuse,
 )
 from .image import Image, Replay
@@ -123,7 +122,7 @@ class _Layer:
             index = block + (block >> self._ratio_shift)
             entry = self._page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
             state = entry & STATE_MASK
-            if state == FULLY_PRESENT or state == PARTIALLY_PRESENT:  # noqa: PLR1714 - hot
+            if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
                 position = (entry & OFFSET_MASK) + start - block_start
                 if (
                     entry & RESERVED_MASK
@@ -184,7 +183,7 @@ class _Layer:
         for a sector in this file [MS-VHDX 2.4].
         """
         shift = self._sector_shift
-        bitmap = self._bitmap_offset(block >> self._ratio_shift, block)
+        bitmap = self._bitmap_offset(block >> self._ratio_shift)
         first, last = start >> shift, (end - 1 >> shift) + 1
         to_position = position - start
         while first < last:
@@ -206,15 +205,13 @@ class _Layer:
                 at = stop
             first = done
 
-    def _bitmap_offset(self, chunk: int, block: int) -> int:
+    def _bitmap_offset(self, chunk: int) -> int:
         """Return the file offset of a chunk's sector bitmap."""
         index = self.image.geometry.sector_bitmap_index(chunk)
         entry = self.image.bat.entry(index)
         place = bat.entry_span(self.image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
         size = self.source.size
-        if entry & (STATE_MASK | RESERVED_MASK) != bat.PRESENT or not (
-            MIB <= entry <= size - MIB
-        ):
+        if entry & (STATE_MASK | RESERVED_MASK) != bat.PRESENT or not (MIB <= entry <= size - MIB):
             findings = bat.check_sector_bitmap_entry(
                 entry, place, size, is_differencing=True, is_needed=True
             )
@@ -423,7 +420,8 @@ def _reader(layer: _Layer) -> _Reader:
     page = layer.image.bat.page
     source = layer.source
     # Through a replayed log even one block may come from several places.
-    file_size = source.size if isinstance(source, FileSource) else 0
+    file = source if isinstance(source, FileSource) else None
+    file_size = file.size if file else 0
 
     def locate(offset: int, length: int) -> int:
         """Return the file offset of such a range, -1 for any other one."""
@@ -445,7 +443,7 @@ def _reader(layer: _Layer) -> _Reader:
             view = view.cast("B")[:length]
         if length:
             position = locate(offset, length)
-            if position < 0 or os.preadv(source.fd, (view,), position) != length:
+            if file is None or position < 0 or os.preadv(file.fd, (view,), position) != length:
                 _read_pieces(layer, view.cast("B"), offset)
         return length
 
@@ -456,8 +454,8 @@ def _reader(layer: _Layer) -> _Reader:
             length = clipped(offset, length)
         if length:
             position = locate(offset, length)
-            if position >= 0:
-                data = os.pread(source.fd, length, position)
+            if file is not None and position >= 0:
+                data = os.pread(file.fd, length, position)
                 if len(data) == length:
                     return data
         buffer = bytearray(length)
@@ -604,7 +602,11 @@ def open_disk(
         while resolve_parents and chain[-1].locator is not None:
             named = parent if len(chain) == 1 else None
             image, link = find_parent(
-                chain[-1], parent=named, search=search, follow_absolute=follow_absolute, replay=replay
+                chain[-1],
+                parent=named,
+                search=search,
+                follow_absolute=follow_absolute,
+                replay=replay,
             )
             chain.append(image)
             links.append(link)
@@ -666,7 +668,9 @@ def find_parent(
         key = parents.matching_key(locator, image.headers.current.data_write_guid)
         if key is None:
             image.close()
-            raise ParentMismatchError(f"{image.path or 'the parent'}: {_wrong_guid(image, locator)}")
+            raise ParentMismatchError(
+                f"{image.path or 'the parent'}: {_wrong_guid(image, locator)}"
+            )
         return image, Link(None, key)
     rejected: list[str] = []
     found_another = False

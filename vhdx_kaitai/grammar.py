@@ -32,7 +32,7 @@ _U4 = struct_module.Struct("<I").unpack
 _U8 = struct_module.Struct("<Q").unpack
 
 
-class _Buffer(KaitaiStream):
+class _Buffer(KaitaiStream):  # type: ignore[misc]
     """The runtime's stream over bytes that are in memory already.
 
     The runtime's own takes four calls and a file object for every number, which
@@ -58,13 +58,16 @@ class _Buffer(KaitaiStream):
         return self.bits_left == 0 and self._position >= len(self._data)
 
     def read_u2le(self) -> int:
-        return _U2(self.read_bytes(2))[0]
+        value: int = _U2(self.read_bytes(2))[0]
+        return value
 
     def read_u4le(self) -> int:
-        return _U4(self.read_bytes(4))[0]
+        value: int = _U4(self.read_bytes(4))[0]
+        return value
 
     def read_u8le(self) -> int:
-        return _U8(self.read_bytes(8))[0]
+        value: int = _U8(self.read_bytes(8))[0]
+        return value
 
     def read_bits_int_le(self, n: int) -> int:
         left = self.bits_left
@@ -323,7 +326,9 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     try:
         struct = Vhdx.MetadataTable(_Buffer(source.read(ofs_region + offset, length)))
     except KaitaiStructError:
-        raise _unparsable("MET-01", place.field("signature"), "signature is not 'metadata'") from None
+        raise _unparsable(
+            "MET-01", place.field("signature"), "signature is not 'metadata'"
+        ) from None
     entries = tuple(
         MetadataEntry(
             entry.kind.name,
@@ -338,9 +343,7 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
         )
         for entry in struct.entries
     )
-    return MetadataTable(
-        place, struct.reserved, struct.num_entries, struct.reserved_2, entries
-    )
+    return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:

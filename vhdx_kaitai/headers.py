@@ -113,11 +113,7 @@ def check_copies(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
     if one.defect is not None and two.defect is not None:
         reasons = f"header 1: {one.defect.message}; header 2: {two.defect.message}"
         yield Finding("HDR-05", "error", Span("headers"), f"neither copy is valid ({reasons})")
-    elif (
-        one.is_valid
-        and two.is_valid
-        and one.header.sequence_number == two.header.sequence_number
-    ):
+    elif one.is_valid and two.is_valid and one.header.sequence_number == two.header.sequence_number:
         number = one.header.sequence_number
         same = choose_current(copies) is not None
         level: Level = "note" if same else "error"
@@ -163,16 +159,31 @@ def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
     place = header.place.field
     if not is_aligned(length, MIB):
         yield mismatch(
-            "HDR-10", "error", place("log_length"), "LogLength", f"{length:#x}", "a multiple of 1 MiB"
+            "HDR-10",
+            "error",
+            place("log_length"),
+            "LogLength",
+            f"{length:#x}",
+            "a multiple of 1 MiB",
         )
     if not is_aligned(offset, MIB):
         yield mismatch(
-            "HDR-11", "error", place("log_offset"), "LogOffset", f"{offset:#x}", "a multiple of 1 MiB"
+            "HDR-11",
+            "error",
+            place("log_offset"),
+            "LogOffset",
+            f"{offset:#x}",
+            "a multiple of 1 MiB",
         )
     if length:
         if offset < HEADER_SECTION_LENGTH:
             yield mismatch(
-                "HDR-12", "error", place("log_offset"), "LogOffset", f"{offset:#x}", "at least 1 MiB"
+                "HDR-12",
+                "error",
+                place("log_offset"),
+                "LogOffset",
+                f"{offset:#x}",
+                "at least 1 MiB",
             )
         if offset + length > size:
             actual = f"{offset + length:#x}"
@@ -199,7 +210,9 @@ def read_root(source: Source) -> grammar.Root:
     signature = source.read(0, min(source.size, len(SIGNATURE)))
     if signature != SIGNATURE:
         raise refusal(
-            mismatch("FTI-01", "error", grammar.IDENTIFIER, "signature", repr(signature), repr(SIGNATURE))
+            mismatch(
+                "FTI-01", "error", grammar.IDENTIFIER, "signature", repr(signature), repr(SIGNATURE)
+            )
         )
     refuse(check_file_length(source.size))
     return grammar.Root(source)

@@ -80,9 +80,7 @@ class Image:
         locator = self.metadata.parent_locator
         self.locator = None if locator is None else parents.read_locator(locator)
 
-    def _replay(
-        self, replay: Replay
-    ) -> tuple[Source, log.Log | None, log.ReplaySummary | None]:
+    def _replay(self, replay: Replay) -> tuple[Source, log.Log | None, log.ReplaySummary | None]:
         header = self.headers.current
         ring = log.Log(self.stored, header) if header.log_length else None
         if header.log_guid == NIL or ring is None:

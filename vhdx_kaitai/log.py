@@ -23,7 +23,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
-from uuid import UUID
 
 from . import grammar
 from .checksum import structure_checksum
@@ -247,9 +246,7 @@ def _number(sequence: tuple[Entry, ...]) -> int:
     return sequence[-1].header.sequence_number
 
 
-def check_entry_header(
-    header: grammar.LogEntryHeader, log: Log, offset: int
-) -> Iterator[Finding]:
+def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
     """Yield why an entry is not valid, as far as its head tells.
 
     Args:
@@ -263,7 +260,9 @@ def check_entry_header(
         yield mismatch("LOG-14", "note", place, "LogGuid", str(header.log_guid), expected)
     length = header.entry_length
     if not is_aligned(length, SECTOR):
-        yield mismatch("LOG-07", "note", place, "EntryLength", f"{length:#x}", "a multiple of 4 KiB")
+        yield mismatch(
+            "LOG-07", "note", place, "EntryLength", f"{length:#x}", "a multiple of 4 KiB"
+        )
     if not SECTOR <= length <= log.length:
         expected = f"from 4 KiB to the log's length {log.length:#x}"
         yield mismatch("LOG-08", "note", place, "EntryLength", f"{length:#x}", expected)
@@ -345,7 +344,12 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)
             yield mismatch(
-                "LOG-26", "note", place, f"data sector {index}: sequence number", actual, str(number)
+                "LOG-26",
+                "note",
+                place,
+                f"data sector {index}: sequence number",
+                actual,
+                str(number),
             )
 
 

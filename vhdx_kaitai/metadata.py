@@ -117,7 +117,9 @@ def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterat
         actual = f"{offset + length:#x}"
         yield mismatch("MET-07", "error", field("length"), "end of item", actual, expected)
     if length > MAX_ITEM_LENGTH:
-        yield mismatch("MET-09", "error", field("length"), "Length", f"{length:#x}", "at most 1 MiB")
+        yield mismatch(
+            "MET-09", "error", field("length"), "Length", f"{length:#x}", "at most 1 MiB"
+        )
     if entry.reserved:
         actual = f"{entry.reserved:#x}"
         yield mismatch("MET-14", "note", field("reserved"), "Reserved", actual, "0")
@@ -189,7 +191,9 @@ def check_file_parameters(item: FileParameters, place: Place) -> Iterator[Findin
     size = item.block_size
     field = place.field("block_size")
     if not MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE:
-        yield mismatch("ITEM-05", "error", field, "BlockSize", f"{size:#x}", "from 1 MiB to 256 MiB")
+        yield mismatch(
+            "ITEM-05", "error", field, "BlockSize", f"{size:#x}", "from 1 MiB to 256 MiB"
+        )
     if size & (size - 1):
         yield mismatch("ITEM-06", "error", field, "BlockSize", f"{size:#x}", "a power of two")
     if item.reserved:
@@ -257,7 +261,9 @@ class _Items:
         """Return a known item."""
         if kind not in self._parsed:
             entry = self._by_kind[kind]
-            place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", self._region_offset + entry.offset)
+            place = Place(
+                ITEM_NAMES[entry.item_id], f"{kind}_item", self._region_offset + entry.offset
+            )
             data = self._source.read(self._region_offset + entry.offset, entry.length)
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place

@@ -55,7 +55,9 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
     place = locator.place
     if locator.locator_type != VHDX_PARENT_LOCATOR_TYPE:
         actual, expected = str(locator.locator_type), str(VHDX_PARENT_LOCATOR_TYPE)
-        yield mismatch("LOC-02", "error", place.field("locator_type"), "LocatorType", actual, expected)
+        yield mismatch(
+            "LOC-02", "error", place.field("locator_type"), "LocatorType", actual, expected
+        )
     if locator.reserved:
         actual = f"{locator.reserved:#x}"
         yield mismatch("LOC-03", "note", place.field("reserved"), "Reserved", actual, "0")
@@ -174,9 +176,7 @@ def read_locator(locator: ParentLocator) -> Locator:
     """
     refuse(check_shape(locator))
     refuse(check_texts(locator))
-    entries = {
-        key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)
-    }
+    entries = {key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)}
     refuse(check_entries(entries, locator.place))
     linkage = parse_linkage(entries[LINKAGE])
     assert linkage is not None  # check_entries refuses any other value
@@ -234,11 +234,15 @@ def _candidates_of(
         for place in folders:
             yield _confined(key, text, place, names)
     else:
-        yield Candidate(key, text, None, "leads out of the folder (--follow-absolute would allow it)")
+        yield Candidate(
+            key, text, None, "leads out of the folder (--follow-absolute would allow it)"
+        )
     for place in folders:
         yield _confined(key, text, place, names[-1:])
     if not folders:
-        yield Candidate(key, text, None, "no folder to look in (--search or --parent would name one)")
+        yield Candidate(
+            key, text, None, "no folder to look in (--search or --parent would name one)"
+        )
 
 
 def _followed(key: str, text: str, names: list[str], folder: str | None) -> Candidate:

@@ -66,7 +66,9 @@ def check_copies(
     yield from (defect for defect in defects if defect is not None)
     if one is not None and two is not None:
         reasons = f"region table 1: {one.message}; region table 2: {two.message}"
-        yield Finding("REG-04", "error", Span("region tables"), f"neither copy is valid ({reasons})")
+        yield Finding(
+            "REG-04", "error", Span("region tables"), f"neither copy is valid ({reasons})"
+        )
     elif one is None and two is None and tables[0].raw != tables[1].raw:
         message = "both copies are valid but they differ, copy 1 is used"
         yield Finding("REG-05", "warning", tables[1].place, message)
@@ -82,7 +84,9 @@ def check_table(table: RegionTable, size: int) -> Iterator[Finding]:
     place = table.place
     if table.num_entries > MAX_ENTRIES:
         actual, expected = str(table.num_entries), f"at most {MAX_ENTRIES}"
-        yield mismatch("REG-06", "error", place.field("num_entries"), "EntryCount", actual, expected)
+        yield mismatch(
+            "REG-06", "error", place.field("num_entries"), "EntryCount", actual, expected
+        )
     if table.reserved:
         actual = f"{table.reserved:#x}"
         yield mismatch("REG-07", "note", place.field("reserved"), "Reserved", actual, "0")

@@ -35,10 +35,16 @@ def printable(text: str) -> str:
 
 def _escape(char: str) -> str:
     code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
-def error_document(path: str, error: Exception) -> Document:
+def error_document(path: str | None, error: Exception) -> Document:
     """Return the document for a file that could not be worked on."""
     finding = error.finding if isinstance(error, FormatError) else None
     return {
@@ -126,7 +132,13 @@ def _header_fields(header: Header | None) -> Document:
 def _log_state(image: Image) -> Document:
     summary = image.replayed
     if summary is None:
-        fields = ("entries", "first_sequence_number", "last_sequence_number", "tail", "changed_bytes")
+        fields = (
+            "entries",
+            "first_sequence_number",
+            "last_sequence_number",
+            "tail",
+            "changed_bytes",
+        )
         return {"state": "clean", **dict.fromkeys(fields)}
     return {
         "state": "dirty",
@@ -159,7 +171,7 @@ def _item_document(entry: MetadataEntry) -> Document:
 
 def _bat_document(image: Image, *, allocation: bool) -> Document:
     geometry = image.geometry
-    document = {
+    document: Document = {
         "file_offset": image.regions.bat.file_offset,
         "length": image.regions.bat.length,
         "entry_count": geometry.entry_count,
@@ -349,7 +361,9 @@ def _file_lines(document: Document) -> Iterator[tuple[str, str]]:
 def _header_line(document: Document) -> str:
     current = document["headers"][document["current_header"] - 1]
     other = document["headers"][2 - document["current_header"]]
-    state = f"is valid, {other['sequence_number']}" if other["valid"] else f"is not: {other['reason']}"
+    state = (
+        f"is valid, {other['sequence_number']}" if other["valid"] else f"is not: {other['reason']}"
+    )
     return (
         f"{current['copy']}, sequence number {current['sequence_number']} "
         f"(header {other['copy']} {state})"
@@ -431,7 +445,7 @@ def log_document(
         "length": ring.length if ring else None,
         "entries": [_entry_document(e, ring, active) for e in ring.entries()] if ring else [],
         "sequences": _sequence_documents(ring, active) if ring and dirty else [],
-        "replay": _replay_document(replayed, ring) if replayed and ring else None,
+        "replay": _replay_document(replayed) if replayed else None,
         "error": error_document(path, error)["error"] if error else None,
     }
 
@@ -461,7 +475,9 @@ def _sequence_documents(ring: log.Log, active: set[int]) -> list[Document]:
         entries = run.sequence or run.entries
         reason = None
         if not run.sequence:
-            reason = f"its last entry's Tail {run.head.header.tail:#x} is not among its entries [LOG-29]"
+            reason = (
+                f"its last entry's Tail {run.head.header.tail:#x} is not among its entries [LOG-29]"
+            )
         elif run.head.offset not in active:
             reason = "another sequence ends with a greater sequence number [LOG-30]"
         documents.append(
@@ -477,7 +493,7 @@ def _sequence_documents(ring: log.Log, active: set[int]) -> list[Document]:
     return documents
 
 
-def _replay_document(summary: log.ReplaySummary, ring: log.Log) -> Document:
+def _replay_document(summary: log.ReplaySummary) -> Document:
     changes = []
     for entry in summary.entries:
         for descriptor in entry.descriptors:
@@ -544,7 +560,8 @@ def _sequence_text(document: Document) -> Iterator[str]:
     replay = document["replay"]
     if replay:
         changed = human_size(replay["changed_bytes"])
-        yield f"replay changes {changed} of the file, which is {_sized(replay['file_size'])} long then:"
+        size = _sized(replay["file_size"])
+        yield f"replay changes {changed} of the file, which is {size} long then:"
         for change in replay["changes"]:
             end = change["file_offset"] + change["length"]
             yield f"  {change['kind']:<4} {change['file_offset']:#14x} to {end:#14x}"

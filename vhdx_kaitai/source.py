@@ -20,7 +20,7 @@ from .errors import Finding, Span, TruncatedError
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
-SourceLike = Union["Source", str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, Any]
+SourceLike = Union["Source", str, "os.PathLike[str]", BinaryIO, Any]
 
 
 class Source:
@@ -63,7 +63,8 @@ class Source:
         place = Span(f"file at {offset:#x}", offset, length)
         message = f"{found} bytes there, expected {length}"
         return TruncatedError(
-            Finding("GEN-09", "error", place, message, f"{length} bytes", f"{found} bytes"), self.path
+            Finding("GEN-09", "error", place, message, f"{length} bytes", f"{found} bytes"),
+            self.path,
         )
 
 
@@ -291,9 +292,11 @@ def open_source(source: SourceLike) -> Source:
         if hasattr(os, "preadv"):
             return FileSource(path)
         return _OwnedFileSource(path)
-    if hasattr(source, "read") and hasattr(source, "seek") and not _is_buffer(source):
+    if _is_buffer(source):
+        return BufferSource(source)
+    if hasattr(source, "read") and hasattr(source, "seek"):
         return FileObjectSource(source)
-    return BufferSource(source)
+    raise TypeError(f"{type(source).__name__} is no path, buffer or binary file object")
 
 
 class _OwnedFileSource(FileObjectSource):

@@ -256,7 +256,9 @@ def meaning(value: Any) -> str | None:
         data = bytes(value._io.to_byte_array()).decode("utf-16-le", "surrogatepass")
         return data.partition("\0")[0]
     if isinstance(value, Vhdx.LocatorText):
-        return str(value.raw.decode("utf-16-le", "surrogatepass")) if len(value.raw) % 2 == 0 else None
+        return (
+            str(value.raw.decode("utf-16-le", "surrogatepass")) if len(value.raw) % 2 == 0 else None
+        )
     return None
 
 

@@ -1,0 +1,136 @@
+# Everything a developer runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV   ?= .venv
+IMAGE  ?=
+ARGS   ?=
+
+BUILD := build
+BIN   := $(VENV)/bin
+CODE  := $(wildcard vhdx_kaitai tests benchmarks)
+
+# Stamps, so that set-up runs once and again when its input changes.
+RUNTIME  := $(VENV)/.installed
+DEV      := $(VENV)/.installed-dev
+COMPILER := $(BUILD)/compiler/.fetched
+
+# JAVA_TOOL_OPTIONS would make the JVM print a line that looks like a compiler warning.
+KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+       -cp '$(BUILD)/compiler/*' io.kaitai.struct.JavaMain
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint format types coverage bench generated check-generated \
+        compile-all compiler build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=python3.12 chooses the interpreter, IMAGE=disk.vhdx the image of the demo,"
+	@echo "  ARGS='-k log -x' goes to pytest or to the benchmarks."
+
+# --- Python ---
+
+venv: $(DEV) ## Create .venv with the package and all development tools
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || \
+	  { echo "make: '$(PYTHON)' not found; name a Python with PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or later is needed, '$(PYTHON)' is $$($(PYTHON) -V 2>&1);" \
+	         "name another with PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@echo "Installing the package into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo "Installing the package and its development tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(RUNTIME) $@
+
+demo: $(RUNTIME) ## Describe IMAGE=..., or an image that the project builds itself
+ifeq ($(IMAGE),)
+	@mkdir -p $(BUILD)
+	@$(BIN)/python -m tests.images.demo $(BUILD)/demo.vhdx
+endif
+	$(BIN)/vhdx-kaitai info $(or $(IMAGE),$(BUILD)/demo.vhdx)
+
+test: $(DEV) ## Set everything up and run the tests
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(DEV) ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(DEV) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+types: $(DEV) ## Check types, strictly
+	$(BIN)/mypy $(CODE)
+
+coverage: $(DEV) ## Run the tests and show which lines they miss
+	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+
+bench: $(DEV) ## Run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+build: $(DEV) ## Build sdist and wheel into dist/
+	@$(BIN)/python -m build
+
+# --- Grammar ---
+
+compiler: $(COMPILER)
+
+$(COMPILER): pom.xml
+	@for tool in java mvn; do command -v $$tool >/dev/null 2>&1 || \
+	  { echo "make: '$$tool' not found; compiling the grammar takes Java and Maven" >&2; exit 1; }; done
+	@echo "Fetching the Kaitai Struct compiler"
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	@mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D) \
+	  >$(@D)/maven.log 2>&1 || { cat $(@D)/maven.log >&2; exit 1; }
+	@touch $@
+
+# $(call compile_python,FOLDER): both Python modules, into a folder of their own.
+define compile_python
+	@rm -rf $(1)
+	@$(KSC) -t python --outdir $(1)/plain vhdx.ksy
+	@$(KSC) -t python --read-pos --outdir $(1)/positions vhdx.ksy
+	@mv $(1)/plain/vhdx.py $(1)/vhdx.py
+	@mv $(1)/positions/vhdx.py $(1)/vhdx_positions.py
+endef
+
+generated: $(COMPILER) ## Compile vhdx.ksy into generated/
+	$(call compile_python,$(BUILD)/generated)
+	@mv $(BUILD)/generated/vhdx.py $(BUILD)/generated/vhdx_positions.py generated/
+	@echo "generated/vhdx.py and generated/vhdx_positions.py are up to date"
+
+check-generated: $(COMPILER) ## Fail when generated/ is not what vhdx.ksy compiles to
+	$(call compile_python,$(BUILD)/check)
+	@same=yes; for module in vhdx.py vhdx_positions.py; do \
+	  diff -u generated/$$module $(BUILD)/check/$$module || same=no; done; \
+	[ $$same = yes ] || { echo "generated/ differs from vhdx.ksy: run 'make generated'" >&2; exit 1; }
+	@echo "generated/ is what vhdx.ksy compiles to"
+
+# $(call compile_silently,OPTIONS): any word from the compiler is a failure, warnings included.
+define compile_silently
+	@output=$$($(KSC) $(1) vhdx.ksy 2>&1); status=$$?; \
+	[ $$status -eq 0 ] && [ -z "$$output" ] || { echo "$(1):" >&2; echo "$$output" >&2; exit 1; }
+endef
+
+# `-t all` leaves out graphviz.
+compile-all: $(COMPILER) ## Compile vhdx.ksy for every target, without a warning
+	@rm -rf $(BUILD)/all
+	$(call compile_silently,-t all --outdir $(BUILD)/all)
+	$(call compile_silently,-t graphviz --outdir $(BUILD)/all/graphviz)
+	$(call compile_silently,-w -t python --outdir $(BUILD)/all/python-rw)
+	$(call compile_silently,-w -t java --outdir $(BUILD)/all/java-rw)
+	@echo "vhdx.ksy compiles for every target"
+
+clean: ## Remove everything that was built, .venv included
+	rm -rf $(BUILD) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Builders of VHDX files that share nothing with the reader: `struct` in, bytes and a model out."""
