@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    _add_color(parser, "auto")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _add_info,
@@ -69,8 +70,18 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 
 def _add_command(commands: Commands, name: str, run: Command, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.set_defaults(run=run, json=False, path=None)
+    command.set_defaults(run=run, json=False)
+    _add_color(command, argparse.SUPPRESS)  # it may stand before the command or behind it
     return command
+
+
+def _add_color(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default=default,
+        help="colour the output; auto does on a terminal, unless NO_COLOR is set",
+    )
 
 
 def _add_file(command: argparse.ArgumentParser) -> None:
@@ -121,7 +132,9 @@ def _add_map(commands: Commands) -> None:
     text = "list what the disk is made of: start, length, state, depth and place in the file"
     command = _add_command(commands, "map", _map, text)
     _add_file(command)
-    _add_json(command)
+    form = command.add_mutually_exclusive_group()
+    _add_json(form)
+    form.add_argument("--count", action="store_true", help="print how many there are")
     _add_range(command)
     _add_parents(command)
 
@@ -234,7 +247,7 @@ def _info(arguments: argparse.Namespace) -> int:
         document = report.info_document(image, arguments.file, allocation=arguments.allocation)
         if image.locator is not None and not arguments.no_parent:
             _describe_parent(arguments, image, document)
-    _print_document(document) if arguments.json else _print_lines(report.info_text(document))
+    _print_result(arguments, document, report.info_text)
     return DONE
 
 
@@ -271,7 +284,7 @@ def _info_of_chain(arguments: argparse.Namespace) -> int:
                 _print_document(document, indent=None)
             else:
                 _print_lines([""] if depth else [])
-                _print_lines(report.info_text(document))
+                _print_colored(arguments, report.info_text(document))
     return DONE
 
 
@@ -287,15 +300,25 @@ def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
 
 
 def _map(arguments: argparse.Namespace) -> int:
-    from . import report
+    from . import bulk, report
+    from .disk import Disk
 
     with _open_disk(arguments) as disk:
-        extents = disk.extents(*_range(arguments, disk))
-        if arguments.json:
+        offset, length = _range(arguments, disk)
+        in_bulk = bulk.is_worthwhile(disk)
+        extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
+        if arguments.count:
+            count = bulk.count_extents if in_bulk else _count_extents
+            _print_lines([str(count(disk, offset, length))])
+        elif arguments.json:
             sys.stdout.writelines(report.map_json(extents))
         else:
             _print_lines(report.map_text(extents))
     return DONE
+
+
+def _count_extents(disk: Disk, offset: int, length: int) -> int:
+    return sum(1 for _ in disk.extents(offset, length))
 
 
 def _read(arguments: argparse.Namespace) -> int:
@@ -402,7 +425,7 @@ def _log(arguments: argparse.Namespace) -> int:
         document = report.log_document(arguments.file, ring, replayed, error)
     finally:
         source.close()
-    _print_document(document) if arguments.json else _print_lines(report.log_text(document))
+    _print_result(arguments, document, report.log_text)
     if error is None:
         return DONE
     _complain(arguments.file, str(error))
@@ -440,9 +463,37 @@ def _ksy(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _print_result(
+    arguments: argparse.Namespace, document: Document, text: Callable[[Document], Iterable[str]]
+) -> None:
+    if arguments.json:
+        _print_document(document)
+    else:
+        _print_colored(arguments, text(document))
+
+
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         sys.stdout.write(line + "\n")
+
+
+def _print_colored(arguments: argparse.Namespace, lines: Iterable[str]) -> None:
+    """Print lines with titles in bold and a warning in red, when colour is wanted."""
+    if not _wants_color(arguments.color):
+        _print_lines(lines)
+        return
+    for line in lines:
+        title = f"{_BOLD}{line}{_PLAIN}" if line and not line.startswith((" ", "*")) else line
+        sys.stdout.write(title.replace("DIRTY", f"{_RED}DIRTY{_PLAIN}") + "\n")
+
+
+_BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
+
+
+def _wants_color(choice: str) -> bool:
+    if choice == "auto":
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return choice == "always"
 
 
 def _print_document(document: object, indent: int | None = 2) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import log
 from .bat import STATE_NAMES
-from .disk import Disk, Extent, Link
+from .disk import Disk, Link
 from .errors import FormatError, VhdxError
 from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
@@ -271,32 +271,39 @@ def _dot_string(text: str) -> str:
     return '"' + "\\n".join(printable(line) for line in escaped.split("\n")) + '"'
 
 
-def map_text(extents: Iterable[Extent]) -> Iterator[str]:
+# An `Extent`, or a plain tuple like it: a large disk has tens of millions.
+ExtentRow = tuple[int, int, str, int, int | None, str]
+
+
+def map_text(extents: Iterable[ExtentRow]) -> Iterator[str]:
     """Yield the lines of `map`."""
     yield f"{'start':>18} {'length':>16} {'depth':>5} {'file offset':>18} state"
-    for extent in extents:
-        place = "" if extent.file_offset is None else f"{extent.file_offset:#x}"
-        kind = "" if extent.state == extent.kind else f" ({extent.kind})"
-        yield (
-            f"{extent.offset:#18x} {extent.length:#16x} {extent.depth:>5} {place:>18} "
-            f"{extent.state}{kind}"
-        )
+    for start, length, state, depth, file_offset, kind in extents:
+        place = "" if file_offset is None else f"{file_offset:#x}"
+        note = "" if state == kind else f" ({kind})"
+        yield f"{start:#18x} {length:#16x} {depth:>5} {place:>18} {state}{note}"
 
 
-def map_json(extents: Iterable[Extent]) -> Iterator[str]:
+def map_json(extents: Iterable[ExtentRow]) -> Iterator[str]:
     """Yield the pieces of `map --json`: a list with the names of fields that qemu-img uses."""
     separator = "["
-    for extent in extents:
-        present = extent.kind == "data" or extent.state not in ("not_present",)
-        offset = "" if extent.file_offset is None else f', "offset": {extent.file_offset}'
-        yield (
-            f'{separator}{{"start": {extent.offset}, "length": {extent.length}, '
-            f'"depth": {extent.depth}, "present": {_json(present)}, '
-            f'"zero": {_json(extent.kind == "zero")}, "data": {_json(extent.kind == "data")}'
-            f'{offset}, "state": "{extent.state}"}}'
-        )
+    tails: dict[tuple[str, int, str], str] = {}
+    for start, length, state, depth, file_offset, kind in extents:
+        tail = tails.get((state, depth, kind))
+        if tail is None:
+            tail = tails[state, depth, kind] = _map_tail(state, depth, kind)
+        place = "" if file_offset is None else f', "offset": {file_offset}'
+        yield f'{separator}{{"start": {start}, "length": {length}, {tail}{place}}}'
         separator = ",\n"
     yield "[]\n" if separator == "[" else "]\n"
+
+
+def _map_tail(state: str, depth: int, kind: str) -> str:
+    present = kind == "data" or state != "not_present"
+    return (
+        f'"depth": {depth}, "present": {_json(present)}, "zero": {_json(kind == "zero")}, '
+        f'"data": {_json(kind == "data")}, "state": "{state}"'
+    )
 
 
 def _json(value: bool) -> str:
