@@ -85,6 +85,9 @@ _CACHED_BITMAP_PAGES = 32
 # Blocks ahead from which on it pays to look for a run of equal entries.
 _LONG_RUN = 8
 
+# Blocks whose place is kept for the next request; they take about a MiB.
+_KNOWN_BLOCKS = 1 << 13
+
 _ZEROS = memoryview(bytes(MIB))
 
 
@@ -410,56 +413,43 @@ def _reader(layer: _Layer) -> _Reader:
     """Return the functions that read a disk, with all they need at hand.
 
     A request inside one fully present block of a local file, which is nearly
-    every small one, takes one look-up and one system call.
+    every small one, has to cost little more than its system call. So the places
+    of such blocks are kept once they are known.
     """
     geometry = layer.image.geometry
     size = geometry.virtual_disk_size
-    shift = geometry.block_size.bit_length() - 1
-    mask = geometry.block_size - 1
-    ratio_shift = geometry.chunk_ratio.bit_length() - 1
-    page = layer.image.bat.page
-    source = layer.source
+    block_size = geometry.block_size
+    shift = block_size.bit_length() - 1
+    mask = block_size - 1
     # Through a replayed log even one block may come from several places.
-    file = source if isinstance(source, FileSource) else None
-    file_size = file.size if file else 0
-
-    def locate(offset: int, length: int) -> int:
-        """Return the file offset of such a range, -1 for any other one."""
-        block = offset >> shift
-        if offset + length - 1 >> shift != block:
-            return -1
-        index = block + (block >> ratio_shift)
-        entry = page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
-        if entry & (STATE_MASK | RESERVED_MASK) != FULLY_PRESENT or entry < MIB:
-            return -1
-        position = (entry & OFFSET_MASK) + (offset & mask)
-        return position if position + length <= file_size else -1
+    file: Any = layer.source if isinstance(layer.source, FileSource) else None
+    # For a block: what has to be added to a virtual offset in it to get the file offset.
+    known: dict[int, int] = {}
+    get_known, preadv, pread_file = known.get, os.preadv, os.pread
 
     def readinto_at(buffer: Any, offset: int) -> int:
-        view = memoryview(buffer)
-        length = view.nbytes
-        if not 0 <= offset <= size - length:
-            length = clipped(offset, length)
-            view = view.cast("B")[:length]
-        if length:
-            position = locate(offset, length)
-            if file is None or position < 0 or os.preadv(file.fd, (view,), position) != length:
-                _read_pieces(layer, view.cast("B"), offset)
+        length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
+        distance = get_known(offset >> shift)
+        if (
+            distance is not None
+            and (offset & mask) + length <= block_size
+            and preadv(file.fd, (buffer,), offset + distance) == length
+        ):
+            return length
+        length = clipped(offset, length)
+        read_slowly(memoryview(buffer).cast("B")[:length], offset)
         return length
 
     def pread(length: int, offset: int) -> bytes:
+        distance = get_known(offset >> shift)
+        if distance is not None and 0 <= length <= block_size - (offset & mask):
+            data: bytes = pread_file(file.fd, length, offset + distance)
+            if len(data) == length:
+                return data
         if length < 0:
             raise ValueError(f"length is {length}, expected at least 0")
-        if not 0 <= offset <= size - length:
-            length = clipped(offset, length)
-        if length:
-            position = locate(offset, length)
-            if file is not None and position >= 0:
-                data = os.pread(file.fd, length, position)
-                if len(data) == length:
-                    return data
-        buffer = bytearray(length)
-        _read_pieces(layer, memoryview(buffer), offset)
+        buffer = bytearray(clipped(offset, length))
+        read_slowly(memoryview(buffer), offset)
         return bytes(buffer)
 
     def clipped(offset: int, length: int) -> int:
@@ -467,13 +457,28 @@ def _reader(layer: _Layer) -> _Reader:
             raise ValueError(f"offset is {offset}, expected at least 0")
         return max(0, min(length, size - offset))
 
+    def read_slowly(view: memoryview, offset: int) -> None:
+        pieces: list[_Piece] = []
+        layer.resolve(offset, offset + len(view), pieces)
+        _read_pieces(pieces, view, offset)
+        if file is not None and len(pieces) == 1:
+            learn(*pieces[0])
+
+    def learn(start: int, _end: int, source: _Layer, state: int, position: int) -> None:
+        block = start >> shift
+        distance = position - start
+        block_end = (block + 1) << shift
+        is_whole = block_end <= size and block_end + distance <= file.size
+        if state == FULLY_PRESENT and source is layer and is_whole:
+            if len(known) >= _KNOWN_BLOCKS:
+                known.clear()
+            known[block] = distance
+
     return _Reader(readinto_at, pread)
 
 
-def _read_pieces(top: _Layer, view: memoryview, offset: int) -> None:
-    """Fill a buffer with a range of the disk that does not pass its end."""
-    pieces: list[_Piece] = []
-    top.resolve(offset, offset + len(view), pieces)
+def _read_pieces(pieces: list[_Piece], view: memoryview, offset: int) -> None:
+    """Fill a buffer with the pieces of a range that begins at a virtual offset."""
     for start, end, layer, _state, position in _merged(pieces):
         part = view[start - offset : end - offset]
         if position >= 0:
