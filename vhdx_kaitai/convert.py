@@ -134,15 +134,17 @@ def write_stream(
 
 def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
     """Yield what of a buffer is not a page of zeros."""
-    if buffer.find(_ZERO_PAGE, 0, count) < 0:
-        yield 0, count
-        return
     start = 0
-    for page in range(0, count, _PAGE):
-        if buffer.startswith(_ZERO_PAGE, page, count):
+    # A page of zeros begins with one, and most pages of data do not.
+    first = buffer[:count:_PAGE]
+    number = first.find(0)
+    while number >= 0:
+        page = number * _PAGE
+        if buffer.startswith(_ZERO_PAGE[: count - page], page):
             if start < page:
                 yield start, page
             start = page + _PAGE
+        number = first.find(0, number + 1)
     if start < count:
         yield start, count
 
