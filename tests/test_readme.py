@@ -1,0 +1,76 @@
+"""The README is executed: its transcripts show what the commands print."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of one language."""
+    return [text for name, text in _FENCE.findall(README) if name == language]
+
+
+def steps(transcript: str) -> list[tuple[str, str]]:
+    """Return the commands of a transcript with what they print."""
+    parts = re.split(r"^\$ (.*)\n", transcript, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def run(command: str) -> str:
+    """Run a command as a reader of the README would, in the project's folder."""
+    scripts = str(Path(sys.executable).parent)
+    env = dict(os.environ, PATH=f"{scripts}{os.pathsep}{os.environ['PATH']}", NO_COLOR="1")
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout
+
+
+def test_transcripts_are_what_the_commands_print() -> None:
+    transcripts = blocks("console")
+    assert len(transcripts) >= 2
+    for transcript in transcripts:
+        for command, printed in steps(transcript):
+            assert run(command) == printed, command
+
+
+def test_the_python_example_prints_what_the_readme_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("python -m tests.images.demo build/demo.vhdx")
+    monkeypatch.chdir(ROOT)
+    exec(compile(blocks("python")[0], "README.md", "exec"), {})
+    assert capsys.readouterr().out == blocks("text")[0]
+
+
+def test_the_two_commands_that_set_everything_up_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"^    make (\w+)", README, re.MULTILINE)
+    assert {"demo", "test"} <= set(commands)
+    for target in commands:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_command_is_in_the_table_of_the_readme() -> None:
+    listed = set(re.findall(r"^\| `(\w+)", README, re.MULTILINE))
+    helped = set(re.findall(r"^    (\w+) ", run("vhdx-kaitai --help"), re.MULTILINE))
+    assert listed == helped - {"COMMAND"}
