@@ -166,6 +166,15 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
         yield mismatch("BAT-10", "error", place, "end of block", actual, expected)
 
 
+def check_unused(table: Bat) -> Iterator[Finding]:
+    """Yield whether there is anything behind the last entry; it is ignored."""
+    if not table.is_rest_zero():
+        start = table.region.file_offset + table.geometry.entry_count * ENTRY_LENGTH
+        place = Span(f"BAT region at {table.region.file_offset:#x}", start, None)
+        message = "bytes behind the last entry are not all zero"
+        yield Finding("BAT-15", "note", place, message)
+
+
 class Bat:
     """The BAT of one file, read by page.
 
@@ -227,6 +236,19 @@ class Bat:
         length = min(count, self.geometry.entry_count - first) * ENTRY_LENGTH
         return self._source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
 
+    def numbers(self, first: int, count: int) -> array[int]:
+        """Return some entries as numbers, fewer at the end of the BAT."""
+        return _numbers(self.raw(first, count))
+
+    def is_rest_zero(self) -> bool:
+        """Tell whether the region holds nothing but zeros behind the last entry."""
+        start = self.region.file_offset + self.geometry.entry_count * ENTRY_LENGTH
+        end = self.region.file_offset + self.region.length
+        pieces = (
+            self._source.read(offset, min(MIB, end - offset)) for offset in range(start, end, MIB)
+        )
+        return all(piece.count(0) == len(piece) for piece in pieces)
+
 
 _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
 
@@ -234,7 +256,11 @@ _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
 def _load_page(source: Source, region_offset: int, entry_count: int, number: int) -> array[int]:
     first = number * PAGE_ENTRIES
     length = min(PAGE_ENTRIES, entry_count - first) * ENTRY_LENGTH
-    entries = array("Q", source.read(region_offset + first * ENTRY_LENGTH, length))
+    return _numbers(source.read(region_offset + first * ENTRY_LENGTH, length))
+
+
+def _numbers(data: bytes) -> array[int]:
+    entries = array("Q", data)
     if sys.byteorder == "big":
         entries.byteswap()
     return entries

@@ -79,7 +79,7 @@ def count_extents(disk: Disk, offset: int, length: int) -> int:
 def _runs(disk: Disk, first: int, end: int) -> Iterator[Runs]:
     """Yield the runs of a range of blocks in batches; a run never ends where a batch does."""
     held: Runs | None = None  # the last run so far, which the next batch may go on with
-    for start, entries in _payload_entries(disk.image, first, end):
+    for start, entries in payload_entries(disk.image, first, end):
         _refuse_bad_entries(disk, start, entries)
         runs = _runs_of(entries, start, disk.block_size)
         if held is not None:
@@ -102,7 +102,7 @@ def _goes_on(held: Runs, runs: Runs, block_size: int) -> bool:
     return bool(held.state[0] != FULLY_PRESENT or runs.file_offset[0] == following)
 
 
-def _payload_entries(image: Image, first: int, end: int) -> Iterator[tuple[int, Array]]:
+def payload_entries(image: Image, first: int, end: int) -> Iterator[tuple[int, Array]]:
     """Yield entries of payload blocks, with the number of the first; none of sector bitmaps.
 
     Args:

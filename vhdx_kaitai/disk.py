@@ -638,6 +638,21 @@ def check_link(chain: Sequence[Image]) -> Iterator[Finding]:
         yield mismatch("CHAIN-02", "error", place, "LogicalSectorSize", str(theirs), expected)
 
 
+def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
+    """Yield what is unusual about the last image of a chain as the parent of the one before it."""
+    child, parent = (image.metadata for image in chain[-2:])
+    place = Span(f"parent {chain[-1].path or 'in memory'}")
+    if child.virtual_disk_size != parent.virtual_disk_size:
+        actual = f"{parent.virtual_disk_size} bytes"
+        expected = f"{child.virtual_disk_size} as in its child; behind its end are zeros"
+        yield mismatch("CHAIN-04", "note", place, "VirtualDiskSize", actual, expected)
+    if child.virtual_disk_id != parent.virtual_disk_id:
+        expected = f"{child.virtual_disk_id} as in its child"
+        yield mismatch(
+            "CHAIN-05", "note", place, "VirtualDiskId", str(parent.virtual_disk_id), expected
+        )
+
+
 def _is_same_file(one: Image, other: Image) -> bool:
     if one.path is None or other.path is None:
         return one.stored is other.stored

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import struct as struct_module
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from .errors import Finding, FormatError, Where, refusal
+from .errors import Finding, FormatError, Span, Where, refusal
 from .generated.vhdx import Vhdx
 from .source import Cursor, Source
 from .units import MIB
@@ -131,6 +131,12 @@ class RegionTable(NamedTuple):
     num_entries: int
     reserved: int
     entries: tuple[RegionEntry, ...]
+
+    @property
+    def unused(self) -> bytes:
+        """What is behind the last entry."""
+        unused: bytes = Vhdx.RegionTable(_Buffer(self.raw)).unused
+        return unused
 
 
 class MetadataEntry(NamedTuple):
@@ -246,6 +252,10 @@ class LogEntry(NamedTuple):
     len_descriptor_sectors: int
 
 
+# The structures of the header section behind the identifier, in the order of place.
+_IN_ORDER = ("header_1", "header_2", "region_table_1", "region_table_2")
+
+
 class Root:
     """The structures at fixed places of an image.
 
@@ -264,6 +274,17 @@ class Root:
         """
         raw: bytes = Vhdx(KaitaiStream(Cursor(self._source))).file_identifier.raw_creator
         return raw.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
+
+    def slack(self) -> Iterator[tuple[str, Where, bytes]]:
+        """Yield reserved bytes of the header section: the rule about them, place, bytes."""
+        begin = _positions("file_type_identifier")["raw_creator"][1]
+        for name in _IN_ORDER:
+            offset, length = _top_level(name)
+            if begin < offset:
+                rule = "FTI-05" if name == _IN_ORDER[0] else "HDR-17"
+                place = Span(f"reserved at {begin:#x}", begin, offset - begin)
+                yield rule, place, self._source.read(begin, offset - begin)
+            begin = offset + length
 
     def header(self, copy: int) -> Header:
         """Return copy 1 or 2 of the header."""

@@ -122,6 +122,15 @@ def check_copies(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
         yield Finding("HDR-06", level, two.header.place.field("sequence_number"), message)
 
 
+def check_slack(root: grammar.Root) -> Iterator[Finding]:
+    """Yield where reserved bytes of the header section are not zero; they are ignored."""
+    for rule, place, data in root.slack():
+        count = len(data) - data.count(0)
+        if count:
+            actual = f"{count} non-zero bytes"
+            yield mismatch(rule, "note", place, "reserved bytes", actual, "zeros")
+
+
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
     """Yield what is wrong with the current header.
 

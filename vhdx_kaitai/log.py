@@ -361,7 +361,7 @@ def check_tolerated(entry: Entry, log: Log) -> Iterator[Finding]:
     place = log.place(entry.offset, SECTOR)
     header = entry.header
     if header.reserved:
-        yield mismatch("LOG-13", "note", place, "Reserved", f"{header.reserved:#x}", "0")
+        yield mismatch("LOG-13", "warning", place, "Reserved", f"{header.reserved:#x}", "0")
     for rule, name, value in (
         ("LOG-15", "FlushedFileOffset", header.flushed_file_offset),
         ("LOG-16", "LastFileOffset", header.last_file_offset),
@@ -371,7 +371,30 @@ def check_tolerated(entry: Entry, log: Log) -> Iterator[Finding]:
     for index, descriptor in enumerate(entry.descriptors):
         if descriptor.reserved:
             name, actual = f"descriptor {index}: Reserved", f"{descriptor.reserved:#x}"
-            yield mismatch("LOG-18", "note", place, name, actual, "0")
+            yield mismatch("LOG-18", "warning", place, name, actual, "0")
+
+
+def check_ring(ring: Log) -> Iterator[Finding]:
+    """Yield, for a log that has to be replayed, which entries are not and why.
+
+    Entries under other LogGuids are left over from before and not worth a word.
+    """
+    place = Span(f"log at {ring.offset:#x}", ring.offset, ring.length)
+    yield Finding("LOG-01", "note", place, "the log has to be replayed before use")
+    for entry in ring.entries():
+        if entry.defect is not None and entry.defect.rule != "LOG-14":
+            yield entry.defect
+    active = ring.active_sequence()
+    for run in ring.runs():
+        head = ring.place(run.head.offset, run.head.header.entry_length)
+        if not run.sequence:
+            tail = f"{run.head.header.tail:#x}"
+            message = f"Tail {tail} of a run's last entry, expected one of the run's own entries"
+            yield Finding("LOG-29", "note", head, message)
+        elif run.sequence != active:
+            number = run.head.header.sequence_number
+            message = f"the sequence that ends with {number} is older than the active one"
+            yield Finding("LOG-30", "note", head, message)
 
 
 def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from . import grammar
-from .errors import Finding, Level, mismatch, refuse
+from .errors import Finding, mismatch, refuse
 from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
 from .guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
 from .source import Source
@@ -75,13 +75,15 @@ def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:
     """
     place = table.place.field
     if table.reserved:
-        yield mismatch("MET-02", "note", place("reserved"), "Reserved", f"{table.reserved:#x}", "0")
+        yield mismatch(
+            "MET-02", "warning", place("reserved"), "Reserved", f"{table.reserved:#x}", "0"
+        )
     if table.num_entries > MAX_ENTRIES:
         actual, expected = str(table.num_entries), f"at most {MAX_ENTRIES}"
         yield mismatch("MET-03", "error", place("num_entries"), "EntryCount", actual, expected)
     if table.reserved_2.strip(b"\0"):
         yield mismatch(
-            "MET-04", "note", place("reserved_2"), "Reserved2", table.reserved_2.hex(), "zeros"
+            "MET-04", "warning", place("reserved_2"), "Reserved2", table.reserved_2.hex(), "zeros"
         )
     seen = set()
     for index, entry in enumerate(table.entries):
@@ -122,17 +124,17 @@ def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterat
         )
     if entry.reserved:
         actual = f"{entry.reserved:#x}"
-        yield mismatch("MET-14", "note", field("reserved"), "Reserved", actual, "0")
+        yield mismatch("MET-14", "warning", field("reserved"), "Reserved", actual, "0")
     if entry.reserved_2:
         actual = f"{entry.reserved_2:#x}"
-        yield mismatch("MET-15", "note", field("reserved_2"), "Reserved2", actual, "0")
+        yield mismatch("MET-15", "warning", field("reserved_2"), "Reserved2", actual, "0")
     if entry.kind == "other":
         yield from _check_unknown(entry, entry_place(table, index))
     elif not entry.is_required or entry.is_virtual_disk == (entry.kind in _FILE_KINDS):
         name = f"{ITEM_NAMES[entry.item_id]}: flags"
         actual = _flags(entry.is_virtual_disk, entry.is_required)
         expected = _flags(entry.kind not in _FILE_KINDS, True)
-        yield mismatch("ITEM-03", "note", field("is_virtual_disk"), name, actual, expected)
+        yield mismatch("ITEM-03", "warning", field("is_virtual_disk"), name, actual, expected)
 
 
 def _check_unknown(entry: MetadataEntry, place: Place) -> Iterator[Finding]:
@@ -140,7 +142,7 @@ def _check_unknown(entry: MetadataEntry, place: Place) -> Iterator[Finding]:
         message = "IsUser and IsRequired both set, expected no user item to be required"
         yield Finding("MET-19", "note", place.field("is_required"), message)
     if entry.item_id == NIL:
-        yield mismatch("MET-20", "note", place.field("item_id"), "ItemId", "zero", "a GUID")
+        yield mismatch("MET-20", "warning", place.field("item_id"), "ItemId", "zero", "a GUID")
     if entry.is_user and entry.item_id in ITEM_NAMES:
         name = ITEM_NAMES[entry.item_id]
         message = f"the GUID of {name} on a user item, which is not that item"
@@ -198,7 +200,7 @@ def check_file_parameters(item: FileParameters, place: Place) -> Iterator[Findin
         yield mismatch("ITEM-06", "error", field, "BlockSize", f"{size:#x}", "a power of two")
     if item.reserved:
         actual = f"{item.reserved:#x}"
-        yield mismatch("ITEM-07", "note", place.field("reserved"), "Reserved", actual, "0")
+        yield mismatch("ITEM-07", "warning", place.field("reserved"), "Reserved", actual, "0")
 
 
 def check_sector_size(rule: str, name: str, size: int, place: Place) -> Iterator[Finding]:
@@ -212,14 +214,14 @@ def check_virtual_disk_size(size: int, sector_size: int, place: Place) -> Iterat
 
     Args:
         size: Size of the disk in bytes.
-        sector_size: Logical sector size in bytes, judged.
+        sector_size: Logical sector size in bytes.
         place: Where the item is.
     """
     if size > MAX_VIRTUAL_DISK_SIZE:
         yield mismatch("ITEM-12", "error", place, "VirtualDiskSize", str(size), "at most 64 TiB")
     if size == 0:
         yield mismatch("ITEM-13", "error", place, "VirtualDiskSize", "0", "more than 0")
-    if not is_aligned(size, sector_size):
+    if sector_size in SECTOR_SIZES and not is_aligned(size, sector_size):
         expected = f"a multiple of LogicalSectorSize {sector_size}"
         yield mismatch("ITEM-11", "error", place, "VirtualDiskSize", str(size), expected)
 
@@ -237,12 +239,11 @@ def check_parent(has_parent: bool, has_locator: bool, table: MetadataTable) -> I
         message = "no parent locator item, expected one because HasParent is set"
         yield Finding("ITEM-19", "error", table.place, message)
     if has_locator and not has_parent:
-        level: Level = "note"
         message = "a parent locator item although HasParent is not set; it is ignored"
-        yield Finding("ITEM-20", level, table.place, message)
+        yield Finding("ITEM-20", "warning", table.place, message)
 
 
-class _Items:
+class Items:
     """The known items of a table, each parsed when it is asked for."""
 
     def __init__(self, source: Source, region_offset: int, table: MetadataTable) -> None:
@@ -271,22 +272,57 @@ class _Items:
         return self._parsed[kind]
 
 
-def check_items(items: _Items, table: MetadataTable) -> Iterator[Finding]:
-    """Yield what is wrong with the known items, in an order in which each may be used."""
-    yield from check_presence(items.kinds, table)
+def check_items(items: Items, table: MetadataTable) -> Iterator[Iterator[Finding]]:
+    """Yield the checks of the known items, in an order in which each may be used by the next.
+
+    A check raises `FormatError` when an item that it needs has not the right length.
+    """
+    yield check_presence(items.kinds, table)
+    if "file_parameters" in items.kinds:
+        yield _check_parameters_item(items)
+    if "logical_sector_size" in items.kinds:
+        yield _check_sector_size_item(items, "ITEM-15", "LogicalSectorSize", "logical_sector_size")
+    if "physical_sector_size" in items.kinds:
+        yield _check_sector_size_item(
+            items, "ITEM-16", "PhysicalSectorSize", "physical_sector_size"
+        )
+    if {"logical_sector_size", "physical_sector_size"} <= items.kinds:
+        yield _check_both_sector_sizes(items)
+    if {"logical_sector_size", "virtual_disk_size"} <= items.kinds:
+        yield _check_size_item(items)
+    if "virtual_disk_id" in items.kinds:
+        yield _check_id_item(items)
+    if "file_parameters" in items.kinds:
+        yield _check_parent_item(items, table)
+
+
+def _check_parameters_item(items: Items) -> Iterator[Finding]:
     parameters = items.get("file_parameters")
     yield from check_file_parameters(parameters, items.place("file_parameters"))
-    logical = items.get("logical_sector_size")
-    place = items.place("logical_sector_size")
-    yield from check_sector_size("ITEM-15", "LogicalSectorSize", logical, place)
-    physical = items.get("physical_sector_size")
-    place = items.place("physical_sector_size")
-    yield from check_sector_size("ITEM-16", "PhysicalSectorSize", physical, place)
-    yield from check_physical_size(physical, logical, place)
-    size = items.get("virtual_disk_size")
+
+
+def _check_sector_size_item(items: Items, rule: str, name: str, kind: str) -> Iterator[Finding]:
+    yield from check_sector_size(rule, name, items.get(kind), items.place(kind))
+
+
+def _check_both_sector_sizes(items: Items) -> Iterator[Finding]:
+    physical, logical = items.get("physical_sector_size"), items.get("logical_sector_size")
+    yield from check_physical_size(physical, logical, items.place("physical_sector_size"))
+
+
+def _check_size_item(items: Items) -> Iterator[Finding]:
+    size, logical = items.get("virtual_disk_size"), items.get("logical_sector_size")
     yield from check_virtual_disk_size(size, logical, items.place("virtual_disk_size"))
-    has_locator = "parent_locator" in items.kinds
-    yield from check_parent(parameters.has_parent, has_locator, table)
+
+
+def _check_id_item(items: Items) -> Iterator[Finding]:
+    items.get("virtual_disk_id")  # any value will do, but it has to have its length
+    yield from ()
+
+
+def _check_parent_item(items: Items, table: MetadataTable) -> Iterator[Finding]:
+    has_parent = items.get("file_parameters").has_parent
+    yield from check_parent(has_parent, "parent_locator" in items.kinds, table)
 
 
 def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
@@ -301,8 +337,9 @@ def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
     """
     table = grammar.metadata_table(source, region.file_offset)
     refuse(check_table(table, region.length))
-    items = _Items(source, region.file_offset, table)
-    refuse(check_items(items, table))
+    items = Items(source, region.file_offset, table)
+    for findings in check_items(items, table):
+        refuse(findings)
     parameters = items.get("file_parameters")
     return Metadata(
         table.entries,

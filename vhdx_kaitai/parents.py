@@ -60,7 +60,7 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
         )
     if locator.reserved:
         actual = f"{locator.reserved:#x}"
-        yield mismatch("LOC-03", "note", place.field("reserved"), "Reserved", actual, "0")
+        yield mismatch("LOC-03", "warning", place.field("reserved"), "Reserved", actual, "0")
     count = locator.num_key_values
     if not 1 <= count <= MAX_KEYS:
         expected = f"from 1 to {MAX_KEYS} (our limit)"
@@ -153,10 +153,10 @@ def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
     relative, volume, absolute = (entries.get(key) for key in PATH_KEYS)
     if relative is not None and _ABSOLUTE.match(relative):
         expected = "a path relative to the folder of the file"
-        yield mismatch("LOC-18", "note", place, "relative_path", repr(relative), expected)
+        yield mismatch("LOC-18", "warning", place, "relative_path", repr(relative), expected)
     if volume is not None and not _VOLUME_PATH.match(volume):
         expected = r"\\?\Volume{GUID}\..."
-        yield mismatch("LOC-19", "note", place, "volume_path", repr(volume), expected)
+        yield mismatch("LOC-19", "warning", place, "volume_path", repr(volume), expected)
     if absolute is not None and not absolute.startswith("\\\\?\\"):
         expected = "\\\\?\\ in front"
         yield mismatch("LOC-20", "note", place, "absolute_win32_path", repr(absolute), expected)
@@ -168,18 +168,32 @@ def parse_linkage(value: str | None) -> UUID | None:
     return UUID(match[1]) if match else None
 
 
+def check_locator(locator: ParentLocator) -> Iterator[Finding]:
+    """Yield what is wrong with a parent locator, up to what makes the rest of it unreadable."""
+    for check in (check_shape, check_texts):
+        is_readable = True
+        for finding in check(locator):
+            is_readable &= finding.level != "error"
+            yield finding
+        if not is_readable:
+            return
+    yield from check_entries(_entries(locator), locator.place)
+
+
+def _entries(locator: ParentLocator) -> dict[str, str]:
+    return {key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)}
+
+
 def read_locator(locator: ParentLocator) -> Locator:
     """Return what a parent locator says.
 
     Raises:
         FormatError: The locator refuses the file.
     """
-    refuse(check_shape(locator))
-    refuse(check_texts(locator))
-    entries = {key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)}
-    refuse(check_entries(entries, locator.place))
+    refuse(check_locator(locator))
+    entries = _entries(locator)
     linkage = parse_linkage(entries[LINKAGE])
-    assert linkage is not None  # check_entries refuses any other value
+    assert linkage is not None  # check_locator refuses any other value
     return Locator(locator.locator_type, entries, linkage, parse_linkage(entries.get(LINKAGE_2)))
 
 

@@ -39,7 +39,8 @@ class Regions(NamedTuple):
     metadata: RegionEntry
 
 
-def _defect(table: RegionTable) -> Finding | None:
+def defect(table: RegionTable) -> Finding | None:
+    """Return why a copy of the table is not valid, None when it is."""
     if not table.is_signature_valid:
         place = table.place.field("signature")
         actual = repr(table.raw[:4])
@@ -63,7 +64,7 @@ def check_copies(
 ) -> Iterator[Finding]:
     """Yield what is wrong with the two copies as such."""
     one, two = defects
-    yield from (defect for defect in defects if defect is not None)
+    yield from (found for found in defects if found is not None)
     if one is not None and two is not None:
         reasons = f"region table 1: {one.message}; region table 2: {two.message}"
         yield Finding(
@@ -144,11 +145,33 @@ def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]
         yield mismatch("REG-18", "note", field("required"), name, f"{entry.required:#x}", "1")
     if entry.required > 1:
         actual = f"{entry.required:#x}"
-        yield mismatch("REG-15", "note", field("required"), "Required", actual, "0 or 1")
+        yield mismatch("REG-15", "warning", field("required"), "Required", actual, "0 or 1")
     if entry.guid == METADATA_REGION and length > MAX_METADATA_REGION_LENGTH:
         expected = f"at most {MAX_METADATA_REGION_LENGTH:#x} (our limit)"
         name = "metadata region: Length"
         yield mismatch("REG-23", "error", field("length"), name, f"{length:#x}", expected)
+
+
+def is_known(entry: RegionEntry) -> bool:
+    """Tell whether the specification names a region."""
+    return entry.guid in REGION_NAMES
+
+
+def check_unused(table: RegionTable) -> Iterator[Finding]:
+    """Yield whether there is anything behind the last entry; it is ignored."""
+    count = len(table.unused) - table.unused.count(0)
+    if count:
+        actual = f"{count} non-zero bytes"
+        place = table.place
+        yield mismatch("REG-20", "note", place, "bytes behind the last entry", actual, "zeros")
+
+
+def usable_metadata(table: RegionTable, size: int) -> RegionEntry | None:
+    """Return the metadata region if it can be read, whatever else is wrong with the table."""
+    for entry in table.entries:
+        if entry.guid == METADATA_REGION and entry.length >= MIB:
+            return entry if entry.file_offset + entry.length <= size else None
+    return None
 
 
 def check_overlaps(table: RegionTable, log: tuple[int, int]) -> Iterator[Finding]:
@@ -195,10 +218,10 @@ def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions
         FormatError: Neither table is valid, or the one in use refuses the file.
     """
     tables = root.region_tables()
-    one = _defect(tables[0])
+    one = defect(tables[0])
     # The copies are the same in nearly every file; then one checksum will do.
     same = one is None and tables[0].raw == tables[1].raw
-    defects = (one, None if same else _defect(tables[1]))
+    defects = (one, None if same else defect(tables[1]))
     refuse(check_copies(tables, defects))
     copy = choose_copy(defects)
     assert copy is not None  # check_copies refuses whenever there is none

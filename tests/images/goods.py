@@ -666,7 +666,7 @@ def fixed_with_absent_blocks() -> Image:
     return fixed(8 * MIB, blocks={n: Block(n % 4) for n in range(1, 6)})
 
 
-@good(BAT_10="note", GEN_08="note")
+@good(BLK_11="note", GEN_08="note")
 def fixed_last_block_cut() -> Image:
     """The file ends in the last block, where the disk ends too, as in QEMU's fixed images."""
     image = fixed(3 * MIB + 512)

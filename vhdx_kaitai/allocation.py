@@ -1,0 +1,493 @@
+"""The whole BAT, judged: states, bounds, and what overlaps what [MS-VHDX 2.5].
+
+Reading takes one entry at a time and trusts it as far as `bat` does. Here all
+of them are looked at, which may be 67 million, so they are sorted into the few
+classes that a rule can tell apart; the rules are asked once for each class.
+Overlaps are found exactly, with a byte for each MiB of the file.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from . import bat, bulk
+from .bat import (
+    FULLY_PRESENT,
+    NOT_PRESENT,
+    OFFSET_MASK,
+    PARTIALLY_PRESENT,
+    RESERVED_MASK,
+    STATE_MASK,
+    UNDEFINED,
+    UNMAPPED,
+    ZERO,
+)
+from .errors import Finding, Span, mismatch
+from .guids import REGION_NAMES
+from .image import Image
+from .units import MIB, ceil_div
+
+# A file that claims more MiBs than this, 128 TiB, is no file of a disk of 64 TiB.
+_MAX_MAP = 1 << 27
+_MAX_CROWDED = 2000
+
+Array = Any  # numpy's types would have to be imported for their names
+
+
+class Sample(NamedTuple):
+    """BAT entries that no rule tells apart.
+
+    Attributes:
+        total: How many there are.
+        numbers: Numbers of the first blocks (or chunks) among them.
+        entries: Their entries.
+    """
+
+    total: int
+    numbers: list[int]
+    entries: list[int]
+
+
+class Piece(NamedTuple):
+    """Something that takes up MiBs of the file.
+
+    Attributes:
+        start: First MiB.
+        end: MiB behind it.
+        kind: `header section`, `log`, `region`, `unknown region`, `payload
+            block`, `sector bitmap` or `former block`.
+        name: What it is called in messages.
+        place: Where the file says so.
+    """
+
+    start: int
+    end: int
+    kind: str
+    name: str
+    place: Span
+
+
+class Survey(NamedTuple):
+    """What a look at the whole BAT found.
+
+    Attributes:
+        payload: Entries of payload blocks by class.
+        bitmaps: Entries of sector bitmaps that are not all zero, with the number of the chunk.
+        needy_chunks: Chunks with a partially present block.
+        pieces: The places of blocks that take part in some overlap, and all others
+            when there are few.
+        stored: How many blocks are stored, wholly or partly.
+        uncompared: How many places were not compared; 0 unless the file claims
+            more length than any disk needs.
+    """
+
+    payload: dict[int, Sample]
+    bitmaps: dict[int, int]
+    needy_chunks: set[int]
+    pieces: list[tuple[int, int]]
+    stored: int
+    uncompared: int
+
+
+def class_of(entry: int, last_start: int) -> int:
+    """Return the class of a payload entry.
+
+    Args:
+        entry: The entry.
+        last_start: The last MiB of the file at which a block may begin.
+    """
+    place = entry >> 20
+    return (
+        entry & STATE_MASK
+        | bool(entry & RESERVED_MASK) << 3
+        | (place == 0) << 4
+        | (place > last_start) << 5
+    )
+
+
+def check_payload_entries(image: Image, survey: Survey, most: int) -> Iterator[tuple[Finding, int]]:
+    """Yield what is wrong with the entries of payload blocks, and how many more are like each.
+
+    Args:
+        image: The image.
+        survey: The look at its BAT.
+        most: How many findings of a kind are wanted.
+    """
+    for sample in survey.payload.values():
+        rest = sample.total - min(most, len(sample.numbers))
+        for number, entry in zip(sample.numbers[:most], sample.entries, strict=False):
+            for finding in _check_block(image, number, entry):
+                yield finding, rest
+            rest = 0
+
+
+def _check_block(image: Image, block: int, entry: int) -> Iterator[Finding]:
+    geometry = image.geometry
+    start = block * geometry.block_size
+    needed = min(geometry.block_size, geometry.virtual_disk_size - start)
+    index = geometry.payload_index(block)
+    place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
+    size = image.source.size
+    yield from bat.check_payload_entry(
+        entry, place, needed, size, is_differencing=geometry.is_differencing
+    )
+    offset, state = entry & OFFSET_MASK, entry & STATE_MASK
+    if state in (NOT_PRESENT, ZERO) and offset:
+        yield mismatch(
+            "BAT-11", "note", place, "FileOffsetMB", f"{offset >> 20}", "0 in this state"
+        )
+    is_stored = state in (FULLY_PRESENT, PARTIALLY_PRESENT)
+    if (
+        is_stored
+        and needed < geometry.block_size
+        and offset + needed <= size < offset + geometry.block_size
+    ):
+        message = "the file ends inside the last block, behind what the disk needs of it"
+        yield Finding("BLK-11", "note", place, message)
+
+
+def check_sector_bitmap_entries(image: Image, survey: Survey) -> Iterator[Finding]:
+    """Yield what is wrong with the entries of sector bitmaps [MS-VHDX 2.5.1.2]."""
+    geometry = image.geometry
+    for chunk in sorted(survey.bitmaps.keys() | survey.needy_chunks):
+        entry = survey.bitmaps.get(chunk, 0)
+        index = geometry.sector_bitmap_index(chunk)
+        place = bat.entry_span(image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
+        yield from bat.check_sector_bitmap_entry(
+            entry,
+            place,
+            image.source.size,
+            is_differencing=geometry.is_differencing,
+            is_needed=chunk in survey.needy_chunks,
+        )
+        if entry & STATE_MASK == NOT_PRESENT and entry & OFFSET_MASK:
+            actual = f"{entry >> 20}"
+            yield mismatch("BAT-11", "note", place, "FileOffsetMB", actual, "0 in this state")
+
+
+def fixed_pieces(image: Image) -> list[Piece]:
+    """Return what takes up the file besides blocks."""
+    header = image.headers.current
+    pieces = [Piece(0, 1, "header section", "the header section", Span("header section", 0, MIB))]
+    if header.log_length:
+        span = Span(f"log at {header.log_offset:#x}", header.log_offset, header.log_length)
+        pieces.append(_piece(header.log_offset, header.log_length, "log", "the log", span))
+    for entry in image.regions.entries:
+        known_as = REGION_NAMES.get(entry.guid)
+        name = f"the {known_as} region" if known_as else f"the region {entry.guid}"
+        kind = "region" if known_as else "unknown region"
+        span = Span(f"region at {entry.file_offset:#x}", entry.file_offset, entry.length)
+        pieces.append(_piece(entry.file_offset, entry.length, kind, name, span))
+    return pieces
+
+
+def _piece(offset: int, length: int, kind: str, name: str, place: Span) -> Piece:
+    return Piece(offset // MIB, ceil_div(offset + length, MIB), kind, name, place)
+
+
+def block_pieces(image: Image, survey: Survey) -> Iterator[Piece]:
+    """Yield the places of blocks and sector bitmaps that a survey has kept."""
+    geometry = image.geometry
+    length = geometry.block_size // MIB
+    for block, entry in survey.pieces:
+        is_stored = entry & STATE_MASK in (FULLY_PRESENT, PARTIALLY_PRESENT)
+        kind = "payload block" if is_stored else "former block"
+        place = bat.entry_span(
+            image.regions.bat, geometry.payload_index(block), f"BAT entry of block {block}"
+        )
+        start = entry >> 20
+        yield Piece(start, start + length, kind, f"block {block}", place)
+    yield from _bitmap_pieces(image, survey.bitmaps)
+
+
+def _bitmap_pieces(image: Image, bitmaps: dict[int, int]) -> Iterator[Piece]:
+    for chunk, entry in bitmaps.items():
+        start = entry >> 20
+        if entry & STATE_MASK == bat.PRESENT and 0 < start < image.source.size // MIB:
+            index = image.geometry.sector_bitmap_index(chunk)
+            place = bat.entry_span(image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
+            yield Piece(start, start + 1, "sector bitmap", f"sector bitmap {chunk}", place)
+
+
+def check_overlaps(pieces: Iterable[Piece]) -> Iterator[Finding]:
+    """Yield what overlaps what in the file, blocks and sector bitmaps being involved.
+
+    Regions and the log are compared with each other by `regions`.
+    """
+    furthest: Piece | None = None
+    for piece in sorted(pieces, key=lambda p: (p.start, p.end)):
+        if furthest is not None and piece.start < furthest.end:
+            rule = _overlap_rule(furthest, piece)
+            if rule is not None:
+                culprit, other = (piece, furthest) if _is_block(piece) else (furthest, piece)
+                message = (
+                    f"{culprit.name} at {culprit.start} to {culprit.end} MiB overlaps "
+                    f"{other.name} at {other.start} to {other.end} MiB"
+                )
+                yield Finding(rule, "error", culprit.place, message)
+        if furthest is None or piece.end > furthest.end:
+            furthest = piece
+
+
+def _is_block(piece: Piece) -> bool:
+    return piece.kind in ("payload block", "sector bitmap", "former block")
+
+
+def _overlap_rule(one: Piece, two: Piece) -> str | None:
+    kinds = {one.kind, two.kind}
+    if not (_is_block(one) or _is_block(two)):
+        return None
+    if "former block" in kinds:
+        return "OVL-09"
+    if "unknown region" in kinds:
+        return "OVL-08"
+    if "header section" in kinds:
+        return "OVL-07"
+    if kinds & {"region", "log"}:
+        return "OVL-05"
+    return "BAT-08" if one.start == two.start else "OVL-06"
+
+
+def survey(image: Image, most: int) -> Survey:
+    """Look at every entry of the BAT.
+
+    Args:
+        image: The image.
+        most: How many entries of a class to keep.
+    """
+    if image.geometry.entry_count < bulk.WORTHWHILE_BLOCKS:
+        return _survey_plainly(image, most)
+    return _survey_in_bulk(image, most)
+
+
+def last_start(image: Image) -> int:
+    """Return the last MiB of the file at which a whole block may begin; -1 when none may."""
+    return (image.source.size - image.geometry.block_size) // MIB
+
+
+def occupies(entry: int, limit: int) -> bool:
+    """Tell whether a payload entry takes up a place that lies inside the file."""
+    state = entry & STATE_MASK
+    return state in (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT) and (
+        0 < entry >> 20 <= limit
+    )
+
+
+class _Classes:
+    """BAT entries, sorted into classes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: dict[int, int] = {}
+        self._samples: dict[int, tuple[list[int], list[int]]] = {}
+
+    def add(self, code: int, count: int, numbers: list[int], entries: list[int]) -> None:
+        """Add entries of a class, of which the first few may be named."""
+        self._counts[code] = self._counts.get(code, 0) + count
+        kept, kept_entries = self._samples.setdefault(code, ([], []))
+        room = self._most - len(kept)
+        kept += numbers[:room]
+        kept_entries += entries[:room]
+
+    def has_room(self, code: int) -> bool:
+        """Tell whether more entries of a class are to be named."""
+        return code not in self._samples or len(self._samples[code][0]) < self._most
+
+    def samples(self) -> dict[int, Sample]:
+        """Return the classes."""
+        return {code: Sample(self._counts[code], *kept) for code, kept in self._samples.items()}
+
+
+def _survey_plainly(image: Image, most: int) -> Survey:
+    geometry = image.geometry
+    limit = last_start(image)
+    classes = _Classes(most)
+    needy: set[int] = set()
+    pieces: list[tuple[int, int]] = []
+    stored = 0
+    for first, entries in _plain_payload_entries(image):
+        for block, entry in enumerate(entries, first):
+            classes.add(class_of(entry, limit), 1, [block], [entry])
+            state = entry & STATE_MASK
+            if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
+                stored += 1
+                if state == PARTIALLY_PRESENT:
+                    needy.add(block // geometry.chunk_ratio)
+            if occupies(entry, limit):
+                pieces.append((block, entry))
+    return Survey(classes.samples(), _bitmap_entries(image), needy, pieces, stored, 0)
+
+
+def _plain_payload_entries(image: Image) -> Iterator[tuple[int, array[int]]]:
+    """Yield the payload entries of each chunk, with the number of the first block."""
+    geometry = image.geometry
+    for first in range(0, geometry.payload_blocks, geometry.chunk_ratio):
+        count = min(geometry.chunk_ratio, geometry.payload_blocks - first)
+        yield first, image.bat.numbers(geometry.payload_index(first), count)
+
+
+def _bitmap_entries(image: Image) -> dict[int, int]:
+    """Return the entries of sector bitmaps that are not zero, by chunk."""
+    geometry = image.geometry
+    has_last = geometry.is_differencing
+    chunks = geometry.sector_bitmap_blocks - (not has_last)
+    entries = (
+        (chunk, image.bat.entry(geometry.sector_bitmap_index(chunk))) for chunk in range(chunks)
+    )
+    return {chunk: entry for chunk, entry in entries if entry}
+
+
+def _survey_in_bulk(image: Image, most: int) -> Survey:
+    import numpy
+
+    limit = last_start(image)
+    bitmaps = _bitmap_entries(image)
+    others = fixed_pieces(image) + list(_bitmap_pieces(image, bitmaps))
+    tally = _Map(image, others)
+    classes = _Classes(most)
+    needy: set[int] = set()
+    stored = 0
+    for first, entries in bulk.payload_entries(image, 0, image.geometry.payload_blocks):
+        state = entries & STATE_MASK
+        place = entries >> numpy.uint64(20)
+        code = state.astype(numpy.uint8)
+        code |= ((entries & RESERVED_MASK) != 0).view(numpy.uint8) << 3
+        code |= (place == 0).view(numpy.uint8) << 4
+        code |= (place > max(limit, 0)).view(numpy.uint8) << 5
+        counts = numpy.bincount(code, minlength=64)
+        for kind in numpy.flatnonzero(counts).tolist():
+            room = most if classes.has_room(kind) else 0
+            at = numpy.flatnonzero(code == kind)[:room]
+            classes.add(kind, int(counts[kind]), (at + first).tolist(), entries[at].tolist())
+        stored += int(numpy.count_nonzero(state >= FULLY_PRESENT))
+        partial = numpy.flatnonzero(state == PARTIALLY_PRESENT) + first
+        needy.update(numpy.unique(partial // image.geometry.chunk_ratio).tolist())
+        tally.add(place, _occupying(code))
+    pieces = tally.overlapping()
+    return Survey(classes.samples(), bitmaps, needy, pieces, stored, tally.uncompared)
+
+
+def _occupying(code: Array) -> Array:
+    """Return which entries take up a place inside the file, going by their class."""
+    import numpy
+
+    wanted = numpy.zeros(64, bool)
+    for reserved in (0, 1 << 3):
+        wanted[
+            [state | reserved for state in (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)]
+        ] = True
+    return wanted[code]
+
+
+class _Map:
+    """A byte for each MiB of the file, to find places that are taken twice."""
+
+    def __init__(self, image: Image, others: list[Piece]) -> None:
+        import numpy
+
+        self._image = image
+        self._others = others
+        self._length = image.geometry.block_size // MIB
+        self._taken = 0
+        size = ceil_div(image.source.size, MIB)
+        self._map = numpy.zeros(size, numpy.uint8) if size <= _MAX_MAP else None
+        self.uncompared = 0
+
+    def add(self, place: Array, occupying: Array) -> None:
+        """Take the places of some blocks."""
+        if self._map is None:
+            self.uncompared += int(occupying.sum())
+            return
+        starts = place[occupying]
+        self._taken += len(starts) * self._length
+        for step in range(self._length):
+            self._map[starts + step] = 1
+
+    def overlapping(self) -> list[tuple[int, int]]:
+        """Return blocks that overlap something, with their entries; not all, if there are many."""
+        import numpy
+
+        if self._map is None:
+            return []
+        is_clear = int(numpy.count_nonzero(self._map)) == self._taken
+        if is_clear and not any(self._map[piece.start : piece.end].any() for piece in self._others):
+            return []
+        self._count_again()
+        return self._crowded()
+
+    def _count_again(self) -> None:
+        import numpy
+
+        assert self._map is not None
+        self._map[:] = 0
+        for piece in self._others:
+            self._map[piece.start : piece.end] = 1
+        for _, place in self._places():
+            for step in range(self._length):
+                taken, counts = numpy.unique(place + step, return_counts=True)
+                self._map[taken] = numpy.minimum(self._map[taken] + counts, 2)
+
+    def _crowded(self) -> list[tuple[int, int]]:
+        import numpy
+
+        assert self._map is not None
+        found: list[tuple[int, int]] = []
+        for blocks, place in self._places():
+            crowded = numpy.zeros(len(place), bool)
+            for step in range(self._length):
+                crowded |= self._map[place + step] > 1
+            for block in blocks[crowded].tolist()[: _MAX_CROWDED - len(found)]:
+                found.append(
+                    (block, self._image.bat.entry(self._image.geometry.payload_index(block)))
+                )
+            if len(found) >= _MAX_CROWDED:
+                break
+        return found
+
+    def _places(self) -> Iterator[tuple[Array, Array]]:
+        """Yield numbers and places of the blocks that take up a place inside the file."""
+        import numpy
+
+        limit = max(0, last_start(self._image))
+        blocks = self._image.geometry.payload_blocks
+        for first, entries in bulk.payload_entries(self._image, 0, blocks):
+            state, place = entries & STATE_MASK, entries >> numpy.uint64(20)
+            inside = (place > 0) & (place <= limit)
+            wanted = inside & (
+                (state == UNDEFINED) | (state == UNMAPPED) | (state >= FULLY_PRESENT)
+            )
+            yield numpy.flatnonzero(wanted) + first, place[wanted]
+
+
+def behind_the_end(survey: Survey) -> int:
+    """Return how many stored blocks lie wholly or partly behind the end of the file."""
+    stored = (FULLY_PRESENT, PARTIALLY_PRESENT)
+    return sum(
+        sample.total
+        for code, sample in survey.payload.items()
+        if code & STATE_MASK in stored and code >> 5
+    )
+
+
+def shifted_pages(image: Image, survey: Survey) -> Iterator[int]:
+    """Yield file offsets of BAT pages whose entries look moved by one.
+
+    QEMU before 8.0 does that when it updates the first entry of a page of
+    4 KiB: the others follow it one place late, and the last is lost. What
+    gives it away is a sector bitmap's entry that holds a block's, with the
+    empty one of the sector bitmap behind it.
+    """
+    geometry = image.geometry
+    if geometry.is_differencing:
+        return
+    pages = set()
+    for chunk, entry in survey.bitmaps.items():
+        index = geometry.sector_bitmap_index(chunk)
+        within = index % bat.PAGE_ENTRIES
+        has_next = within < bat.PAGE_ENTRIES - 1 and index + 1 < geometry.entry_count
+        is_block = entry & STATE_MASK == FULLY_PRESENT and within > 0
+        if is_block and has_next and image.bat.entry(index + 1) == 0:
+            pages.add(image.regions.bat.file_offset + (index - within) * bat.ENTRY_LENGTH)
+    yield from sorted(pages)

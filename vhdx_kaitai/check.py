@@ -1,0 +1,365 @@
+"""Every rule, on one image and on the chain behind it, in the order of reading.
+
+The rules themselves stand beside their structures; opening runs the same ones
+and stops at the first that refuses. Here nothing stops: what cannot be looked
+at because something before it is broken is listed as skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
+from .errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
+from .guids import NIL
+from .image import Image
+from .source import Source, SourceLike, open_source
+from .units import human_size
+
+Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
+
+# Findings of one rule that are reported; more of them would tell nobody anything.
+MOST_PER_RULE = 20
+
+
+class Skipped(NamedTuple):
+    """Something that was not checked.
+
+    Attributes:
+        what: What.
+        why: Why not.
+    """
+
+    what: str
+    why: str
+
+
+class Report(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        path: Path of the file; None when its bytes come from somewhere else.
+        verdict: `clean`: nothing but notes. `warnings`: the disk reads rightly,
+            but something is damaged. `corrupt`: a reader refuses the file or
+            some of its data. `not-vhdx`: it is something else.
+        findings: Broken rules, in the order of reading.
+        skipped: What was not checked.
+        more: How many findings of a rule were left out, by rule.
+        diagnosis: Sentences that say what the findings mean together.
+    """
+
+    path: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    more: dict[str, int]
+    diagnosis: tuple[str, ...]
+
+
+def check(
+    source: SourceLike,
+    *,
+    chain: bool = False,
+    skeleton: bool = False,
+    ignore: Collection[str] = (),
+    parent: SourceLike | None = None,
+    search: Sequence[str | os.PathLike[str]] = (),
+    follow_absolute: bool = False,
+) -> Report:
+    """Check an image against every rule that a file can show to be broken.
+
+    Whatever the bytes, this returns; it raises only what the operating system does.
+
+    Args:
+        source: Path, buffer or binary file object.
+        chain: Check the parents of a differencing disk, too.
+        skeleton: Blocks may lie behind the end of the file, as in metadata dumps.
+        ignore: Ids of rules that do not count.
+        parent: The parent, instead of looking for it.
+        search: Folders in which parents are looked for by name.
+        follow_absolute: Follow paths of parents that lead out of the folder.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    collector = _Collector(frozenset(ignore))
+    stored = open_source(source)
+    try:
+        image = _Check(stored, collector, skeleton=skeleton).run()
+        if chain and image is not None and image.locator is not None:
+            _check_chain(image, collector, parent, search, follow_absolute=follow_absolute)
+        return collector.report(stored.path)
+    finally:
+        if stored is not source:
+            stored.close()
+
+
+class _Collector:
+    """Findings as they come, so many of each rule."""
+
+    def __init__(self, ignore: Collection[str]) -> None:
+        self._ignore = ignore
+        self._seen: set[tuple[str, str, str]] = set()
+        self._counts: dict[str, int] = {}
+        self.findings: list[Finding] = []
+        self.skipped: list[Skipped] = []
+        self.more: dict[str, int] = {}
+        self.diagnosis: list[str] = []
+
+    def add(self, findings: Iterable[Finding]) -> bool:
+        """Take findings and tell whether none of them is an error."""
+        good = True
+        for finding in findings:
+            good &= self.add_one(finding)
+        return good
+
+    def add_one(self, finding: Finding, more: int = 0) -> bool:
+        """Take a finding that stands for some more like it, and tell whether it is no error."""
+        if finding.rule in self._ignore:
+            return finding.level != "error"
+        key = (finding.rule, finding.where, finding.message)
+        if key not in self._seen:
+            self._seen.add(key)
+            if self._counts.get(finding.rule, 0) < MOST_PER_RULE:
+                self._counts[finding.rule] = self._counts.get(finding.rule, 0) + 1
+                self.findings.append(finding)
+            else:
+                more += 1
+            if more:
+                self.more[finding.rule] = self.more.get(finding.rule, 0) + more
+        return finding.level != "error"
+
+    def skip(self, what: str, why: str) -> None:
+        """Say that something is not checked."""
+        self.skipped.append(Skipped(what, why))
+
+    def report(self, path: str | None) -> Report:
+        """Return the report on what was taken."""
+        return Report(
+            path,
+            self._verdict(),
+            tuple(self.findings),
+            tuple(self.skipped),
+            self.more,
+            tuple(self.diagnosis),
+        )
+
+    def _verdict(self) -> Verdict:
+        if any(finding.rule == "FTI-01" for finding in self.findings):
+            return "not-vhdx"
+        levels = {finding.level for finding in self.findings}
+        return "corrupt" if "error" in levels else "warnings" if "warning" in levels else "clean"
+
+
+class _Check:
+    """One image, looked at layer by layer."""
+
+    def __init__(self, stored: Source, collector: _Collector, *, skeleton: bool) -> None:
+        self._stored = stored
+        self._take = collector
+        self._skeleton = skeleton
+
+    def run(self) -> Image | None:
+        """Check everything that can be got at, and return the image if it can be opened."""
+        try:
+            root = headers.read_root(self._stored)
+        except FormatError as error:
+            self._take.add_one(error.finding)
+            self._take.skip("everything else", "the file is not long enough or no VHDX file")
+            return None
+        self._take.add(headers.check_file_length(self._stored.size))
+        self._take.add(headers.check_slack(root))
+        header = self._headers(root)
+        if header is None:
+            self._take.skip("log, regions, metadata, BAT", "no header is current, or it refuses")
+            return None
+        source = self._log(header)
+        if source is None:
+            self._take.skip(
+                "regions, metadata, BAT", "the log has to be replayed first and cannot be"
+            )
+            return None
+        self._layers(grammar.Root(source), source, header)
+        return self._opened()
+
+    def _opened(self) -> Image | None:
+        try:
+            image = Image(self._stored)
+        except FormatError as error:
+            # Whatever opening refuses has been found before; this is for what has not.
+            self._take.add_one(error.finding)
+            self._take.skip("the whole BAT, overlaps of blocks", "the image cannot be opened")
+            return None
+        self._blocks(image)
+        return image
+
+    def _headers(self, root: grammar.Root) -> grammar.Header | None:
+        copies = (
+            headers.judge_copy(1, root.header(1)),
+            headers.judge_copy(2, root.header(2)),
+        )
+        self._take.add(headers.check_copies(copies))
+        current = headers.choose_current(copies)
+        if current is None:
+            return None
+        for copy in copies:
+            if copy.defect is not None:
+                self._take.diagnosis.append(
+                    f"Header {copy.copy} is damaged and header {3 - copy.copy} is used; "
+                    "a program that opens the file for writing makes both good again."
+                )
+        header = copies[current - 1].header
+        return header if self._take.add(headers.check_current(header, self._stored.size)) else None
+
+    def _log(self, header: grammar.Header) -> Source | None:
+        """Return the file as it reads after replay, None when the log forbids it."""
+        if header.log_guid == NIL:
+            return self._stored
+        ring = log.Log(self._stored, header)
+        try:
+            self._take.add(log.check_ring(ring))
+            sequence = ring.active_sequence()
+        except FormatError as error:
+            self._take.add_one(error.finding)
+            return None
+        if not self._take.add(log.check_sequence(sequence, ring, self._stored.size)):
+            return None
+        source, summary = log.replay(self._stored, ring)
+        self._take.diagnosis.append(
+            f"The log is dirty: replay changes {human_size(summary.changed_bytes)} of the file. "
+            "Programs that do not replay it see an older or torn state."
+        )
+        return source
+
+    def _layers(self, root: grammar.Root, source: Source, header: grammar.Header) -> None:
+        tables = root.region_tables()
+        defects = (regions.defect(tables[0]), regions.defect(tables[1]))
+        self._take.add(regions.check_copies(tables, defects))
+        copy = regions.choose_copy(defects)
+        if copy is None:
+            self._take.skip("regions, metadata, BAT", "neither region table is valid")
+            return
+        if any(defects):
+            self._take.diagnosis.append(
+                f"Region table {3 - copy} is damaged and table {copy} is used; "
+                "QEMU reads table 1 alone and refuses the file when that is the damaged one."
+            )
+        table = tables[copy - 1]
+        self._take.add(regions.check_table(table, source.size))
+        self._take.add(regions.check_overlaps(table, (header.log_offset, header.log_length)))
+        self._take.add(regions.check_unused(table))
+        if any(not entry.required & 1 for entry in table.entries if regions.is_known(entry)):
+            self._take.diagnosis.append(
+                "The BAT or metadata region is not marked as required, as in files that QEMU "
+                "makes; stricter programs may refuse such a file."
+            )
+        region = regions.usable_metadata(table, source.size)
+        if region is None:
+            self._take.skip("metadata, BAT", "the metadata region cannot be found")
+            return
+        try:
+            content = grammar.metadata_table(source, region.file_offset)
+        except FormatError as error:
+            self._take.add_one(error.finding)
+            self._take.skip("metadata items, BAT", "there is no metadata table")
+            return
+        self._take.add(metadata.check_table(content, region.length))
+        items = metadata.Items(source, region.file_offset, content)
+        for findings in metadata.check_items(items, content):
+            self._take_carefully(findings)
+        if "parent_locator" in items.kinds:
+            self._take_carefully(self._check_locator(items))
+
+    def _check_locator(self, items: metadata.Items) -> Iterator[Finding]:
+        yield from parents.check_locator(items.get("parent_locator"))
+
+    def _take_carefully(self, findings: Iterator[Finding]) -> None:
+        try:
+            self._take.add(findings)
+        except FormatError as error:  # an item that cannot be parsed
+            self._take.add_one(error.finding)
+
+    def _blocks(self, image: Image) -> None:
+        self._take.add(bat.check_unused(image.bat))
+        survey = allocation.survey(image, MOST_PER_RULE)
+        for finding, more in allocation.check_payload_entries(image, survey, MOST_PER_RULE):
+            if self._skeleton and finding.rule == "BAT-10":
+                continue
+            self._take.add_one(finding, more)
+        self._take.add(
+            finding
+            for finding in allocation.check_sector_bitmap_entries(image, survey)
+            if not (self._skeleton and finding.rule == "BAT-10")
+        )
+        if survey.uncompared:
+            self._take.skip(
+                f"overlaps of {survey.uncompared} blocks", "the file claims to be absurdly long"
+            )
+        pieces = [*allocation.fixed_pieces(image), *allocation.block_pieces(image, survey)]
+        self._take.add(allocation.check_overlaps(pieces))
+        self._diagnose(image, survey)
+
+    def _diagnose(self, image: Image, survey: allocation.Survey) -> None:
+        lost = allocation.behind_the_end(survey)
+        if lost and not self._skeleton:
+            self._take.diagnosis.append(
+                f"The file is cut short: {lost} of {survey.stored} stored blocks lie wholly or "
+                "partly behind its end. Everything else can be read."
+            )
+        for page in allocation.shifted_pages(image, survey):
+            self._take.diagnosis.append(
+                f"The BAT page at {page:#x} looks shifted by one entry, as left by QEMU before "
+                "8.0 (its issue 727): blocks behind its first entry are read from the wrong place."
+            )
+
+
+def _check_chain(
+    image: Image,
+    collector: _Collector,
+    parent: SourceLike | None,
+    search: Sequence[str | os.PathLike[str]],
+    *,
+    follow_absolute: bool,
+) -> None:
+    """Check the parents of an image, one after the other."""
+    chain = [image]
+    try:
+        _check_parents(chain, collector, parent, search, follow_absolute=follow_absolute)
+    finally:
+        for found in chain[1:]:
+            found.close()
+
+
+def _check_parents(
+    chain: list[Image],
+    collector: _Collector,
+    parent: SourceLike | None,
+    search: Sequence[str | os.PathLike[str]],
+    *,
+    follow_absolute: bool,
+) -> None:
+    while chain[-1].locator is not None:
+        child = chain[-1]
+        try:
+            found, _ = disk.find_parent(
+                child,
+                parent=parent if len(chain) == 1 else None,
+                search=search,
+                follow_absolute=follow_absolute,
+            )
+        except FormatError as error:
+            collector.add_one(error.finding)
+            return
+        except (VhdxError, OSError) as error:
+            place = Span(f"parent of {child.path or 'the image'}")
+            rule = "CHAIN-01" if isinstance(error, ParentMismatchError) else "CHAIN-10"
+            collector.add_one(Finding(rule, "error", place, str(error)))
+            collector.skip("parents", "the parent was not found")
+            return
+        chain.append(found)
+        if not collector.add(disk.check_link(chain)):
+            return
+        collector.add(disk.check_likeness(chain))
+        _Check(found.stored, collector, skeleton=False).run()
