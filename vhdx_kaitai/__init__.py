@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .check import Report, check
     from .disk import Disk
     from .disk import open_disk as open
     from .errors import (
@@ -32,10 +33,12 @@ __all__ = [
     "ParentMismatchError",
     "ParentNotFoundError",
     "ReplayRequiredError",
+    "Report",
     "TruncatedError",
     "UnsupportedError",
     "VhdxError",
     "__version__",
+    "check",
     "grammar_text",
     "open",
     "probe",
@@ -44,6 +47,8 @@ __all__ = [
 # Which module each name comes from. They are imported when they are first used:
 # the command line's --help needs none of them, and the parser takes time.
 _HOMES = {
+    "Report": "check",
+    "check": "check",
     "Disk": "disk",
     "open": "disk",
     "Image": "image",

@@ -340,33 +340,26 @@ def _bitmap_entries(image: Image) -> dict[int, int]:
 
 
 def _survey_in_bulk(image: Image, most: int) -> Survey:
-    import numpy
-
-    limit = last_start(image)
-    bitmaps = _bitmap_entries(image)
-    others = fixed_pieces(image) + list(_bitmap_pieces(image, bitmaps))
-    tally = _Map(image, others)
-    classes = _Classes(most)
+    geometry = image.geometry
+    bitmaps: dict[int, int] = {}
     needy: set[int] = set()
-    stored = 0
-    for first, entries in bulk.payload_entries(image, 0, image.geometry.payload_blocks):
-        state = entries & STATE_MASK
-        place = entries >> numpy.uint64(20)
-        code = state.astype(numpy.uint8)
-        code |= ((entries & RESERVED_MASK) != 0).view(numpy.uint8) << 3
-        code |= (place == 0).view(numpy.uint8) << 4
-        code |= (place > max(limit, 0)).view(numpy.uint8) << 5
-        counts = numpy.bincount(code, minlength=64)
-        for kind in numpy.flatnonzero(counts).tolist():
-            room = most if classes.has_room(kind) else 0
-            at = numpy.flatnonzero(code == kind)[:room]
-            classes.add(kind, int(counts[kind]), (at + first).tolist(), entries[at].tolist())
-        stored += int(numpy.count_nonzero(state >= FULLY_PRESENT))
-        partial = numpy.flatnonzero(state == PARTIALLY_PRESENT) + first
-        needy.update(numpy.unique(partial // image.geometry.chunk_ratio).tolist())
-        tally.add(place, _occupying(code))
-    pieces = tally.overlapping()
-    return Survey(classes.samples(), bitmaps, needy, pieces, stored, tally.uncompared)
+    tally = _Tally(image, most)
+    for first, entries, bitmap_entries in bulk.chunks(image, 0, geometry.payload_blocks):
+        tally.add(first, entries)
+        chunk = first // geometry.chunk_ratio
+        if geometry.is_differencing:
+            partial = (entries & STATE_MASK) == PARTIALLY_PRESENT
+            needy.update(((partial.nonzero()[0] + first) // geometry.chunk_ratio).tolist())
+        for number in bitmap_entries.nonzero()[0].tolist():
+            bitmaps[chunk + number] = int(bitmap_entries[number])
+    last = geometry.sector_bitmap_blocks - 1
+    if geometry.is_differencing and last not in bitmaps:  # it may be behind a part of a chunk
+        entry = image.bat.entry(geometry.sector_bitmap_index(last))
+        bitmaps.update({last: entry} if entry else {})
+    others = fixed_pieces(image) + list(_bitmap_pieces(image, bitmaps))
+    pieces = tally.overlapping(others)
+    samples = tally.classes.samples()
+    return Survey(samples, bitmaps, needy, pieces, tally.stored, tally.uncompared)
 
 
 def _occupying(code: Array) -> Array:
@@ -381,39 +374,121 @@ def _occupying(code: Array) -> Array:
     return wanted[code]
 
 
-class _Map:
-    """A byte for each MiB of the file, to find places that are taken twice."""
+class _Tally:
+    """All payload entries, counted by class, with a byte for each MiB of the file.
 
-    def __init__(self, image: Image, others: list[Piece]) -> None:
+    Nearly all batches of a large BAT are of one kind: nothing stored, or all of
+    it. Those are told by a few comparisons, and the others take their time.
+    """
+
+    def __init__(self, image: Image, most: int) -> None:
         import numpy
 
         self._image = image
-        self._others = others
+        self._most = most
         self._length = image.geometry.block_size // MIB
+        self._limit = max(0, last_start(image))
         self._taken = 0
+        self._others: list[Piece] = []
         size = ceil_div(image.source.size, MIB)
         self._map = numpy.zeros(size, numpy.uint8) if size <= _MAX_MAP else None
+        self.classes = _Classes(most)
+        self.stored = 0
         self.uncompared = 0
 
-    def add(self, place: Array, occupying: Array) -> None:
-        """Take the places of some blocks."""
-        if self._map is None:
-            self.uncompared += int(occupying.sum())
-            return
-        starts = place[occupying]
-        self._taken += len(starts) * self._length
-        for step in range(self._length):
-            self._map[starts + step] = 1
+    def add(self, first: int, entries: Array) -> None:
+        """Count the entries of a range of blocks.
 
-    def overlapping(self) -> list[tuple[int, int]]:
-        """Return blocks that overlap something, with their entries; not all, if there are many."""
+        Args:
+            first: Number of the first block.
+            entries: Their entries.
+        """
+        if not entries.any():
+            self.classes.add(class_of(0, self._limit), len(entries), [first], [0])
+        elif not (self._add_consecutive(first, entries) or self._add_stored(first, entries)):
+            self._add_any(first, entries)
+
+    def _add_consecutive(self, first: int, entries: Array) -> bool:
+        """Count blocks that follow each other in the file as well; False when they do not."""
+        start, end = int(entries[0]), int(entries[-1])
+        step = self._length << 20
+        if end - start != step * (len(entries) - 1) or not self._is_plain(start, end):
+            return False
+        if ((entries[1:] - entries[:-1]) != step).any():
+            return False
+        if self._map is not None:
+            self._map[start >> 20 : (end >> 20) + self._length] = 1
+        self._count_stored(first, entries)
+        return True
+
+    def _add_stored(self, first: int, entries: Array) -> bool:
+        """Count blocks that are all stored, in any order; False when they are not."""
+        low_bits = OFFSET_MASK & 2**64 - 1 ^ 2**64 - 1
+        if ((entries & low_bits) != FULLY_PRESENT).any():
+            return False
+        if not self._is_plain(int(entries.min()), int(entries.max())):
+            return False
+        self._take(entries)
+        self._count_stored(first, entries)
+        return True
+
+    def _is_plain(self, low: int, high: int) -> bool:
+        return (
+            low & (STATE_MASK | RESERVED_MASK) == FULLY_PRESENT
+            and low >= MIB
+            and high >> 20 <= self._limit
+        )
+
+    def _count_stored(self, first: int, entries: Array) -> None:
+        self.classes.add(FULLY_PRESENT, len(entries), [first], [int(entries[0])])
+        self.stored += len(entries)
+        self._taken += len(entries) * self._length
+        if self._map is None:
+            self.uncompared += len(entries)
+
+    def _add_any(self, first: int, entries: Array) -> None:
+        import numpy
+
+        state = entries & STATE_MASK
+        place = entries >> numpy.uint64(20)
+        code = state.astype(numpy.uint8)
+        code |= ((entries & RESERVED_MASK) != 0).view(numpy.uint8) << 3
+        code |= (place == 0).view(numpy.uint8) << 4
+        code |= (place > self._limit).view(numpy.uint8) << 5
+        counts = numpy.bincount(code, minlength=64)
+        for kind in numpy.flatnonzero(counts).tolist():
+            room = self._most if self.classes.has_room(kind) else 0
+            at = numpy.flatnonzero(code == kind)[:room]
+            self.classes.add(kind, int(counts[kind]), (at + first).tolist(), entries[at].tolist())
+        self.stored += int(numpy.count_nonzero(state >= FULLY_PRESENT))
+        occupying = entries[_occupying(code)]
+        self._taken += len(occupying) * self._length
+        if self._map is None:
+            self.uncompared += len(occupying)
+        self._take(occupying)
+
+    def _take(self, entries: Array) -> None:
+        import numpy
+
+        if self._map is not None:
+            starts = (entries >> numpy.uint64(20)).view(numpy.int64)
+            for step in range(self._length):
+                self._map[starts + step if step else starts] = 1
+
+    def overlapping(self, others: list[Piece]) -> list[tuple[int, int]]:
+        """Return blocks that overlap something, with their entries; not all, if there are many.
+
+        Args:
+            others: What else takes up the file.
+        """
         import numpy
 
         if self._map is None:
             return []
         is_clear = int(numpy.count_nonzero(self._map)) == self._taken
-        if is_clear and not any(self._map[piece.start : piece.end].any() for piece in self._others):
+        if is_clear and not any(self._map[piece.start : piece.end].any() for piece in others):
             return []
+        self._others = others
         self._count_again()
         return self._crowded()
 
@@ -423,7 +498,7 @@ class _Map:
         assert self._map is not None
         self._map[:] = 0
         for piece in self._others:
-            self._map[piece.start : piece.end] = 1
+            self._map[piece.start : piece.end] += 1
         for _, place in self._places():
             for step in range(self._length):
                 taken, counts = numpy.unique(place + step, return_counts=True)

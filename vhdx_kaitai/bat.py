@@ -236,6 +236,10 @@ class Bat:
         length = min(count, self.geometry.entry_count - first) * ENTRY_LENGTH
         return self._source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
 
+    def readinto(self, buffer: memoryview, first: int) -> None:
+        """Fill a buffer with the bytes of entries, the first of which is given by its index."""
+        self._source.readinto(buffer, self.region.file_offset + first * ENTRY_LENGTH)
+
     def numbers(self, first: int, count: int) -> array[int]:
         """Return some entries as numbers, fewer at the end of the BAT."""
         return _numbers(self.raw(first, count))

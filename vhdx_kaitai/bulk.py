@@ -110,23 +110,38 @@ def payload_entries(image: Image, first: int, end: int) -> Iterator[tuple[int, A
         first: Number of the first block.
         end: Number behind the last block.
     """
+    for start, payload, _ in chunks(image, first - first % image.geometry.chunk_ratio, end):
+        skip = max(0, first - start)
+        yield start + skip, payload[skip:]
+
+
+def chunks(image: Image, first: int, end: int) -> Iterator[tuple[int, Array, Array]]:
+    """Yield entries of whole chunks: number of the first block, payload, sector bitmaps.
+
+    The arrays are good until the next ones are asked for. The last chunk may be
+    a part of one, and has no sector bitmap then.
+
+    Args:
+        image: The image.
+        first: Number of the first block, at the start of a chunk.
+        end: Number behind the last block.
+    """
     import numpy
 
     ratio = image.geometry.chunk_ratio
     step = max(1, _BATCH // ratio) * ratio
-    start = first - first % ratio
-    while start < end:
+    buffer = numpy.empty(step // ratio * (ratio + 1), "<u8")
+    for start in range(first, end, step):
         stop = min(end, start + step)
         index = image.geometry.payload_index(start)
-        count = image.geometry.payload_index(stop - 1) + 1 - index
-        entries = numpy.frombuffer(image.bat.raw(index, count), "<u8")
-        # Whole chunks have their sector bitmap's entry at the end; a part of one has none.
-        whole = count // (ratio + 1) * (ratio + 1)
-        chunks = entries[:whole].reshape(-1, ratio + 1)[:, :ratio].ravel()
-        payload = numpy.concatenate((chunks, entries[whole:]))
-        skip = max(0, first - start)
-        yield start + skip, payload[skip:]
-        start = stop
+        entries = buffer[: image.geometry.payload_index(stop - 1) + 1 - index]
+        image.bat.readinto(memoryview(entries).cast("B"), index)
+        whole = len(entries) // (ratio + 1) * (ratio + 1)
+        table = entries[:whole].reshape(-1, ratio + 1)
+        payload = table[:, :ratio].ravel() if whole else entries
+        if 0 < whole < len(entries):
+            payload = numpy.concatenate((payload, entries[whole:]))
+        yield start, payload, table[:, ratio]
 
 
 def _runs_of(entries: Array, start: int, block_size: int) -> Runs:

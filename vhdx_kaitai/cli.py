@@ -17,12 +17,14 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .check import Report
     from .disk import Disk
     from .image import Image
     from .report import Document
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
 DIFFERENT, IO_FAILED = 1, 4  # of `compare`
+WARNINGS = 3  # of `check`
 
 _EXIT_STATUS = """\
 exit status:
@@ -52,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _add_info,
+        _add_check,
         _add_map,
         _add_read,
         _add_convert,
@@ -126,6 +129,26 @@ def _add_info(commands: Commands) -> None:
     )
     command.add_argument("--chain", action="store_true", help="the parents, too")
     _add_parents(command)
+
+
+def _add_check(commands: Commands) -> None:
+    text = "check every rule of the format and say what is wrong, where, and what it means"
+    command = _add_command(commands, "check", _check, text)
+    command.add_argument("files", metavar="FILE", nargs="*", help="VHDX files")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON document for each file")
+    form.add_argument("--rules", action="store_true", help="list all rules and their status")
+    form.add_argument("--explain", metavar="RULE", help="say what a rule is about")
+    command.add_argument("--sarif", metavar="OUT", help="write the findings as SARIF 2.1.0, too")
+    command.add_argument(
+        "--ignore", metavar="RULE", action="append", default=[], help="a rule that does not count"
+    )
+    command.add_argument("--chain", action="store_true", help="check the parents, too")
+    command.add_argument(
+        "--skeleton", action="store_true", help="blocks may lie behind the end: for metadata dumps"
+    )
+    _add_parents(command)
+    command.epilog = "exit status: 0 clean, 3 usable with warnings, 2 corrupt, 63 not a VHDX file"
 
 
 def _add_map(commands: Commands) -> None:
@@ -286,6 +309,89 @@ def _info_of_chain(arguments: argparse.Namespace) -> int:
                 _print_lines([""] if depth else [])
                 _print_colored(arguments, report.info_text(document))
     return DONE
+
+
+# The worst of several files is what counts, in this order.
+_WORST_FIRST = (FAILED, CORRUPT, NOT_VHDX, WARNINGS, DONE)
+_VERDICT_STATUS = {
+    "clean": DONE,
+    "warnings": WARNINGS,
+    "corrupt": CORRUPT,
+    "not-vhdx": NOT_VHDX,
+}
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    if arguments.rules:
+        return _print_rules()
+    if arguments.explain:
+        return _explain(arguments.explain)
+    if not arguments.files:
+        _complain(None, "check: no FILE given")
+        return USAGE
+    reports: list[Report] = []
+    statuses = {_check_file(arguments, path, reports) for path in arguments.files}
+    if arguments.sarif:
+        _write_sarif(arguments.sarif, reports)
+    return next(status for status in _WORST_FIRST if status in statuses)
+
+
+def _print_rules() -> int:
+    from .rules import catalogue
+
+    for rule in catalogue().values():
+        note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
+        sys.stdout.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
+    return DONE
+
+
+def _explain(wanted: str) -> int:
+    from .report import rule_text
+    from .rules import catalogue
+
+    rule = catalogue().get(wanted.upper())
+    if rule is None:
+        _complain(None, f"no rule {wanted}; check --rules lists them")
+        return USAGE
+    _print_lines(rule_text(rule))
+    return DONE
+
+
+def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report]) -> int:
+    """Check one file, print what was found, and return the exit status that stands for it."""
+    from . import report
+    from .check import check
+
+    try:
+        result = check(
+            path,
+            chain=arguments.chain and not arguments.no_parent,
+            skeleton=arguments.skeleton,
+            ignore=arguments.ignore,
+            parent=arguments.parent,
+            search=arguments.search,
+            follow_absolute=arguments.follow_absolute,
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _failure(arguments, error)
+    reports.append(result)
+    if arguments.json:
+        _print_document(report.check_document(result, path), indent=None)
+    else:
+        _print_colored(arguments, report.check_text(result, path))
+    return _VERDICT_STATUS[result.verdict]
+
+
+def _write_sarif(path: str, reports: list[Report]) -> None:
+    import json
+
+    from .sarif import sarif_document
+
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(sarif_document(reports), file, indent=2)
+        file.write("\n")
 
 
 def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:

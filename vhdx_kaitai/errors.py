@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from .rules import SECTIONS
+from .rules import section_of
 
 if TYPE_CHECKING:
     from .log import ReplaySummary
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     @property
     def section(self) -> str:
         """Section of [MS-VHDX] that states the rule, or the nearest one."""
-        return SECTIONS[self.rule]
+        return section_of(self.rule)
 
     @property
     def where(self) -> str:

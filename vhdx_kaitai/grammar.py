@@ -277,7 +277,7 @@ class Root:
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""
-        begin = _positions("file_type_identifier")["raw_creator"][1]
+        begin = _end_of_identifier()
         for name in _IN_ORDER:
             offset, length = _top_level(name)
             if begin < offset:
@@ -629,7 +629,7 @@ class _Probe(BytesIO):
     """The start of an empty file, which notes what the grammar reads last."""
 
     def __init__(self) -> None:
-        super().__init__(b"vhdxfile".ljust(MIB, b"\0"))
+        super().__init__(b"vhdxfile".ljust(MIB // 2, b"\0"))
         self.last_read = (0, 0)
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -645,6 +645,14 @@ def _top_level(name: str) -> tuple[int, int]:
     probe = _Probe()
     getattr(Vhdx(KaitaiStream(probe)), name)
     return probe.last_read
+
+
+@cache
+def _end_of_identifier() -> int:
+    """Return how many bytes the fields of the file type identifier take."""
+    probe = _Probe()
+    Vhdx(KaitaiStream(probe))
+    return probe.tell()
 
 
 @cache

@@ -6,17 +6,21 @@ into a line for a terminal; documents keep it, and JSON escapes it by itself.
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import log
 from .bat import STATE_NAMES
+from .check import Report
 from .disk import Disk, Link
-from .errors import FormatError, VhdxError
+from .errors import Finding, FormatError, VhdxError
 from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from .headers import HeaderCopy
 from .image import Image
+from .rules import Rule
 from .units import human_size
 
 SCHEMA_VERSION = 1
@@ -269,6 +273,91 @@ def chain_dot(document: Document) -> Iterator[str]:
 def _dot_string(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "\\n".join(printable(line) for line in escaped.split("\n")) + '"'
+
+
+def check_document(report: Report, path: str) -> Document:
+    """Return what `check --json` prints for one file."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "verdict": report.verdict,
+        "findings": [
+            {
+                "rule": finding.rule,
+                "level": finding.level,
+                "section": finding.section,
+                "where": finding.where,
+                "offset": finding.offset,
+                "length": finding.length,
+                "message": finding.message,
+                "expected": finding.expected,
+                "actual": finding.actual,
+            }
+            for finding in report.findings
+        ],
+        "skipped": [{"what": what, "why": why} for what, why in report.skipped],
+        "more": report.more,
+        "diagnosis": list(report.diagnosis),
+    }
+
+
+_VERDICTS = {
+    "clean": "clean",
+    "warnings": "usable, with warnings",
+    "corrupt": "corrupt",
+    "not-vhdx": "not a VHDX file",
+}
+_LEVELS = (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes"))
+
+
+def check_text(report: Report, path: str) -> Iterator[str]:
+    """Yield the lines of `check` for one file: verdict, meaning, findings by level."""
+    counts = Counter(finding.level for finding in report.findings)
+    counts.update({level: 0 for level, _ in _LEVELS})
+    numbers = ", ".join(_count(counts[level], level) for level, _ in _LEVELS if counts[level])
+    yield f"{printable(path)}: {_VERDICTS[report.verdict]}{f' ({numbers})' if numbers else ''}"
+    for sentence in report.diagnosis:
+        yield f"  {sentence}"
+    for level, title in _LEVELS:
+        findings = [finding for finding in report.findings if finding.level == level]
+        if findings:
+            yield title
+            yield from _finding_lines(findings, report.more)
+    if report.skipped:
+        yield "Not checked"
+        for what, why in report.skipped:
+            yield f"  {what}: {why}"
+
+
+def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[str]:
+    for index, finding in enumerate(findings):
+        yield f"  {printable(str(finding))}"
+        following = findings[index + 1 :]
+        if more.get(finding.rule) and all(other.rule != finding.rule for other in following):
+            yield f"  ... and {more[finding.rule]} more [{finding.rule}]"
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def rule_text(rule: Rule) -> Iterator[str]:
+    """Yield the lines of `check --explain`."""
+    yield f"{rule.id} [MS-VHDX {rule.section}], {rule.level}, for {_READERS[rule.applies_to]}"
+    for title, text in (
+        ("Rule", rule.rule),
+        ("Why", rule.why),
+        ("Others", rule.others),
+        ("Status", f"{rule.status} {', '.join(rule.by)}".strip()),
+        ("Reason", rule.reason),
+    ):
+        if text:
+            yield from textwrap.wrap(
+                f"{title + ':':<8}{text}", 96, initial_indent="  ", subsequent_indent=" " * 10
+            )
+
+
+_READERS = {"reader": "readers", "writer": "writers", "both": "readers and writers"}
 
 
 # An `Extent`, or a plain tuple like it: a large disk has tens of millions.

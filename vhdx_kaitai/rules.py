@@ -1,252 +1,151 @@
-"""Which section of [MS-VHDX], revision 8.0, each rule of the catalogue rests on.
+"""The catalogue of rules: what the format demands, why it matters, and what is checked.
 
-Rules that the text does not state, but a reader of hostile files needs, carry
-the nearest section.
+It is data, `rules.json`, in the order in which a reader meets the structures.
+Rules that the text of [MS-VHDX], revision 8.0, does not state, but a reader of
+hostile files needs, carry the nearest section. `docs/rules.md` is made from it.
 """
 
 from __future__ import annotations
 
-SECTIONS = {
-    "GEN-01": "2",
-    "GEN-02": "2",
-    "GEN-03": "2",
-    "GEN-04": "2.1",
-    "GEN-05": "2.2",
-    "GEN-06": "2.2.3.2",
-    "GEN-07": "2.2",
-    "GEN-08": "2.3.1.1",
-    "GEN-09": "2.2",
-    "FTI-01": "2.2.1",
-    "FTI-02": "2.2.1",
-    "FTI-03": "2.2.1",
-    "FTI-04": "2.2.1",
-    "FTI-05": "2.2.1",
-    "FTI-06": "2.2.1",
-    "HDR-01": "2.2.2",
-    "HDR-02": "2.2.2",
-    "HDR-03": "2.2.2",
-    "HDR-04": "2.2.2",
-    "HDR-05": "2.2.2",
-    "HDR-06": "2.2.2",
-    "HDR-07": "2.2.2",
-    "HDR-08": "2.2.2",
-    "HDR-09": "2.2.2",
-    "HDR-10": "2.2.2",
-    "HDR-11": "2.2.2",
-    "HDR-12": "2.3",
-    "HDR-13": "2.2.2",
-    "HDR-14": "2.2.2",
-    "HDR-15": "2.2.2",
-    "HDR-16": "2.2.2",
-    "HDR-17": "2.2.2",
-    "HDR-18": "2.2.2",
-    "HDR-19": "2.2.2",
-    "HDR-20": "2.2.2",
-    "HDR-21": "2.2.2",
-    "HDR-22": "2.2.2",
-    "HDR-23": "2.2.2.1",
-    "HDR-24": "2.2.2",
-    "HDR-25": "2.2.2.1",
-    "HDR-26": "2.2.2.1",
-    "HDR-27": "2.2.2.1",
-    "HDR-28": "2.2.2",
-    "HDR-29": "2.2.2",
-    "REG-01": "2.2.3",
-    "REG-02": "2.2.3.1",
-    "REG-03": "2.2.3.1",
-    "REG-04": "2.2.3",
-    "REG-05": "2.2.3",
-    "REG-06": "2.2.3.1",
-    "REG-07": "2.2.3.1",
-    "REG-08": "2.2.3.2",
-    "REG-09": "2.2.3.2",
-    "REG-10": "2.2.3.2",
-    "REG-11": "2.2.3.2",
-    "REG-12": "2.2.3.2",
-    "REG-13": "2.2.3.2",
-    "REG-14": "2.2.3.2",
-    "REG-15": "2.2.3.2",
-    "REG-16": "2.2.3.2",
-    "REG-17": "2.2.3.2",
-    "REG-18": "2.2.3.2",
-    "REG-19": "2.2.3.2",
-    "REG-20": "2.2.3.2",
-    "REG-21": "2.2.3",
-    "REG-22": "2.3.3",
-    "REG-23": "2.6",
-    "MET-01": "2.6.1.1",
-    "MET-02": "2.6.1.1",
-    "MET-03": "2.6.1.1",
-    "MET-04": "2.6.1.1",
-    "MET-05": "2.6.1.2",
-    "MET-06": "2.6.1.2",
-    "MET-07": "2.6.1.2",
-    "MET-08": "2.6.1.2",
-    "MET-09": "2.6.1.2",
-    "MET-10": "2.6.1.2",
-    "MET-11": "2.6.1.2",
-    "MET-12": "2.6.1.2",
-    "MET-13": "2.6.1.2",
-    "MET-14": "2.6.1.2",
-    "MET-15": "2.6.1.2",
-    "MET-16": "2.6.1.2",
-    "MET-17": "2.6.1.2",
-    "MET-18": "2.6.1.2",
-    "MET-19": "2.6.1.2",
-    "MET-20": "2.6.1.2",
-    "MET-21": "2.6.1.1",
-    "MET-22": "2.6",
-    "MET-23": "2.6.1.2",
-    "MET-24": "2.3",
-    "ITEM-01": "2.6.2",
-    "ITEM-02": "2.6.2",
-    "ITEM-03": "2.6.2",
-    "ITEM-04": "2.6.1.2",
-    "ITEM-05": "2.6.2.1",
-    "ITEM-06": "2.6.2.1",
-    "ITEM-07": "2.6.2.1",
-    "ITEM-08": "2.6.2.1",
-    "ITEM-09": "2.6.2.1",
-    "ITEM-10": "2.6.2.1",
-    "ITEM-11": "2.6.2.2",
-    "ITEM-12": "2.6.2.2",
-    "ITEM-13": "2.6.2.2",
-    "ITEM-14": "2.6.2.3",
-    "ITEM-15": "2.6.2.4",
-    "ITEM-16": "2.6.2.5",
-    "ITEM-17": "2.6.2.4",
-    "ITEM-18": "2.6.2.5",
-    "ITEM-19": "2.6.2.6",
-    "ITEM-20": "2.6.2.6",
-    "ITEM-21": "2.6.2",
-    "ITEM-22": "2.6.2.4",
-    "LOC-01": "2.6.2.6.1",
-    "LOC-02": "2.6.2.6.1",
-    "LOC-03": "2.6.2.6.1",
-    "LOC-04": "2.6.2.6.1",
-    "LOC-05": "2.6.2.6.2",
-    "LOC-06": "2.6.2.6.2",
-    "LOC-07": "2.6.2.6.2",
-    "LOC-08": "2.6.2.6.2",
-    "LOC-09": "2.6.2.6.2",
-    "LOC-10": "2.6.2.6.2",
-    "LOC-11": "2.6.2.6.2",
-    "LOC-12": "2.6.2.6.2",
-    "LOC-13": "2.6.2.6.3",
-    "LOC-14": "2.6.2.6.3",
-    "LOC-15": "2.6.2.6.3",
-    "LOC-16": "2.6.2.6.3",
-    "LOC-17": "2.6.2.6.3",
-    "LOC-18": "2.6.2.6.3",
-    "LOC-19": "2.6.2.6.3",
-    "LOC-20": "2.6.2.6.3",
-    "LOC-21": "2.6.2.6.3",
-    "LOC-22": "2.6.2.6",
-    "LOC-23": "2.6.2.6.3",
-    "LOC-24": "2.6.2.6.2",
-    "LOG-01": "2.3.3",
-    "LOG-02": "2.3.3",
-    "LOG-03": "2.3.3",
-    "LOG-04": "2.3.1",
-    "LOG-05": "2.3.1.1",
-    "LOG-06": "2.3.1.1",
-    "LOG-07": "2.3.1.1",
-    "LOG-08": "2.3.1.1",
-    "LOG-09": "2.3.1.1",
-    "LOG-10": "2.3.1.1",
-    "LOG-11": "2.3.1.1",
-    "LOG-12": "2.3.1.1",
-    "LOG-13": "2.3.1.1",
-    "LOG-14": "2.3.1.1",
-    "LOG-15": "2.3.1.1",
-    "LOG-16": "2.3.1.1",
-    "LOG-17": "2.3.1",
-    "LOG-18": "2.3.1.2",
-    "LOG-19": "2.3.1.2",
-    "LOG-20": "2.3.1.2",
-    "LOG-21": "2.3.1.3",
-    "LOG-22": "2.3.1.2",
-    "LOG-23": "2.3.1",
-    "LOG-24": "2.3.1",
-    "LOG-25": "2.3.1.4",
-    "LOG-26": "2.3.1.4",
-    "LOG-27": "2.3.1.3",
-    "LOG-28": "2.3.2",
-    "LOG-29": "2.3.3",
-    "LOG-30": "2.3.3",
-    "LOG-31": "2.3.3",
-    "LOG-32": "2.3.3",
-    "LOG-33": "2.3.3",
-    "LOG-34": "2.3.3",
-    "LOG-35": "2.3.3",
-    "LOG-36": "2.3.3",
-    "LOG-37": "2.3.3",
-    "LOG-38": "2.3.3",
-    "LOG-39": "2.3.3",
-    "LOG-40": "2.3",
-    "LOG-41": "2.3",
-    "LOG-42": "2.3",
-    "LOG-43": "2.3",
-    "LOG-44": "2.3.1",
-    "LOG-45": "2.3.1.1",
-    "LOG-46": "2.3.1.1",
-    "LOG-47": "2.3.3",
-    "LOG-48": "2.3.1",
-    "LOG-49": "2.3.2",
-    "BAT-01": "2.5",
-    "BAT-02": "2.5.1",
-    "BAT-03": "2.5.1.1",
-    "BAT-04": "2.5.1.2",
-    "BAT-05": "2.5.1.1",
-    "BAT-06": "2.5.1.2",
-    "BAT-07": "2.5.1.2",
-    "BAT-08": "2.5.1",
-    "BAT-09": "2.5.1",
-    "BAT-10": "2.5.1",
-    "BAT-11": "2.5.1.1",
-    "BAT-12": "2.5.1.1",
-    "BAT-13": "2.5",
-    "BAT-14": "2.5",
-    "BAT-15": "2.5",
-    "BAT-16": "2.5",
-    "BAT-17": "2.5.1.1",
-    "BAT-18": "2.5",
-    "BAT-19": "2.5",
-    "BAT-20": "2.3",
-    "BLK-01": "2.5.1.1",
-    "BLK-02": "2.5.1.1",
-    "BLK-03": "2.5.1.1",
-    "BLK-04": "2.5.1.1",
-    "BLK-05": "2.5.1.1",
-    "BLK-06": "2.5.1.1",
-    "BLK-07": "2.5.1.1",
-    "BLK-08": "2.4",
-    "BLK-09": "2.4",
-    "BLK-10": "2.4",
-    "BLK-11": "2.4",
-    "BLK-12": "2.5.1.1",
-    "BLK-13": "2.5.1.1",
-    "BLK-14": "2.5.1.1",
-    "OVL-01": "2.2.3.2",
-    "OVL-02": "2.2.3.2",
-    "OVL-03": "2.2.2",
-    "OVL-04": "2.2.2",
-    "OVL-05": "2.2.3.2",
-    "OVL-06": "2.5.1",
-    "OVL-07": "2.5.1",
-    "OVL-08": "2.2",
-    "OVL-09": "2.5.1.1",
-    "CHAIN-01": "2.6.2.6.3",
-    "CHAIN-02": "2.6.2.4",
-    "CHAIN-03": "2.2.2",
-    "CHAIN-04": "2.6.1.2",
-    "CHAIN-05": "2.6.1.2",
-    "CHAIN-06": "1.3",
-    "CHAIN-07": "2.6.2.6.3",
-    "CHAIN-08": "2.2.2",
-    "CHAIN-09": "2.6.2.6.3",
-    "CHAIN-10": "2.6.2.6.3",
-    "CHAIN-11": "2.4",
-    "CHAIN-12": "1.3",
-    "CHAIN-13": "2.6.2.6.3",
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Literal, NamedTuple
+
+Requirement = Literal["MUST", "SHOULD", "MAY", "SANITY"]
+Audience = Literal["reader", "writer", "both"]
+Status = Literal["checked", "covered", "not checkable"]
+
+
+class Rule(NamedTuple):
+    """One rule of the format.
+
+    Attributes:
+        id: Its group and number, `HDR-03` for example.
+        section: Section of [MS-VHDX] that states it, or the nearest one.
+        level: As in the text; `SANITY` where the text is silent.
+        applies_to: Who has to keep it.
+        rule: What it demands.
+        why: What goes wrong with an image, or in a program, when it is broken.
+        others: What other implementations do.
+        status: `checked`: a finding can carry this id. `covered`: its breach is
+            reported under other ids. `not checkable`: a file does not show a breach.
+        by: The other ids.
+        reason: Why it is not checked under its own id.
+    """
+
+    id: str
+    section: str
+    level: Requirement
+    applies_to: Audience
+    rule: str
+    why: str
+    others: str
+    status: Status
+    by: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def group(self) -> str:
+        """What it is about, `HDR` for example."""
+        return self.id.partition("-")[0]
+
+
+@cache
+def catalogue() -> dict[str, Rule]:
+    """Return all rules by id, in the order in which a reader meets the structures."""
+    import json
+    from importlib.resources import files
+
+    entries = json.loads((files(__package__) / "rules.json").read_bytes())
+    rules = (Rule(**entry | {"by": tuple(entry.get("by", ()))}) for entry in entries)
+    return {rule.id: rule for rule in rules}
+
+
+def section_of(rule_id: str) -> str:
+    """Return the section of [MS-VHDX] that a rule rests on, `2.2.2` for example."""
+    return catalogue()[rule_id].section
+
+
+GROUPS = {
+    "GEN": "The file as a whole",
+    "FTI": "File type identifier",
+    "HDR": "Headers",
+    "REG": "Region tables",
+    "MET": "Metadata table",
+    "ITEM": "Metadata items",
+    "LOC": "Parent locator",
+    "LOG": "Log",
+    "BAT": "Block allocation table",
+    "BLK": "Blocks and sector bitmaps",
+    "OVL": "Overlaps",
+    "CHAIN": "Chains of parents",
 }
+
+_INTRODUCTION = """\
+# Rules
+
+What [MS-VHDX] demands of an image, and what `vhdx-kaitai check` makes of it. This page is made from
+`vhdx_kaitai/rules.json` by `make docs`; `vhdx-kaitai check --explain HDR-03` shows one rule.
+
+Levels are those of the text. SANITY stands for what the text does not say and a reader of hostile files needs all the
+same, or for a tolerance that real files ask for; such rules name the nearest section.
+
+A rule is *checked* when a finding can carry its id, *covered* when its breach is reported under other ids, and *not
+checkable* when a file does not show whether it was kept; the reason stands below the table. C is the chunk ratio, P the
+number of payload blocks, S that of sector bitmap blocks.
+
+What others do was read in their sources (src), seen when they were run on a crafted file (run), or found in the bytes
+of images (measured); (reported) is what third parties say. QEMU is version 7.2.
+"""
+
+
+def markdown() -> str:
+    """Return the catalogue as a page, `docs/rules.md`."""
+    rules = catalogue().values()
+    lines = [_INTRODUCTION, *_counts(rules)]
+    for group, title in GROUPS.items():
+        lines += _group_lines(title, [rule for rule in rules if rule.group == group])
+    return "\n".join(lines) + "\n"
+
+
+def _counts(rules: Iterable[Rule]) -> Iterator[str]:
+    counts = Counter((rule.group, rule.status) for rule in rules)
+    yield "| group | checked | covered | not checkable | all |"
+    yield "|---|--:|--:|--:|--:|"
+    for group, title in GROUPS.items():
+        yield _count_row(f"{group}: {title}", *_of_each_status(counts, [group]))
+    yield _count_row("all", *_of_each_status(counts, GROUPS))
+
+
+def _of_each_status(counts: Counter[tuple[str, Status]], groups: Iterable[str]) -> Iterator[int]:
+    chosen = list(groups)
+    statuses: tuple[Status, ...] = ("checked", "covered", "not checkable")
+    for status in statuses:
+        yield sum(counts[group, status] for group in chosen)
+
+
+def _count_row(title: str, *numbers: int) -> str:
+    return f"| {' | '.join([title, *map(str, numbers), str(sum(numbers))])} |"
+
+
+def _group_lines(title: str, rules: list[Rule]) -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    yield "| rule | section | level | for | status | what it demands |"
+    yield "|---|---|---|---|---|---|"
+    for rule in rules:
+        status = f"covered by {', '.join(rule.by)}" if rule.by else rule.status
+        cells = (rule.section, rule.level, rule.applies_to, status, escaped(rule.rule))
+        yield f"| **{rule.id}** | {' | '.join(cells)} |"
+    reasons = [f"- **{rule.id}** {escaped(rule.reason)}" for rule in rules if rule.reason]
+    if reasons:
+        yield from ("", "Why some are not checked under their own ids:", "", *reasons)
+    yield from ("", "Why it matters, and what others do:", "")
+    for rule in rules:
+        yield f"- **{rule.id}** {escaped(rule.why)} *Others:* {escaped(rule.others)}."
+
+
+def escaped(text: str) -> str:
+    """Return text as Markdown that shows it as it stands, in a table too."""
+    return re.sub(r"([\\`*<\[|]|\b_|_\b)", r"\\\1", text)
