@@ -21,7 +21,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench generated check-generated \
-        compile-all compiler build clean
+        compile-all compiler build docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,10 @@ coverage: $(DEV) ## Run the tests and show which lines they miss
 
 bench: $(DEV) ## Run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
+	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.rules import markdown; \
+	  Path("docs/rules.md").write_text(markdown(), encoding="utf-8")'
 
 build: $(DEV) ## Build sdist and wheel into dist/
 	@$(BIN)/python -m build

@@ -56,8 +56,7 @@ class Piece(NamedTuple):
     Attributes:
         start: First MiB.
         end: MiB behind it.
-        kind: `header section`, `log`, `region`, `unknown region`, `payload
-            block`, `sector bitmap` or `former block`.
+        kind: `log`, `region`, `unknown region`, `payload block`, `sector bitmap` or `former block`.
         name: What it is called in messages.
         place: Where the file says so.
     """
@@ -168,9 +167,12 @@ def check_sector_bitmap_entries(image: Image, survey: Survey) -> Iterator[Findin
 
 
 def fixed_pieces(image: Image) -> list[Piece]:
-    """Return what takes up the file besides blocks."""
+    """Return what takes up the file besides blocks and the header section.
+
+    A block in the header section has no offset at all (BAT-09).
+    """
     header = image.headers.current
-    pieces = [Piece(0, 1, "header section", "the header section", Span("header section", 0, MIB))]
+    pieces = []
     if header.log_length:
         span = Span(f"log at {header.log_offset:#x}", header.log_offset, header.log_length)
         pieces.append(_piece(header.log_offset, header.log_length, "log", "the log", span))
@@ -243,8 +245,6 @@ def _overlap_rule(one: Piece, two: Piece) -> str | None:
         return "OVL-09"
     if "unknown region" in kinds:
         return "OVL-08"
-    if "header section" in kinds:
-        return "OVL-07"
     if kinds & {"region", "log"}:
         return "OVL-05"
     return "BAT-08" if one.start == two.start else "OVL-06"

@@ -135,7 +135,7 @@ def chunks(image: Image, first: int, end: int) -> Iterator[tuple[int, Array, Arr
         stop = min(end, start + step)
         index = image.geometry.payload_index(start)
         entries = buffer[: image.geometry.payload_index(stop - 1) + 1 - index]
-        image.bat.readinto(memoryview(entries).cast("B"), index)
+        image.bat.readinto(entries.data.cast("B"), index)
         whole = len(entries) // (ratio + 1) * (ratio + 1)
         table = entries[:whole].reshape(-1, ratio + 1)
         payload = table[:, :ratio].ravel() if whole else entries

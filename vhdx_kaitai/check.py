@@ -48,6 +48,7 @@ class Report(NamedTuple):
         skipped: What was not checked.
         more: How many findings of a rule were left out, by rule.
         diagnosis: Sentences that say what the findings mean together.
+        parents: Reports on the parents, nearest first; their verdicts are their own.
     """
 
     path: str | None
@@ -56,6 +57,12 @@ class Report(NamedTuple):
     skipped: tuple[Skipped, ...]
     more: dict[str, int]
     diagnosis: tuple[str, ...]
+    parents: tuple[Report, ...] = ()
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """This report and those on the parents."""
+        return (self._replace(parents=()), *self.parents)
 
 
 def check(
@@ -84,13 +91,15 @@ def check(
     Raises:
         OSError: The file cannot be read.
     """
-    collector = _Collector(frozenset(ignore))
     stored = open_source(source)
     try:
+        collector = _Collector(ignore)
         image = _Check(stored, collector, skeleton=skeleton).run()
+        above: tuple[Report, ...] = ()
         if chain and image is not None and image.locator is not None:
-            _check_chain(image, collector, parent, search, follow_absolute=follow_absolute)
-        return collector.report(stored.path)
+            chained = _Chain(image, collector, search, follow_absolute=follow_absolute)
+            above = tuple(chained.reports(parent, ignore))
+        return collector.report(stored.path)._replace(parents=above)
     finally:
         if stored is not source:
             stored.close()
@@ -315,51 +324,60 @@ class _Check:
             )
 
 
-def _check_chain(
-    image: Image,
-    collector: _Collector,
-    parent: SourceLike | None,
-    search: Sequence[str | os.PathLike[str]],
-    *,
-    follow_absolute: bool,
-) -> None:
-    """Check the parents of an image, one after the other."""
-    chain = [image]
-    try:
-        _check_parents(chain, collector, parent, search, follow_absolute=follow_absolute)
-    finally:
-        for found in chain[1:]:
-            found.close()
+class _Chain:
+    """The parents of an image, one after the other."""
 
+    def __init__(
+        self,
+        image: Image,
+        collector: _Collector,
+        search: Sequence[str | os.PathLike[str]],
+        *,
+        follow_absolute: bool,
+    ) -> None:
+        self._chain = [image]
+        self._take = collector  # of the last image of the chain
+        self._search = search
+        self._follow_absolute = follow_absolute
 
-def _check_parents(
-    chain: list[Image],
-    collector: _Collector,
-    parent: SourceLike | None,
-    search: Sequence[str | os.PathLike[str]],
-    *,
-    follow_absolute: bool,
-) -> None:
-    while chain[-1].locator is not None:
-        child = chain[-1]
+    def reports(self, parent: SourceLike | None, ignore: Collection[str]) -> list[Report]:
+        """Check the parents and return a report on each.
+
+        Args:
+            parent: The first of them, instead of looking for it.
+            ignore: Ids of rules that do not count.
+        """
+        collectors = []
+        try:
+            while self._chain[-1].locator is not None and self._found_next(parent):
+                parent = None
+                self._take = _Collector(ignore)
+                collectors.append(self._take)
+                _Check(self._chain[-1].stored, self._take, skeleton=False).run()
+            paths = [image.path for image in self._chain[1:]]
+        finally:
+            for image in self._chain[1:]:
+                image.close()
+        # Each may have had a say about the next, so none was done before the end.
+        return [take.report(path) for take, path in zip(collectors, paths, strict=False)]
+
+    def _found_next(self, parent: SourceLike | None) -> bool:
+        """Add the next parent to the chain, and tell whether there is one that may be used."""
+        child = self._chain[-1]
         try:
             found, _ = disk.find_parent(
-                child,
-                parent=parent if len(chain) == 1 else None,
-                search=search,
-                follow_absolute=follow_absolute,
+                child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
             )
         except FormatError as error:
-            collector.add_one(error.finding)
-            return
+            self._take.add_one(error.finding)
+            return False
         except (VhdxError, OSError) as error:
             place = Span(f"parent of {child.path or 'the image'}")
             rule = "CHAIN-01" if isinstance(error, ParentMismatchError) else "CHAIN-10"
-            collector.add_one(Finding(rule, "error", place, str(error)))
-            collector.skip("parents", "the parent was not found")
-            return
-        chain.append(found)
-        if not collector.add(disk.check_link(chain)):
-            return
-        collector.add(disk.check_likeness(chain))
-        _Check(found.stored, collector, skeleton=False).run()
+            self._take.add_one(Finding(rule, "error", place, str(error)))
+            self._take.skip("parents", "the parent was not found")
+            return False
+        self._chain.append(found)
+        may_be_used = self._take.add(disk.check_link(self._chain))
+        self._take.add(disk.check_likeness(self._chain))
+        return may_be_used

@@ -333,6 +333,10 @@ def _check(arguments: argparse.Namespace) -> int:
     statuses = {_check_file(arguments, path, reports) for path in arguments.files}
     if arguments.sarif:
         _write_sarif(arguments.sarif, reports)
+    return _worst(statuses)
+
+
+def _worst(statuses: set[int]) -> int:
     return next(status for status in _WORST_FIRST if status in statuses)
 
 
@@ -376,12 +380,13 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
         raise
     except OSError as error:
         return _failure(arguments, error)
-    reports.append(result)
-    if arguments.json:
-        _print_document(report.check_document(result, path), indent=None)
-    else:
-        _print_colored(arguments, report.check_text(result, path))
-    return _VERDICT_STATUS[result.verdict]
+    reports.extend(result.reports)
+    for part in result.reports:
+        if arguments.json:
+            _print_document(report.check_document(part, part.path or path), indent=None)
+        else:
+            _print_colored(arguments, report.check_text(part, part.path or path))
+    return _worst({_VERDICT_STATUS[part.verdict] for part in result.reports})
 
 
 def _write_sarif(path: str, reports: list[Report]) -> None:

@@ -377,15 +377,17 @@ def check_tolerated(entry: Entry, log: Log) -> Iterator[Finding]:
 def check_ring(ring: Log) -> Iterator[Finding]:
     """Yield, for a log that has to be replayed, which entries are not and why.
 
-    Entries under other LogGuids are left over from before and not worth a word.
+    Entries under other LogGuids are left over from before and not worth a word,
+    unless there are no others.
     """
     place = Span(f"log at {ring.offset:#x}", ring.offset, ring.length)
     yield Finding("LOG-01", "note", place, "the log has to be replayed before use")
-    for entry in ring.entries():
-        if entry.defect is not None and entry.defect.rule != "LOG-14":
-            yield entry.defect
     active = ring.active_sequence()
+    for entry in ring.entries():
+        if entry.defect is not None and (entry.defect.rule != "LOG-14" or not active):
+            yield entry.defect
     for run in ring.runs():
+        yield from _check_what_follows(run, ring)
         head = ring.place(run.head.offset, run.head.header.entry_length)
         if not run.sequence:
             tail = f"{run.head.header.tail:#x}"
@@ -395,6 +397,17 @@ def check_ring(ring: Log) -> Iterator[Finding]:
             number = run.head.header.sequence_number
             message = f"the sequence that ends with {number} is older than the active one"
             yield Finding("LOG-30", "note", head, message)
+
+
+def _check_what_follows(run: Run, ring: Log) -> Iterator[Finding]:
+    """Yield whether a run ends only because the next entry has the wrong number."""
+    head = run.head
+    following = ring.entry((head.offset + head.header.entry_length) % ring.length)
+    if run.is_complete and following is not None and following.is_valid:
+        expected = f"{head.header.sequence_number + 1} behind the entry before it"
+        place = ring.place(following.offset, SECTOR)
+        actual = str(following.header.sequence_number)
+        yield mismatch("LOG-28", "note", place, "SequenceNumber", actual, expected)
 
 
 def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator[Finding]:

@@ -108,6 +108,7 @@ def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterat
         return entry_place(table, index).field(name)
 
     if length == 0:
+        yield Finding("MET-11", "note", field("length"), "Length 0: the item is there but empty")
         if offset != 0:
             name = "Offset of an empty item"
             yield mismatch("MET-10", "error", field("offset"), name, f"{offset:#x}", "0")

@@ -141,6 +141,11 @@ def check_entries(entries: dict[str, str], place: Place) -> Iterator[Finding]:
         if value is not None and not _GUID.fullmatch(value):
             level: Level = "error" if key == LINKAGE else "note"
             yield mismatch("LOC-15", level, place, key, repr(value), "a GUID in braces")
+    for key in entries:
+        if key not in (LINKAGE, LINKAGE_2, *PATH_KEYS):
+            yield Finding("LOC-22", "note", place, f"unknown key {key!r}, which is ignored")
+        if key != key.lower():
+            yield Finding("LOC-24", "note", place, f"key {key!r}, expected lower case")
     linkage = parse_linkage(entries.get(LINKAGE))
     if linkage == NIL:
         yield Finding("LOC-23", "warning", place, f"{LINKAGE} is zero, which matches no parent")

@@ -312,7 +312,7 @@ _LEVELS = (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes"))
 
 def check_text(report: Report, path: str) -> Iterator[str]:
     """Yield the lines of `check` for one file: verdict, meaning, findings by level."""
-    counts = Counter(finding.level for finding in report.findings)
+    counts: Counter[str] = Counter(finding.level for finding in report.findings)
     counts.update({level: 0 for level, _ in _LEVELS})
     numbers = ", ".join(_count(counts[level], level) for level, _ in _LEVELS if counts[level])
     yield f"{printable(path)}: {_VERDICTS[report.verdict]}{f' ({numbers})' if numbers else ''}"

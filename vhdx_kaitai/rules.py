@@ -86,18 +86,20 @@ GROUPS = {
 _INTRODUCTION = """\
 # Rules
 
-What [MS-VHDX] demands of an image, and what `vhdx-kaitai check` makes of it. This page is made from
-`vhdx_kaitai/rules.json` by `make docs`; `vhdx-kaitai check --explain HDR-03` shows one rule.
+What [MS-VHDX] demands of an image, and what `vhdx-kaitai check` makes of it. This page is made
+from `vhdx_kaitai/rules.json` by `make docs`; `vhdx-kaitai check --explain HDR-03` shows one rule.
 
-Levels are those of the text. SANITY stands for what the text does not say and a reader of hostile files needs all the
-same, or for a tolerance that real files ask for; such rules name the nearest section.
+Levels are those of the text. SANITY stands for what the text does not say and a reader of hostile
+files needs all the same, or for a tolerance that real files ask for; such rules name the nearest
+section.
 
-A rule is *checked* when a finding can carry its id, *covered* when its breach is reported under other ids, and *not
-checkable* when a file does not show whether it was kept; the reason stands below the table. C is the chunk ratio, P the
-number of payload blocks, S that of sector bitmap blocks.
+A rule is *checked* when a finding can carry its id, *covered* when its breach is reported under
+other ids, and *not checkable* when a file does not show whether it was kept; the reason stands
+below the table. C is the chunk ratio, P the number of payload blocks, S that of sector bitmap
+blocks.
 
-What others do was read in their sources (src), seen when they were run on a crafted file (run), or found in the bytes
-of images (measured); (reported) is what third parties say. QEMU is version 7.2.
+What others do was read in their sources (src), seen when they were run on a crafted file (run), or
+found in the bytes of images (measured); (reported) is what third parties say. QEMU is version 7.2.
 """
 
 

@@ -1,0 +1,155 @@
+"""The catalogue of rules: what the format demands, what findings carry, and the page made of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import vhdx_kaitai
+from tests.images.damage import DAMAGES
+from tests.support import ROOT, RULES
+from vhdx_kaitai.rules import GROUPS, catalogue, escaped, markdown, section_of
+
+ID = re.compile(r"[A-Z]{3,5}-[0-9]{2}")
+PACKAGE = Path(vhdx_kaitai.__file__).parent
+
+# These speak of findings, all others make them.
+SPEAKERS = {"cli", "errors", "report", "rules", "sarif"}
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All of a syntax tree but comparisons, which only ask for the id of a finding."""
+    for child in ast.iter_child_nodes(tree):
+        if not isinstance(child, ast.Compare):
+            yield child
+            yield from nodes(child)
+
+
+def ids_in(path: Path) -> set[str]:
+    """Ids that stand in a module as literals."""
+    constants = (
+        node.value
+        for node in nodes(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {text for text in constants if ID.fullmatch(text)}
+
+
+def ids_of_findings() -> set[str]:
+    """Ids that a finding can carry."""
+    paths = (path for path in PACKAGE.glob("*.py") if path.stem not in SPEAKERS)
+    return set().union(*map(ids_in, paths))
+
+
+def with_status(status: str) -> list[str]:
+    return [rule.id for rule in catalogue().values() if rule.status == status]
+
+
+@pytest.mark.skipif(not RULES.is_file(), reason="the rules are not at ../shared/spec")
+def test_the_catalogue_says_what_the_format_demands() -> None:
+    demanded = yaml.safe_load(RULES.read_text(encoding="utf-8"))["rules"]
+    assert [rule.id for rule in catalogue().values()] == [entry["id"] for entry in demanded]
+    for entry in demanded:
+        rule = catalogue()[entry["id"]]
+        assert rule.section == str(entry["section"]), rule.id
+        assert rule.level == entry["level"], rule.id
+        assert rule.applies_to == entry["applies_to"], rule.id
+        assert rule.rule == entry["rule"], rule.id
+        assert rule.others == entry["peers"], rule.id
+
+
+def test_there_are_242_rules_each_in_a_group() -> None:
+    assert len(catalogue()) == 242
+    assert list(dict.fromkeys(rule.group for rule in catalogue().values())) == list(GROUPS)
+    assert all(ID.fullmatch(rule_id) for rule_id in catalogue())
+
+
+def test_every_rule_has_its_section() -> None:
+    assert section_of("HDR-03") == "2.2.2"
+    for rule in catalogue().values():
+        assert re.fullmatch(r"[1-9](\.[1-9][0-9]?)*", rule.section), rule.id
+        assert section_of(rule.id) == rule.section
+
+
+def test_every_rule_says_in_one_sentence_why_it_matters() -> None:
+    for rule in catalogue().values():
+        assert re.fullmatch(r"[A-Z].{20,138}[^.]\.", rule.why), rule.id
+        assert ". " not in rule.why, rule.id
+
+
+def test_every_id_in_the_code_is_in_the_catalogue() -> None:
+    for path in PACKAGE.glob("*.py"):
+        assert ids_in(path) <= set(catalogue()), path.name
+
+
+def test_a_rule_that_a_finding_can_carry_is_checked() -> None:
+    assert ids_of_findings() - set(with_status("checked")) == set()
+
+
+def test_a_rule_that_is_checked_can_be_carried_by_a_finding() -> None:
+    assert set(with_status("checked")) - ids_of_findings() == set()
+
+
+def test_a_rule_is_covered_by_rules_that_are_checked() -> None:
+    checked = set(with_status("checked"))
+    for rule in catalogue().values():
+        assert bool(rule.by) == (rule.status == "covered"), rule.id
+        assert set(rule.by) <= checked, rule.id
+
+
+def test_what_is_not_checked_has_a_reason() -> None:
+    for rule in catalogue().values():
+        assert bool(rule.reason) == (rule.status != "checked"), rule.id
+        assert re.fullmatch(r"([A-Z].*\.)?", rule.reason), rule.id
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_an_image_can_break_is_checked_or_covered(name: str) -> None:
+    for rule_id in DAMAGES[name].rules:
+        assert catalogue()[rule_id].status != "not checkable", rule_id
+
+
+def test_the_page_is_made_from_the_catalogue() -> None:
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert page == markdown(), "run `make docs`"
+
+
+def test_the_page_lists_every_rule_and_counts_them() -> None:
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in markdown().splitlines()
+        if line.startswith("|")
+    ]
+    rules = [row for row in rows if re.fullmatch(r"\*\*[A-Z]+-\d\d\*\*", row[0])]
+    assert [row[0].strip("*") for row in rules] == list(catalogue())
+    assert all(len(row) == 6 for row in rules)
+    statuses = Counter(row[4].partition(" by ")[0] for row in rules)
+    assert statuses == Counter(rule.status for rule in catalogue().values())
+    counts = {
+        row[0].partition(":")[0]: list(map(int, row[1:]))
+        for row in rows
+        if len(row) == 5 and row[1].isdecimal()
+    }
+    assert list(counts) == [*GROUPS, "all"]
+    assert counts["all"] == [*(statuses[s] for s in ("checked", "covered", "not checkable")), 242]
+    for numbers in zip(*counts.values(), strict=True):
+        assert sum(numbers[:-1]) == numbers[-1]
+
+
+def test_what_markdown_would_act_on_is_escaped() -> None:
+    assert escaped(r"\\?\Volume{GUID}\...") == r"\\\\?\\Volume{GUID}\\..."
+    assert escaped("a|b *c* [d](e) `f` <g>") == r"a\|b \*c\* \[d](e) \`f\` \<g>"
+    assert escaped("parent_linkage of _x_") == r"parent_linkage of \_x\_"
+
+
+def test_errors_come_without_the_catalogue_until_somebody_asks() -> None:
+    code = "import sys, vhdx_kaitai.errors; sys.exit('json' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
