@@ -25,7 +25,6 @@ from .bat import (
     ZERO,
 )
 from .errors import Finding, Span, mismatch
-from .guids import REGION_NAMES
 from .image import Image
 from .units import MIB, ceil_div
 
@@ -56,7 +55,7 @@ class Piece(NamedTuple):
     Attributes:
         start: First MiB.
         end: MiB behind it.
-        kind: `log`, `region`, `unknown region`, `payload block`, `sector bitmap` or `former block`.
+        kind: `payload block`, `sector bitmap` or `former block`.
         name: What it is called in messages.
         place: Where the file says so.
     """
@@ -166,29 +165,6 @@ def check_sector_bitmap_entries(image: Image, survey: Survey) -> Iterator[Findin
             yield mismatch("BAT-11", "note", place, "FileOffsetMB", actual, "0 in this state")
 
 
-def fixed_pieces(image: Image) -> list[Piece]:
-    """Return what takes up the file besides blocks and the header section.
-
-    A block in the header section has no offset at all (BAT-09).
-    """
-    header = image.headers.current
-    pieces = []
-    if header.log_length:
-        span = Span(f"log at {header.log_offset:#x}", header.log_offset, header.log_length)
-        pieces.append(_piece(header.log_offset, header.log_length, "log", "the log", span))
-    for entry in image.regions.entries:
-        known_as = REGION_NAMES.get(entry.guid)
-        name = f"the {known_as} region" if known_as else f"the region {entry.guid}"
-        kind = "region" if known_as else "unknown region"
-        span = Span(f"region at {entry.file_offset:#x}", entry.file_offset, entry.length)
-        pieces.append(_piece(entry.file_offset, entry.length, kind, name, span))
-    return pieces
-
-
-def _piece(offset: int, length: int, kind: str, name: str, place: Span) -> Piece:
-    return Piece(offset // MIB, ceil_div(offset + length, MIB), kind, name, place)
-
-
 def block_pieces(image: Image, survey: Survey) -> Iterator[Piece]:
     """Yield the places of blocks and sector bitmaps that a survey has kept."""
     geometry = image.geometry
@@ -213,40 +189,32 @@ def _bitmap_pieces(image: Image, bitmaps: dict[int, int]) -> Iterator[Piece]:
             yield Piece(start, start + 1, "sector bitmap", f"sector bitmap {chunk}", place)
 
 
-def check_overlaps(pieces: Iterable[Piece]) -> Iterator[Finding]:
-    """Yield what overlaps what in the file, blocks and sector bitmaps being involved.
+def check_overlaps(image: Image, pieces: Iterable[Piece]) -> Iterator[Finding]:
+    """Yield what blocks and sector bitmaps overlap: regions, the log, or each other.
 
     Regions and the log are compared with each other by `regions`.
     """
     furthest: Piece | None = None
     for piece in sorted(pieces, key=lambda p: (p.start, p.end)):
+        length = (piece.end - piece.start) * MIB
+        found = bat.check_place(piece.start * MIB, length, image.occupied, piece.place)
+        if piece.kind == "former block":
+            yield from (finding._replace(rule="OVL-09") for finding in found)
+        else:
+            yield from found
         if furthest is not None and piece.start < furthest.end:
-            rule = _overlap_rule(furthest, piece)
-            if rule is not None:
-                culprit, other = (piece, furthest) if _is_block(piece) else (furthest, piece)
-                message = (
-                    f"{culprit.name} at {culprit.start} to {culprit.end} MiB overlaps "
-                    f"{other.name} at {other.start} to {other.end} MiB"
-                )
-                yield Finding(rule, "error", culprit.place, message)
+            message = (
+                f"{piece.name} at {piece.start} to {piece.end} MiB overlaps "
+                f"{furthest.name} at {furthest.start} to {furthest.end} MiB"
+            )
+            yield Finding(_overlap_rule(furthest, piece), "error", piece.place, message)
         if furthest is None or piece.end > furthest.end:
             furthest = piece
 
 
-def _is_block(piece: Piece) -> bool:
-    return piece.kind in ("payload block", "sector bitmap", "former block")
-
-
-def _overlap_rule(one: Piece, two: Piece) -> str | None:
-    kinds = {one.kind, two.kind}
-    if not (_is_block(one) or _is_block(two)):
-        return None
-    if "former block" in kinds:
+def _overlap_rule(one: Piece, two: Piece) -> str:
+    if "former block" in (one.kind, two.kind):
         return "OVL-09"
-    if "unknown region" in kinds:
-        return "OVL-08"
-    if kinds & {"region", "log"}:
-        return "OVL-05"
     return "BAT-08" if one.start == two.start else "OVL-06"
 
 
@@ -356,7 +324,8 @@ def _survey_in_bulk(image: Image, most: int) -> Survey:
     if geometry.is_differencing and last not in bitmaps:  # it may be behind a part of a chunk
         entry = image.bat.entry(geometry.sector_bitmap_index(last))
         bitmaps.update({last: entry} if entry else {})
-    others = fixed_pieces(image) + list(_bitmap_pieces(image, bitmaps))
+    others = [(o.start // MIB, ceil_div(o.end, MIB)) for o in image.occupied]
+    others += [(piece.start, piece.end) for piece in _bitmap_pieces(image, bitmaps)]
     pieces = tally.overlapping(others)
     samples = tally.classes.samples()
     return Survey(samples, bitmaps, needy, pieces, tally.stored, tally.uncompared)
@@ -389,7 +358,7 @@ class _Tally:
         self._length = image.geometry.block_size // MIB
         self._limit = max(0, last_start(image))
         self._taken = 0
-        self._others: list[Piece] = []
+        self._others: list[tuple[int, int]] = []
         size = ceil_div(image.source.size, MIB)
         self._map = numpy.zeros(size, numpy.uint8) if size <= _MAX_MAP else None
         self.classes = _Classes(most)
@@ -475,18 +444,18 @@ class _Tally:
             for step in range(self._length):
                 self._map[starts + step if step else starts] = 1
 
-    def overlapping(self, others: list[Piece]) -> list[tuple[int, int]]:
+    def overlapping(self, others: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return blocks that overlap something, with their entries; not all, if there are many.
 
         Args:
-            others: What else takes up the file.
+            others: First MiB, and the MiB behind it, of what else takes up the file.
         """
         import numpy
 
         if self._map is None:
             return []
         is_clear = int(numpy.count_nonzero(self._map)) == self._taken
-        if is_clear and not any(self._map[piece.start : piece.end].any() for piece in others):
+        if is_clear and not any(self._map[start:end].any() for start, end in others):
             return []
         self._others = others
         self._count_again()
@@ -497,8 +466,8 @@ class _Tally:
 
         assert self._map is not None
         self._map[:] = 0
-        for piece in self._others:
-            self._map[piece.start : piece.end] += 1
+        for start, end in self._others:
+            self._map[start:end] += 1
         for _, place in self._places():
             for step in range(self._length):
                 taken, counts = numpy.unique(place + step, return_counts=True)

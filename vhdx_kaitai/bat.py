@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -149,6 +149,35 @@ def check_sector_bitmap_entry(
         yield mismatch("BAT-07", "error", place, "State", "NOT_PRESENT", expected)
     if state == PRESENT:
         yield from _check_offset(entry, place, MIB, size)
+
+
+class Occupied(NamedTuple):
+    """A part of the file that is no place for blocks; file offsets in bytes."""
+
+    start: int
+    end: int
+    rule: str
+    name: str
+
+
+def check_place(
+    offset: int, length: int, occupied: Sequence[Occupied], place: Span
+) -> Iterator[Finding]:
+    """Yield which regions or log a block or sector bitmap lies over.
+
+    Args:
+        offset: File offset of the block in bytes.
+        length: Its length in bytes.
+        occupied: What else is in the file.
+        place: Where the entry of the block is.
+    """
+    for other in occupied:
+        if offset < other.end and other.start < offset + length:
+            message = (
+                f"block at {offset:#x} to {offset + length:#x} overlaps {other.name} "
+                f"at {other.start:#x} to {other.end:#x}"
+            )
+            yield Finding(other.rule, "error", place, message)
 
 
 def _check_reserved(entry: int, place: Span) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def extents(
     """Yield what `Disk.extents` yields, as plain tuples, for a disk that is worth it."""
     size = disk.block_size
     end = offset + length
-    for runs in _runs(disk, offset // size, ceil_div(end, size)):
+    for runs in _runs(disk, *_blocks(disk, offset, length)):
         starts = (runs.first * size).tolist()
         stops = ((runs.first + runs.count) * size).tolist()
         for start, stop, state, place in zip(
@@ -70,14 +70,19 @@ def extents(
 
 def count_extents(disk: Disk, offset: int, length: int) -> int:
     """Return how many extents `Disk.extents` yields, for a disk that is worth it."""
-    size = disk.block_size
-    return sum(
-        len(runs.first) for runs in _runs(disk, offset // size, ceil_div(offset + length, size))
-    )
+    return sum(len(runs.first) for runs in _runs(disk, *_blocks(disk, offset, length)))
+
+
+def _blocks(disk: Disk, offset: int, length: int) -> tuple[int, int]:
+    """Return the first block of a range, and the one behind it."""
+    first = offset // disk.block_size
+    return first, ceil_div(offset + length, disk.block_size) if length else first
 
 
 def _runs(disk: Disk, first: int, end: int) -> Iterator[Runs]:
     """Yield the runs of a range of blocks in batches; a run never ends where a batch does."""
+    if first == end:
+        return
     held: Runs | None = None  # the last run so far, which the next batch may go on with
     for start, entries in payload_entries(disk.image, first, end):
         _refuse_bad_entries(disk, start, entries)
@@ -134,7 +139,9 @@ def chunks(image: Image, first: int, end: int) -> Iterator[tuple[int, Array, Arr
     for start in range(first, end, step):
         stop = min(end, start + step)
         index = image.geometry.payload_index(start)
-        entries = buffer[: image.geometry.payload_index(stop - 1) + 1 - index]
+        # A whole chunk at the end of the step comes with its sector bitmap's entry.
+        after = image.geometry.payload_index(stop)
+        entries = buffer[: min(after, image.geometry.entry_count) - index]
         image.bat.readinto(entries.data.cast("B"), index)
         whole = len(entries) // (ratio + 1) * (ratio + 1)
         table = entries[:whole].reshape(-1, ratio + 1)

@@ -306,8 +306,8 @@ class _Check:
             self._take.skip(
                 f"overlaps of {survey.uncompared} blocks", "the file claims to be absurdly long"
             )
-        pieces = [*allocation.fixed_pieces(image), *allocation.block_pieces(image, survey)]
-        self._take.add(allocation.check_overlaps(pieces))
+        pieces = allocation.block_pieces(image, survey)
+        self._take.add(allocation.check_overlaps(image, pieces))
         self._diagnose(image, survey)
 
     def _diagnose(self, image: Image, survey: allocation.Survey) -> None:

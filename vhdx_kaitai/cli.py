@@ -35,6 +35,37 @@ exit status:
 Command = Callable[[argparse.Namespace], int]
 
 
+class OutputError(Exception):
+    """Standard output cannot be written. It has nothing to do with the image."""
+
+
+class _Output:
+    """Standard output, whose failures are told from those of the image."""
+
+    @staticmethod
+    def write(data: str | bytes | memoryview) -> None:
+        """Write text, or bytes as they are."""
+        try:
+            if isinstance(data, str):
+                sys.stdout.write(data)
+            else:
+                sys.stdout.buffer.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.strerror) from error
+
+    @staticmethod
+    def flush() -> None:
+        """Hand everything written to the operating system."""
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.strerror) from error
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -113,10 +144,10 @@ def _add_parents(command: argparse.ArgumentParser) -> None:
 
 def _add_range(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--offset", type=_size, default=0, metavar="N", help="start there; 64K, 1M, 0x200 will do"
+        "--offset", type=size, default=0, metavar="N", help="start there; 64K, 1M, 0x200 will do"
     )
     command.add_argument(
-        "--length", type=_size, metavar="N", help="so many bytes, instead of all the rest"
+        "--length", type=size, metavar="N", help="so many bytes, instead of all the rest"
     )
 
 
@@ -134,7 +165,7 @@ def _add_info(commands: Commands) -> None:
 def _add_check(commands: Commands) -> None:
     text = "check every rule of the format and say what is wrong, where, and what it means"
     command = _add_command(commands, "check", _check, text)
-    command.add_argument("files", metavar="FILE", nargs="*", help="VHDX files")
+    command.add_argument("files", metavar="FILE", nargs="*", help="the VHDX files")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON document for each file")
     form.add_argument("--rules", action="store_true", help="list all rules and their status")
@@ -218,7 +249,7 @@ def _add_tree(commands: Commands) -> None:
     )
     _add_json(command)
     command.add_argument(
-        "--depth", type=_natural, metavar="N", help="levels below PATH (2 unless told)", default=2
+        "--depth", type=number, metavar="N", help="levels below PATH (2 unless told)", default=2
     )
 
 
@@ -228,14 +259,16 @@ def _add_ksy(commands: Commands) -> None:
     command.add_argument("-o", "--output", metavar="OUT", help="a file to write it to")
 
 
-def _natural(text: str) -> int:
+def number(text: str) -> int:
+    """Return a natural number; argparse calls it by the name of this function."""
     value = int(text)
     if value < 0:
         raise ValueError
     return value
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
+    """Return a number of bytes that may be given in KiB, MiB, GiB or TiB."""
     number, factor = text, 1
     if text[-1:].upper() in _SUFFIXES:
         number, factor = text[:-1], _SUFFIXES[text[-1].upper()]
@@ -345,7 +378,7 @@ def _print_rules() -> int:
 
     for rule in catalogue().values():
         note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
-        sys.stdout.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
+        _Output.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
     return DONE
 
 
@@ -422,7 +455,11 @@ def _map(arguments: argparse.Namespace) -> int:
             count = bulk.count_extents if in_bulk else _count_extents
             _print_lines([str(count(disk, offset, length))])
         elif arguments.json:
-            sys.stdout.writelines(report.map_json(extents))
+            for _ in extents:  # what cannot be mapped has to be known before the first word
+                pass
+            extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
+            for piece in report.map_json(extents):
+                _Output.write(piece)
         else:
             _print_lines(report.map_text(extents))
     return DONE
@@ -441,8 +478,8 @@ def _read(arguments: argparse.Namespace) -> int:
             if arguments.output:
                 convert.convert(disk, arguments.output, offset, length, progress)
             else:
-                sys.stdout.flush()
-                convert.write_stream(disk, sys.stdout.buffer, offset, length, progress)
+                _Output.flush()
+                convert.write_stream(disk, _Output.write, offset, length, progress)
     return DONE
 
 
@@ -569,8 +606,8 @@ def _ksy(arguments: argparse.Namespace) -> int:
         with open(arguments.output, "wb") as file:
             file.write(text)
     else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text)
+        _Output.flush()
+        _Output.write(text)
     return DONE
 
 
@@ -585,7 +622,7 @@ def _print_result(
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
+        _Output.write(line + "\n")
 
 
 def _print_colored(arguments: argparse.Namespace, lines: Iterable[str]) -> None:
@@ -595,7 +632,7 @@ def _print_colored(arguments: argparse.Namespace, lines: Iterable[str]) -> None:
         return
     for line in lines:
         title = f"{_BOLD}{line}{_PLAIN}" if line and not line.startswith((" ", "*")) else line
-        sys.stdout.write(title.replace("DIRTY", f"{_RED}DIRTY{_PLAIN}") + "\n")
+        _Output.write(title.replace("DIRTY", f"{_RED}DIRTY{_PLAIN}") + "\n")
 
 
 _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
@@ -610,7 +647,7 @@ def _wants_color(choice: str) -> bool:
 def _print_document(document: object, indent: int | None = 2) -> None:
     import json
 
-    sys.stdout.write(json.dumps(document, indent=indent) + "\n")
+    _Output.write(json.dumps(document, indent=indent) + "\n")
 
 
 def _complain(path: str | None, message: str) -> None:
@@ -651,26 +688,38 @@ def _run(arguments: argparse.Namespace) -> int:
     from .errors import VhdxError
 
     try:
-        status: int = arguments.run(arguments)
-    except BrokenPipeError:
-        raise
-    except (VhdxError, OSError) as error:
-        status = _failure(arguments, error)
-    sys.stdout.flush()
+        try:
+            status: int = arguments.run(arguments)
+        except BrokenPipeError:
+            raise
+        except (VhdxError, OSError) as error:
+            status = _failure(arguments, error)
+        _Output.flush()
+    except OutputError as error:
+        _complain(None, f"standard output: {error}")
+        _forget_output()
+        return FAILED
     return status
+
+
+def _forget_output() -> None:
+    # The interpreter would try once more to write what is left, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    # A stream that was closed before the start is None.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     _use_replacement(sys.stdout)
     _use_replacement(sys.stderr)
     try:
         return _run(build_parser().parse_args(argv))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more; keep the interpreter from complaining at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads any more
+        _forget_output()
         return PIPE_CLOSED
 
 

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from .disk import Disk
 from .source import FileSource, open_source
@@ -75,6 +75,10 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
         if isinstance(source, FileSource) and extent.file_offset is not None:
             shift = extent.offset - extent.file_offset
             stop = extent.file_offset + extent.length
+            if os.fstat(source.fd).st_size < stop and source.size >= stop:
+                # The file was cut after it was opened; that is no hole. Reading will tell.
+                yield extent.offset, extent.offset + extent.length
+                continue
             for start, finish in _stored_ranges(source.fd, extent.file_offset, stop):
                 yield start + shift, finish + shift
         else:
@@ -120,15 +124,15 @@ def write_raw(disk: Disk, fd: int, offset: int, length: int, progress: Progress)
 
 
 def write_stream(
-    disk: Disk, stream: BinaryIO, offset: int, length: int, progress: Progress
+    disk: Disk, write: Callable[[memoryview], object], offset: int, length: int, progress: Progress
 ) -> None:
-    """Write a range of a disk to a stream, zeros included."""
+    """Hand a range of a disk to a function that writes it, zeros included."""
     buffer = memoryview(bytearray(min(_PIECE, length)))
     end = offset + length
     for position in range(offset, end, _PIECE):
         piece = buffer[: min(_PIECE, end - position)]
         disk.readinto_at(piece, position)
-        stream.write(piece)
+        write(piece)
         progress(position - offset)
 
 
@@ -172,6 +176,10 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
     if os.path.exists(path) and not os.path.isfile(path):
         # A device or a pipe is written as it is; it cannot be replaced.
         raise OSError(errno.EINVAL, "not a regular file", path)
+    if os.path.exists(path) and any(
+        image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
+    ):
+        raise OSError(errno.EINVAL, "is an image of the disk itself", path)
     partial = f"{path}.{os.getpid()}.partial"
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

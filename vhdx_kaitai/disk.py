@@ -34,11 +34,14 @@ from .errors import (
     FormatError,
     ParentMismatchError,
     ParentNotFoundError,
+    ReplayRequiredError,
     Span,
     VhdxError,
     mismatch,
+    quoted,
     refuse,
 )
+from .guids import NIL
 from .image import Image, Replay
 from .metadata import DiskType
 from .source import FileSource, Source, SourceLike
@@ -71,11 +74,14 @@ class Extent(NamedTuple):
 
 
 # Places of pieces that are not in a file.
-_ZERO, _MISSING = -1, -2
+_ZERO, _MISSING, _UNRESOLVED = -1, -2, -3
 
 # Virtual start and end, the layer it comes from, the state of its block, and its
 # file offset or one of the places above. A tuple, because they are made by the million.
 _Piece = tuple[int, int, "_Layer", int, int]
+
+# A look-up stops at so many.
+_MANY_PIECES = 1 << 10
 
 # Bits of a sector bitmap that are looked at as one number.
 _BITMAP_WINDOW = 4096
@@ -102,6 +108,8 @@ class _Layer:
         self.size = geometry.virtual_disk_size
         self.source = image.source
         self._has_parent = geometry.is_differencing
+        # Before this, a block may lie over something else; behind it, it cannot.
+        self._free_from = max(other.end for other in image.occupied)
         self._block_shift = geometry.block_size.bit_length() - 1
         self._ratio_shift = geometry.chunk_ratio.bit_length() - 1
         self._sector_shift = geometry.logical_sector_size.bit_length() - 1
@@ -109,8 +117,11 @@ class _Layer:
         load = partial(_load_bitmap_page, self.source)
         self._bitmap_page = lru_cache(maxsize=_CACHED_BITMAP_PAGES)(load)
 
-    def resolve(self, start: int, end: int, pieces: list[_Piece]) -> None:
-        """Append the pieces of a range of the disk, in order.
+    def look_up(self, start: int, end: int, pieces: list[_Piece]) -> int:
+        """Append what this image has of a range, in order, and return where it stopped.
+
+        Ranges of the parent are left as they are, for the parent to look up. It
+        stops early when there are many pieces, so that they take little memory.
 
         Args:
             start: Virtual offset in bytes.
@@ -118,7 +129,7 @@ class _Layer:
             pieces: Where to append them.
         """
         shift = self._block_shift
-        while start < end:
+        while start < end and len(pieces) < _MANY_PIECES:
             block = start >> shift
             block_start = block << shift
             stop = min(end, block_start + (1 << shift))
@@ -126,28 +137,30 @@ class _Layer:
             entry = self._page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
             state = entry & STATE_MASK
             if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
-                position = (entry & OFFSET_MASK) + start - block_start
+                offset = entry & OFFSET_MASK
+                position = offset + start - block_start
                 if (
                     entry & RESERVED_MASK
-                    or entry < MIB
+                    or offset < self._free_from
                     or position + stop - start > self.source.size
                     or (state == PARTIALLY_PRESENT and not self._has_parent)
                 ):
-                    self._refuse(block, entry, stop - block_start)
+                    self._refuse_bad_entry(block, entry, stop - block_start)
                 if state == FULLY_PRESENT:
                     pieces.append((start, stop, self, state, position))
                 else:
-                    self._resolve_partial(block, start, stop, position, pieces)
+                    stop = self._look_up_partial(block, start, stop, position, pieces)
             elif entry & RESERVED_MASK or state not in STATE_NAMES:
-                self._refuse(block, entry, 0)
+                self._refuse_bad_entry(block, entry, 0)
             else:
                 if end - stop >= _LONG_RUN << shift:
                     stop = min(end, self._run_end(block, entry) << shift)
                 if state == NOT_PRESENT and self._has_parent:
-                    self._resolve_parent(start, stop, pieces)
+                    self._append_parent(start, stop, pieces)
                 else:
                     pieces.append((start, stop, self, state, _ZERO))
             start = stop
+        return start
 
     def _run_end(self, block: int, entry: int) -> int:
         """Return the block behind those of this chunk that have the same entry as this one."""
@@ -166,21 +179,21 @@ class _Layer:
                 step = count // _LONG_RUN
         return block + at - index
 
-    def _resolve_parent(self, start: int, end: int, pieces: list[_Piece]) -> None:
+    def _append_parent(self, start: int, end: int, pieces: list[_Piece]) -> None:
         parent = self.parent
         if parent is None:
             pieces.append((start, end, self, NOT_PRESENT, _MISSING))
             return
         inside = min(end, parent.size)
         if start < inside:
-            parent.resolve(start, inside, pieces)
+            pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
         if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
             pieces.append((max(start, inside), end, parent, NOT_PRESENT, _ZERO))
 
-    def _resolve_partial(
+    def _look_up_partial(
         self, block: int, start: int, end: int, position: int, pieces: list[_Piece]
-    ) -> None:
-        """Append the pieces of a range of a partially present block.
+    ) -> int:
+        """Append the pieces of a range of a partially present block, and return where it stopped.
 
         Bits of the sector bitmap count from the least significant one; 1 stands
         for a sector in this file [MS-VHDX 2.4].
@@ -189,7 +202,7 @@ class _Layer:
         bitmap = self._bitmap_offset(block >> self._ratio_shift)
         first, last = start >> shift, (end - 1 >> shift) + 1
         to_position = position - start
-        while first < last:
+        while first < last and len(pieces) < _MANY_PIECES:
             count = min(_BITMAP_WINDOW, last - first)
             bits = self._bits(bitmap, first % SECTORS_PER_BITMAP, count)
             at, done = first, first + count
@@ -203,10 +216,11 @@ class _Layer:
                 if is_here:
                     pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
                 else:
-                    self._resolve_parent(low, high, pieces)
+                    self._append_parent(low, high, pieces)
                 bits >>= run
                 at = stop
             first = done
+        return min(end, first << shift)
 
     def _bitmap_offset(self, chunk: int) -> int:
         """Return the file offset of a chunk's sector bitmap."""
@@ -214,12 +228,16 @@ class _Layer:
         entry = self.image.bat.entry(index)
         place = bat.entry_span(self.image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
         size = self.source.size
-        if entry & (STATE_MASK | RESERVED_MASK) != bat.PRESENT or not (MIB <= entry <= size - MIB):
-            findings = bat.check_sector_bitmap_entry(
-                entry, place, size, is_differencing=True, is_needed=True
+        offset = entry & OFFSET_MASK
+        is_present = entry & (STATE_MASK | RESERVED_MASK) == bat.PRESENT
+        if not is_present or offset < self._free_from or offset + MIB > size:
+            self._refuse(
+                bat.check_sector_bitmap_entry(
+                    entry, place, size, is_differencing=True, is_needed=True
+                )
             )
-            self._raise(findings)
-        return entry & OFFSET_MASK
+            self._refuse(bat.check_place(offset, MIB, self.image.occupied, place))
+        return offset
 
     def _bits(self, bitmap: int, first: int, count: int) -> int:
         """Return some bits of a sector bitmap as a number."""
@@ -232,21 +250,48 @@ class _Layer:
             piece += self._bitmap_page(bitmap + (page + 1) * _BITMAP_PAGE)[: high - _BITMAP_PAGE]
         return int.from_bytes(piece, "little") >> (first & 7) & (1 << count) - 1
 
-    def _refuse(self, block: int, entry: int, needed: int) -> None:
-        index = self.image.geometry.payload_index(block)
-        place = bat.entry_span(self.image.regions.bat, index, f"BAT entry of block {block}")
-        findings = bat.check_payload_entry(
-            entry, place, needed, self.source.size, is_differencing=self._has_parent
+    def _refuse_bad_entry(self, block: int, entry: int, needed: int) -> None:
+        """Raise what is wrong with an entry, if anything is: it may be suspected wrongly."""
+        image = self.image
+        index = image.geometry.payload_index(block)
+        place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
+        self._refuse(
+            bat.check_payload_entry(
+                entry, place, needed, self.source.size, is_differencing=self._has_parent
+            )
         )
-        self._raise(findings)
+        offset = entry & OFFSET_MASK
+        self._refuse(bat.check_place(offset, image.geometry.block_size, image.occupied, place))
 
-    def _raise(self, findings: Iterable[Finding]) -> None:
+    def _refuse(self, findings: Iterable[Finding]) -> None:
         try:
             refuse(findings)
         except FormatError as error:
             error.path = self.image.path
             raise
-        raise AssertionError("an entry was suspected for no reason")
+
+
+def _resolved(layer: _Layer, start: int, end: int) -> Iterator[_Piece]:
+    """Yield the pieces of a range, parents looked up where they are asked for.
+
+    A stack instead of recursion: chains may be deep, and so may the caller be.
+    """
+    stack: list[_Piece] = [(start, end, layer, NOT_PRESENT, _UNRESOLVED)]
+    while stack:
+        piece = stack.pop()
+        if piece[4] != _UNRESOLVED:
+            yield piece
+            continue
+        start, end, layer, state, _ = piece
+        found: list[_Piece] = []
+        reached = layer.look_up(start, end, found)
+        if reached < end:
+            stack.append((reached, end, layer, state, _UNRESOLVED))
+        if layer.parent is None:
+            yield from found
+        else:
+            found.reverse()
+            stack += found
 
 
 def _load_bitmap_page(source: Source, offset: int) -> bytes:
@@ -310,7 +355,7 @@ class Disk:
             layer = _Layer(chain[depth], depth, layer)
         assert layer is not None
         self._top = layer
-        self.readinto_at, self.pread = _reader(layer)
+        self.readinto_at, self.pread, self._close = _reader(layer)
 
     @property
     def size(self) -> int:
@@ -356,7 +401,7 @@ class Disk:
         end = self.size if length is None else offset + length
         if not 0 <= offset <= end <= self.size:
             raise ValueError(f"{offset} to {end} is not inside the disk of {self.size} bytes")
-        for start, stop, layer, state, position in _merged(self._pieces(offset, end)):
+        for start, stop, layer, state, position in _merged(_resolved(self._top, offset, end)):
             if position >= 0:
                 kind: ExtentKind = "data"
             else:
@@ -370,22 +415,13 @@ class Disk:
                 kind,
             )
 
-    def _pieces(self, start: int, end: int) -> Iterator[_Piece]:
-        """Yield the pieces of a range, resolved in steps, so that memory stays bounded."""
-        step = SECTORS_PER_BITMAP * self.logical_sector_size  # a chunk
-        while start < end:
-            stop = min(end, start + step - start % step)
-            pieces: list[_Piece] = []
-            self._top.resolve(start, stop, pieces)
-            yield from pieces
-            start = stop
-
     def open(self) -> DiskFile:
         """Return a file object over the disk. Any number of them may be used at once."""
         return DiskFile(self)
 
     def close(self) -> None:
         """Close all files of the chain. Closing twice is harmless."""
+        self._close()
         for image in self.chain:
             image.close()
 
@@ -407,6 +443,7 @@ class Disk:
 class _Reader(NamedTuple):
     readinto_at: Callable[[Any, int], int]
     pread: Callable[[int, int], bytes]
+    close: Callable[[], None]
 
 
 def _reader(layer: _Layer) -> _Reader:
@@ -423,9 +460,11 @@ def _reader(layer: _Layer) -> _Reader:
     mask = block_size - 1
     # Through a replayed log even one block may come from several places.
     file: Any = layer.source if isinstance(layer.source, FileSource) else None
+    free_from = max(other.end for other in layer.image.occupied)
     # For a block: what has to be added to a virtual offset in it to get the file offset.
     known: dict[int, int] = {}
     get_known, preadv, pread_file = known.get, os.preadv, os.pread
+    is_closed = False
 
     def readinto_at(buffer: Any, offset: int) -> int:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
@@ -458,28 +497,35 @@ def _reader(layer: _Layer) -> _Reader:
         return max(0, min(length, size - offset))
 
     def read_slowly(view: memoryview, offset: int) -> None:
-        pieces: list[_Piece] = []
-        layer.resolve(offset, offset + len(view), pieces)
+        if is_closed:
+            raise ValueError("the disk is closed")
+        pieces = list(_merged(_resolved(layer, offset, offset + len(view))))
         _read_pieces(pieces, view, offset)
         if file is not None and len(pieces) == 1:
             learn(*pieces[0])
+
+    def close() -> None:
+        nonlocal is_closed
+        is_closed = True
+        known.clear()
 
     def learn(start: int, _end: int, source: _Layer, state: int, position: int) -> None:
         block = start >> shift
         distance = position - start
         block_end = (block + 1) << shift
         is_whole = block_end <= size and block_end + distance <= file.size
-        if state == FULLY_PRESENT and source is layer and is_whole:
+        is_free = block_end + distance - block_size >= free_from
+        if state == FULLY_PRESENT and source is layer and is_whole and is_free:
             if len(known) >= _KNOWN_BLOCKS:
                 known.clear()
             known[block] = distance
 
-    return _Reader(readinto_at, pread)
+    return _Reader(readinto_at, pread, close)
 
 
 def _read_pieces(pieces: list[_Piece], view: memoryview, offset: int) -> None:
     """Fill a buffer with the pieces of a range that begins at a virtual offset."""
-    for start, end, layer, _state, position in _merged(pieces):
+    for start, end, layer, _state, position in pieces:
         part = view[start - offset : end - offset]
         if position >= 0:
             layer.source.readinto(part, position)
@@ -515,14 +561,17 @@ class DiskFile(io.RawIOBase):
 
     def readable(self) -> bool:
         """Return True."""
+        self._check_open()
         return True
 
     def seekable(self) -> bool:
         """Return True."""
+        self._check_open()
         return True
 
     def tell(self) -> int:
         """Return the position in bytes."""
+        self._check_open()
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -656,7 +705,10 @@ def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
 def _is_same_file(one: Image, other: Image) -> bool:
     if one.path is None or other.path is None:
         return one.stored is other.stored
-    return os.path.samefile(one.path, other.path)
+    try:
+        return os.path.samefile(one.path, other.path)
+    except OSError:  # one of them is gone by now
+        return False
 
 
 def find_parent(
@@ -698,13 +750,15 @@ def find_parent(
     folders = [os.fspath(path) for path in search]
     for candidate in parents.candidates(locator, folder, folders, follow_absolute=follow_absolute):
         if candidate.path is None:
-            rejected.append(f"{candidate.key} {candidate.text!r}: {candidate.reason}")
+            rejected.append(f"{candidate.key} {quoted(candidate.text)}: {candidate.reason}")
             continue
         try:
             image = Image(candidate.path, replay=replay)
         except FileNotFoundError:
             rejected.append(f"{candidate.key}: {candidate.path}: no such file")
             continue
+        except ReplayRequiredError:
+            raise
         except (VhdxError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             rejected.append(f"{candidate.key}: {candidate.path}: {reason}")
@@ -722,4 +776,9 @@ def find_parent(
 
 def _wrong_guid(image: Image, locator: parents.Locator) -> str:
     found = image.headers.current.data_write_guid
-    return f"DataWriteGuid {found}, expected {locator.linkage} [CHAIN-01]"
+    if found == NIL:
+        return "DataWriteGuid is zero, which matches nothing [CHAIN-01, LOC-23]"
+    wanted = [str(guid) for guid in (locator.linkage, locator.linkage_2) if guid not in (None, NIL)]
+    if not wanted:
+        return f"DataWriteGuid {found}, but the child names none but zero [CHAIN-01, LOC-23]"
+    return f"DataWriteGuid {found}, expected {' or '.join(wanted)} [CHAIN-01]"

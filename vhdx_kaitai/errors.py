@@ -90,6 +90,14 @@ class Finding(NamedTuple):
         return f"{self.where}: {self.message} [{self.rule}, MS-VHDX {self.section}]"
 
 
+_LONGEST_QUOTE = 120
+
+
+def quoted(text: str) -> str:
+    """Return text from an image in quotes, cut when it is long."""
+    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
+
+
 def mismatch(
     rule: str, level: Level, place: Where, name: str, actual: str, expected: str
 ) -> Finding:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from .errors import Finding, FormatError, Span, Where, refusal
+from .errors import Finding, Span, Where, mismatch, refusal
 from .generated.vhdx import Vhdx
 from .source import Cursor, Source
 from .units import MIB
@@ -344,11 +344,20 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     """
     place = Place("metadata table", "metadata_table", ofs_region)
     offset, length = _metadata_table_place()
+    data = source.read(ofs_region + offset, length)
     try:
-        struct = Vhdx.MetadataTable(_Buffer(source.read(ofs_region + offset, length)))
+        struct = Vhdx.MetadataTable(_Buffer(data))
     except KaitaiStructError:
-        raise _unparsable(
-            "MET-01", place.field("signature"), "signature is not 'metadata'"
+        signature = place.field("signature")
+        raise refusal(
+            mismatch(
+                "MET-01",
+                "error",
+                signature,
+                "signature",
+                repr(data[: signature.length]),
+                repr(_STUBS["metadata_table"]),
+            )
         ) from None
     entries = tuple(
         MetadataEntry(
@@ -403,7 +412,10 @@ def parent_locator(data: bytes, place: Place) -> ParentLocator:
     try:
         struct = Vhdx.ParentLocatorItem(_Buffer(data))
     except KaitaiStructError:
-        raise _unparsable("ITEM-02", place, f"{len(data)} bytes, too short") from None
+        expected = f"at least {_positions(place.type_name)[None][1]}"
+        raise refusal(
+            mismatch("ITEM-02", "error", place, "Length", str(len(data)), expected)
+        ) from None
     return ParentLocator(
         place,
         _guid(struct.locator_type.raw),
@@ -505,10 +517,6 @@ def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> A
     return item
 
 
-def _unparsable(rule: str, place: Where, message: str) -> FormatError:
-    return refusal(Finding(rule, "error", place, message))
-
-
 class Place:
     """Where a structure or one of its fields stands in the file.
 
@@ -601,11 +609,13 @@ _ELEMENTS: dict[tuple[str, str | None], str] = {
     ("log_entry", "descriptors"): "log_descriptor",
 }
 
-# Types that take all there is, or check what they see, are parsed from these.
-_STUBS = {
-    "file_type_identifier": (b"vhdxfile", 0x10000),
-    "region_table": (b"", 0x10000),
-    "metadata_table": (b"metadata", 0x10000),
+# Types that check what they see are parsed from these, all others from zeros.
+_STUBS = {"file_type_identifier": b"vhdxfile", "metadata_table": b"metadata"}
+
+# Fields of some bits share their bytes.
+_BIT_FIELDS = {
+    "metadata_table_entry": ("is_user", "is_virtual_disk", "is_required", "reserved"),
+    "file_parameters_item": ("leave_block_allocated", "has_parent", "reserved"),
 }
 
 
@@ -614,15 +624,26 @@ def _positions(type_name: str) -> dict[str | None, tuple[int, int]]:
     """Return start and end of every field of a struct; None names the whole of it."""
     from .generated.vhdx_positions import Vhdx as Positions
 
-    prefix, length = _STUBS.get(type_name, (b"", 0x1000))
-    stream = KaitaiStream(BytesIO(prefix.ljust(length, b"\0")))
+    stream = KaitaiStream(BytesIO(_STUBS.get(type_name, b"").ljust(MIB, b"\0")))
     class_name = "".join(word.capitalize() for word in type_name.split("_"))
     struct = getattr(Positions, class_name)(stream)
     spans: dict[str | None, tuple[int, int]] = {
         name: (span["start"], span["end"]) for name, span in struct._debug.items()
     }
-    spans[None] = (0, stream.pos())
+    bits = _BIT_FIELDS.get(type_name, ())
+    if bits:
+        spans |= dict.fromkeys(bits, (spans[bits[0]][0], spans[bits[-1]][1]))
+    spans[None] = (0, _whole_lengths().get(type_name) or stream.pos())
     return spans
+
+
+@cache
+def _whole_lengths() -> dict[str, int]:
+    """Return lengths of the structs that end with bytes which are no field of theirs."""
+    return {
+        "region_table": _top_level("region_table_1")[1],
+        "metadata_table": _metadata_table_place()[1],
+    }
 
 
 class _Probe(BytesIO):

@@ -22,7 +22,7 @@ HEADER_SECTION_LENGTH = MIB
 
 # Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
 # and all of a log that has to be replayed is looked at.
-MAX_REPLAYED_LOG_LENGTH = 256 * MIB
+MAX_REPLAYED_LOG_LENGTH = 64 * MIB
 
 
 class HeaderCopy(NamedTuple):

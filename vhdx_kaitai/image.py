@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Literal
 
 from . import bat, grammar, headers, log, metadata, parents, regions
 from .errors import FormatError, ReplayRequiredError, refuse
-from .guids import NIL
+from .guids import NIL, REGION_NAMES
 from .source import Source, SourceLike, open_source
 from .units import human_size
 
@@ -27,6 +28,7 @@ class Image:
         regions: The regions.
         metadata: What the metadata says.
         geometry: The sizes that fix the shape of the BAT.
+        occupied: What is no place for blocks: the log and all regions.
         bat: The BAT, read by page.
         locator: The parent locator; None unless the disk is a differencing disk.
     """
@@ -76,6 +78,7 @@ class Image:
             self.metadata.disk_type == "differencing",
         )
         refuse(bat.check_size(self.geometry, self.regions.bat))
+        self.occupied = tuple(self._occupied())
         self.bat = bat.Bat(self.source, self.regions.bat, self.geometry)
         locator = self.metadata.parent_locator
         self.locator = None if locator is None else parents.read_locator(locator)
@@ -93,6 +96,17 @@ class Image:
             )
             raise ReplayRequiredError(message, summary)
         return source, ring, summary
+
+    def _occupied(self) -> Iterator[bat.Occupied]:
+        header = self.headers.current
+        if header.log_length:
+            end = header.log_offset + header.log_length
+            yield bat.Occupied(header.log_offset, end, "OVL-05", "the log")
+        for entry in self.regions.entries:
+            known_as = REGION_NAMES.get(entry.guid)
+            rule = "OVL-05" if known_as else "OVL-08"
+            name = f"the {known_as or entry.guid} region"
+            yield bat.Occupied(entry.file_offset, entry.file_offset + entry.length, rule, name)
 
     @property
     def creator(self) -> str | None:

@@ -28,6 +28,7 @@ from . import grammar
 from .checksum import structure_checksum
 from .errors import Finding, Span, mismatch, refuse
 from .grammar import DescriptorKind
+from .guids import NIL
 from .source import ReplayedSource, Source, Update
 from .units import MIB, is_aligned
 
@@ -40,7 +41,10 @@ _MAX_FILE_LENGTH = 1 << 48
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
 # that overlap each other could ask for all of the log again at every sector.
 _BUDGET = 4
-_MIN_DESCRIPTOR_LENGTH = 32
+
+# Ours, too: a MiB of log has room for 255 updates with data.
+_MAX_DESCRIPTORS = 1 << 17
+_DESCRIPTOR_LENGTH = 32
 
 
 class Entry(NamedTuple):
@@ -128,7 +132,7 @@ class Log:
         self._entries: dict[int, Entry] = {}
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
         self._bytes_left = _BUDGET * max(self.length, 128 * MIB)
-        self._descriptors_left = _BUDGET * self.length // _MIN_DESCRIPTOR_LENGTH
+        self._descriptors_left = _MAX_DESCRIPTORS
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the ring; a range that passes its end goes on at its start."""
@@ -236,9 +240,10 @@ class Log:
     def _spend(self, offset: int, header: grammar.LogEntryHeader) -> None:
         length = header.entry_length
         self._bytes_left -= length
-        self._descriptors_left -= min(header.num_descriptors, length // _MIN_DESCRIPTOR_LENGTH)
+        # A count that has no room in the entry costs nothing: it is not gone through.
+        self._descriptors_left -= min(header.num_descriptors, length // _DESCRIPTOR_LENGTH)
         if self._bytes_left < 0 or self._descriptors_left < 0:
-            message = "the log holds more overlapping entries than any writer makes (our limit)"
+            message = "the log holds more entries or descriptors than any writer makes (our limit)"
             refuse([Finding("LOG-39", "error", self.place(offset, length), message)])
 
 
@@ -255,7 +260,7 @@ def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) ->
         offset: Where in the log, in bytes.
     """
     place = log.place(offset, SECTOR)
-    if header.log_guid != log.guid:
+    if header.log_guid != log.guid or log.guid == NIL:
         expected = f"the current header's {log.guid}"
         yield mismatch("LOG-14", "note", place, "LogGuid", str(header.log_guid), expected)
     length = header.entry_length

@@ -97,7 +97,7 @@ def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:
     users = sum(entry.is_user for entry in table.entries)
     if users > MAX_USER_ENTRIES:
         name, expected = "number of user items", f"at most {MAX_USER_ENTRIES}"
-        yield mismatch("MET-12", "error", place("entries"), name, str(users), expected)
+        yield mismatch("MET-12", "error", place("num_entries"), name, str(users), expected)
 
 
 def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from .errors import Finding, Level, mismatch, refuse
+from .errors import Finding, Level, mismatch, quoted, refuse
 from .grammar import KeyValue, ParentLocator, Place
 from .guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 
@@ -125,7 +125,7 @@ def check_texts(locator: ParentLocator) -> Iterator[Finding]:
                 yield Finding("LOC-11", "error", place.field(f"ofs_{name}"), message)
             if name == "key":
                 if text in keys:
-                    message = f"key {text!r} a second time, expected each only once"
+                    message = f"key {quoted(text)} a second time, expected each only once"
                     yield Finding("LOC-12", "error", place, message)
                 keys.add(text)
 
@@ -140,12 +140,12 @@ def check_entries(entries: dict[str, str], place: Place) -> Iterator[Finding]:
         value = entries.get(key)
         if value is not None and not _GUID.fullmatch(value):
             level: Level = "error" if key == LINKAGE else "note"
-            yield mismatch("LOC-15", level, place, key, repr(value), "a GUID in braces")
+            yield mismatch("LOC-15", level, place, key, quoted(value), "a GUID in braces")
     for key in entries:
         if key not in (LINKAGE, LINKAGE_2, *PATH_KEYS):
-            yield Finding("LOC-22", "note", place, f"unknown key {key!r}, which is ignored")
+            yield Finding("LOC-22", "note", place, f"unknown key {quoted(key)}, which is ignored")
         if key != key.lower():
-            yield Finding("LOC-24", "note", place, f"key {key!r}, expected lower case")
+            yield Finding("LOC-24", "note", place, f"key {quoted(key)}, expected lower case")
     linkage = parse_linkage(entries.get(LINKAGE))
     if linkage == NIL:
         yield Finding("LOC-23", "warning", place, f"{LINKAGE} is zero, which matches no parent")
@@ -158,13 +158,13 @@ def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
     relative, volume, absolute = (entries.get(key) for key in PATH_KEYS)
     if relative is not None and _ABSOLUTE.match(relative):
         expected = "a path relative to the folder of the file"
-        yield mismatch("LOC-18", "warning", place, "relative_path", repr(relative), expected)
+        yield mismatch("LOC-18", "warning", place, "relative_path", quoted(relative), expected)
     if volume is not None and not _VOLUME_PATH.match(volume):
         expected = r"\\?\Volume{GUID}\..."
-        yield mismatch("LOC-19", "warning", place, "volume_path", repr(volume), expected)
+        yield mismatch("LOC-19", "warning", place, "volume_path", quoted(volume), expected)
     if absolute is not None and not absolute.startswith("\\\\?\\"):
         expected = "\\\\?\\ in front"
-        yield mismatch("LOC-20", "note", place, "absolute_win32_path", repr(absolute), expected)
+        yield mismatch("LOC-20", "note", place, "absolute_win32_path", quoted(absolute), expected)
 
 
 def parse_linkage(value: str | None) -> UUID | None:
@@ -219,7 +219,9 @@ class Candidate(NamedTuple):
 
 
 # Names that Windows gives to devices, in whatever folder and with whatever extension.
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
 _EXTENDED_PREFIX = "\\\\?\\"
 
 
@@ -245,7 +247,8 @@ def candidates(
 def _candidates_of(
     key: str, text: str, folder: str | None, search: Sequence[str], *, follow_absolute: bool
 ) -> Iterator[Candidate]:
-    names = [name for name in re.split(r"[\\/]", text) if name not in ("", ".")]
+    plain = text.removeprefix(_EXTENDED_PREFIX)
+    names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
     folders = ([] if folder is None else [folder]) + list(search)
     if follow_absolute:
         yield _followed(key, text, names, folder)

@@ -190,7 +190,7 @@ def check_overlaps(table: RegionTable, log: tuple[int, int]) -> Iterator[Finding
     furthest = (0, 0, 0)
     for start, end, index in ranges:
         place = entry_place(table, index)
-        if start < log[0] + log[1] and log[0] < end:
+        if log[1] and start < log[0] + log[1] and log[0] < end:
             message = (
                 f"region at {start:#x} to {end:#x} overlaps the log "
                 f"at {log[0]:#x} to {log[0] + log[1]:#x}"

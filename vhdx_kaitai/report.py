@@ -477,8 +477,12 @@ def _log_line(state: Document, header: Document) -> str:
     return f"DIRTY, {place}: {entries} {changed}; all below is as after replay"
 
 
+# More lines would push everything else off the screen; --json has them all.
+_MOST_LINES = 12
+
+
 def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
-    for region in document["regions"]:
+    for region in document["regions"][:_MOST_LINES]:
         required = "required" if region["required"] else "not required"
         place = f"{human_size(region['length'])} at {region['file_offset']:#x}, {required}"
         if region["name"] == "BAT":
@@ -486,13 +490,17 @@ def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
         if region["name"] is None:
             place += f", {region['guid']}"
         yield region["name"] or "(unknown)", place
+    yield from _rest(document["regions"])
+
+
+def _rest(rows: list[Document]) -> Iterator[tuple[str, str]]:
+    if len(rows) > _MOST_LINES:
+        yield "...", f"{len(rows) - _MOST_LINES} more, see --json"
 
 
 def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
-    # More would push everything else off the screen; --json has them all.
-    most = 12
     items = document["metadata"]
-    for item in items[:most]:
+    for item in items[:_MOST_LINES]:
         flags = [
             word
             for word, name in (
@@ -506,8 +514,7 @@ def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
         place = f"{item['length']} bytes at {item['offset']:#x}"
         unknown = "" if item["name"] else f", {item['item_id']}"
         yield name, ", ".join([place, *flags]) + unknown
-    if len(items) > most:
-        yield "...", f"{len(items) - most} more, see --json"
+    yield from _rest(items)
 
 
 def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:

@@ -141,8 +141,7 @@ class FileObjectSource(Source):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._lock = threading.Lock()
-        name = getattr(file, "name", None)
-        self.path = name if isinstance(name, str) else None
+        self.path = _name_of(file)
         self.size = file.seek(0, io.SEEK_END)
 
     def readinto(self, buffer: memoryview, offset: int) -> None:
@@ -156,6 +155,16 @@ class FileObjectSource(Source):
                     raise self._short(offset, len(buffer), done)
                 buffer[done : done + len(data)] = data
                 done += len(data)
+
+
+def _name_of(file: BinaryIO) -> str | None:
+    """Return the path of a file object; members of archives have names that are none."""
+    name = getattr(file, "name", None)
+    try:
+        same = isinstance(name, str) and os.path.samestat(os.fstat(file.fileno()), os.stat(name))
+    except (AttributeError, OSError, ValueError):
+        return None
+    return name if same else None
 
 
 class Update(NamedTuple):
