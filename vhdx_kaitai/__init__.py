@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .check import Report, check
+    from .checks import Report, check
     from .disk import Disk
     from .disk import open_disk as open
     from .errors import (
@@ -47,8 +47,8 @@ __all__ = [
 # Which module each name comes from. They are imported when they are first used:
 # the command line's --help needs none of them, and the parser takes time.
 _HOMES = {
-    "Report": "check",
-    "check": "check",
+    "Report": "checks",
+    "check": "checks",
     "Disk": "disk",
     "open": "disk",
     "Image": "image",

@@ -89,6 +89,10 @@ class Survey(NamedTuple):
     uncompared: int
 
 
+_PAST_THE_END = 1 << 5  # in the number of a class
+_CUT_BLOCK = 1 << 6  # the class of the last block, when the disk ends inside it
+
+
 def class_of(entry: int, last_start: int) -> int:
     """Return the class of a payload entry.
 
@@ -101,8 +105,26 @@ def class_of(entry: int, last_start: int) -> int:
         entry & STATE_MASK
         | bool(entry & RESERVED_MASK) << 3
         | (place == 0) << 4
-        | (place > last_start) << 5
+        | (place > last_start) * _PAST_THE_END
     )
+
+
+def _set_cut_block_apart(image: Image, classes: _Classes) -> None:
+    """Put the last block into a class of its own when the disk ends inside it.
+
+    The file need not hold all of it, so where it begins does not tell whether
+    it is there.
+    """
+    geometry = image.geometry
+    last = geometry.payload_blocks - 1
+    needed = geometry.virtual_disk_size - last * geometry.block_size
+    if needed == geometry.block_size:
+        return
+    entry = image.bat.entry(geometry.payload_index(last))
+    classes.remove(class_of(entry, last_start(image)), last)
+    is_lost = (entry & OFFSET_MASK) + needed > image.source.size
+    code = _CUT_BLOCK | entry & STATE_MASK | is_lost * _PAST_THE_END
+    classes.add(code, 1, [last], [entry])
 
 
 def check_payload_entries(image: Image, survey: Survey, most: int) -> Iterator[tuple[Finding, int]]:
@@ -259,13 +281,24 @@ class _Classes:
         kept += numbers[:room]
         kept_entries += entries[:room]
 
+    def remove(self, code: int, number: int) -> None:
+        """Take out one entry of a class, the last that was added."""
+        self._counts[code] -= 1
+        kept, kept_entries = self._samples[code]
+        if kept[-1:] == [number]:
+            del kept[-1], kept_entries[-1]
+
     def has_room(self, code: int) -> bool:
         """Tell whether more entries of a class are to be named."""
         return code not in self._samples or len(self._samples[code][0]) < self._most
 
     def samples(self) -> dict[int, Sample]:
         """Return the classes."""
-        return {code: Sample(self._counts[code], *kept) for code, kept in self._samples.items()}
+        return {
+            code: Sample(self._counts[code], *kept)
+            for code, kept in self._samples.items()
+            if self._counts[code]
+        }
 
 
 def _survey_plainly(image: Image, most: int) -> Survey:
@@ -281,10 +314,11 @@ def _survey_plainly(image: Image, most: int) -> Survey:
             state = entry & STATE_MASK
             if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
                 stored += 1
-                if state == PARTIALLY_PRESENT:
+                if state == PARTIALLY_PRESENT and geometry.is_differencing:
                     needy.add(block // geometry.chunk_ratio)
             if occupies(entry, limit):
                 pieces.append((block, entry))
+    _set_cut_block_apart(image, classes)
     return Survey(classes.samples(), _bitmap_entries(image), needy, pieces, stored, 0)
 
 
@@ -327,6 +361,7 @@ def _survey_in_bulk(image: Image, most: int) -> Survey:
     others = [(o.start // MIB, ceil_div(o.end, MIB)) for o in image.occupied]
     others += [(piece.start, piece.end) for piece in _bitmap_pieces(image, bitmaps)]
     pieces = tally.overlapping(others)
+    _set_cut_block_apart(image, tally.classes)
     samples = tally.classes.samples()
     return Survey(samples, bitmaps, needy, pieces, tally.stored, tally.uncompared)
 
@@ -511,7 +546,7 @@ def behind_the_end(survey: Survey) -> int:
     return sum(
         sample.total
         for code, sample in survey.payload.items()
-        if code & STATE_MASK in stored and code >> 5
+        if code & STATE_MASK in stored and code & _PAST_THE_END
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from crc32c import crc32c
+from collections.abc import Callable
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from typing import Any
 
 # Headers, region tables and log entries all begin with a signature of four
 # bytes and the checksum behind it; a test compares this with the grammar.
@@ -10,6 +13,27 @@ CHECKSUM_OFFSET = 4
 CHECKSUM_LENGTH = 4
 
 _ZEROS = bytes(CHECKSUM_LENGTH)
+
+
+def _load_crc32c() -> Callable[..., int]:
+    """Return the function of the package crc32c, without importing the package.
+
+    Its `__init__` asks `importlib.metadata` for a version, which takes longer
+    than everything else that this program does to describe an image.
+    """
+    package = PathFinder.find_spec("crc32c")
+    folders = package.submodule_search_locations if package else None
+    spec = PathFinder.find_spec("crc32c._crc32c", folders) if folders else None
+    if spec is None or spec.loader is None:  # not laid out as expected
+        from crc32c import crc32c as function
+
+        return function  # type: ignore[no-any-return, unused-ignore]
+    module: Any = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.crc32c  # type: ignore[no-any-return]
+
+
+crc32c = _load_crc32c()
 
 
 def structure_checksum(data: bytes | memoryview) -> int:

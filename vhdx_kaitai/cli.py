@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .check import Report
+    from .checks import Report
     from .disk import Disk
     from .image import Image
     from .report import Document
@@ -72,8 +72,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        only: The one command that it has to know, when that is certain: each
+            of them takes a while to set up.
+    """
     parser = _Parser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
@@ -82,19 +87,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     _add_color(parser, "auto")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (
-        _add_info,
-        _add_check,
-        _add_map,
-        _add_read,
-        _add_convert,
-        _add_compare,
-        _add_log,
-        _add_chain,
-        _add_tree,
-        _add_ksy,
-    ):
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, prog=parser.prog
+    )
+    for add in _COMMANDS.values() if only is None else [_COMMANDS[only]]:
         add(commands)
     return parser
 
@@ -259,6 +255,20 @@ def _add_ksy(commands: Commands) -> None:
     command.add_argument("-o", "--output", metavar="OUT", help="a file to write it to")
 
 
+_COMMANDS = {
+    "info": _add_info,
+    "check": _add_check,
+    "map": _add_map,
+    "read": _add_read,
+    "convert": _add_convert,
+    "compare": _add_compare,
+    "log": _add_log,
+    "chain": _add_chain,
+    "tree": _add_tree,
+    "ksy": _add_ksy,
+}
+
+
 def number(text: str) -> int:
     """Return a natural number; argparse calls it by the name of this function."""
     value = int(text)
@@ -397,7 +407,7 @@ def _explain(wanted: str) -> int:
 def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report]) -> int:
     """Check one file, print what was found, and return the exit status that stands for it."""
     from . import report
-    from .check import check
+    from .checks import check
 
     try:
         result = check(
@@ -412,7 +422,7 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _failure(arguments, error)
+        return _failure(arguments, error, indent=None)
     reports.extend(result.reports)
     for part in result.reports:
         if arguments.json:
@@ -657,14 +667,14 @@ def _complain(path: str | None, message: str) -> None:
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
 
-def _failure(arguments: argparse.Namespace, error: Exception) -> int:
+def _failure(arguments: argparse.Namespace, error: Exception, indent: int | None = 2) -> int:
     """Tell about an error and return the exit status that stands for it."""
     from .errors import FormatError
     from .report import error_document, plain_message
 
     path = _path_of(error) or getattr(arguments, "file", None)
     if arguments.json:
-        _print_document(error_document(path, error))
+        _print_document(error_document(path, error), indent)
     _complain(path, plain_message(error))
     if isinstance(error, FormatError):
         return NOT_VHDX if error.finding.rule == "FTI-01" else CORRUPT
@@ -715,7 +725,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _use_replacement(sys.stdout)
     _use_replacement(sys.stderr)
     try:
-        return _run(build_parser().parse_args(argv))
+        words = sys.argv[1:] if argv is None else list(argv)
+        only = words[0] if words and words[0] in _COMMANDS else None
+        return _run(build_parser(only).parse_args(words))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads any more

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from . import bat, grammar, headers, log, metadata, parents, regions
+from . import bat, grammar, headers, log, metadata, regions
 from .errors import FormatError, ReplayRequiredError, refuse
 from .guids import NIL, REGION_NAMES
 from .source import Source, SourceLike, open_source
 from .units import human_size
+
+if TYPE_CHECKING:
+    from .parents import Locator
 
 Replay = Literal["memory", "refuse"]
 
@@ -80,8 +83,7 @@ class Image:
         refuse(bat.check_size(self.geometry, self.regions.bat))
         self.occupied = tuple(self._occupied())
         self.bat = bat.Bat(self.source, self.regions.bat, self.geometry)
-        locator = self.metadata.parent_locator
-        self.locator = None if locator is None else parents.read_locator(locator)
+        self.locator = self._read_locator()
 
     def _replay(self, replay: Replay) -> tuple[Source, log.Log | None, log.ReplaySummary | None]:
         header = self.headers.current
@@ -96,6 +98,14 @@ class Image:
             )
             raise ReplayRequiredError(message, summary)
         return source, ring, summary
+
+    def _read_locator(self) -> Locator | None:
+        locator = self.metadata.parent_locator
+        if locator is None:
+            return None
+        from .parents import read_locator  # most images have no parent
+
+        return read_locator(locator)
 
     def _occupied(self) -> Iterator[bat.Occupied]:
         header = self.headers.current

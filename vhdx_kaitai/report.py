@@ -6,22 +6,23 @@ into a line for a terminal; documents keep it, and JSON escapes it by itself.
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import log
 from .bat import STATE_NAMES
-from .check import Report
-from .disk import Disk, Link
 from .errors import Finding, FormatError, VhdxError
 from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from .headers import HeaderCopy
 from .image import Image
-from .rules import Rule
 from .units import human_size
+
+if TYPE_CHECKING:  # `info` needs none of them
+    from .checks import Report
+    from .disk import Disk, Link
+    from .rules import Rule
 
 SCHEMA_VERSION = 1
 
@@ -343,6 +344,8 @@ def _count(count: int, name: str) -> str:
 
 def rule_text(rule: Rule) -> Iterator[str]:
     """Yield the lines of `check --explain`."""
+    import textwrap
+
     yield f"{rule.id} [MS-VHDX {rule.section}], {rule.level}, for {_READERS[rule.applies_to]}"
     for title, text in (
         ("Rule", rule.rule),

@@ -19,7 +19,7 @@ from ._version import __version__
 from .rules import Rule, catalogue, escaped
 
 if TYPE_CHECKING:
-    from .check import Report
+    from .checks import Report
     from .errors import Finding
 
 Object = dict[str, Any]

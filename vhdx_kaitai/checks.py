@@ -278,11 +278,13 @@ class _Check:
         items = metadata.Items(source, region.file_offset, content)
         for findings in metadata.check_items(items, content):
             self._take_carefully(findings)
-        if "parent_locator" in items.kinds:
-            self._take_carefully(self._check_locator(items))
+        self._take_carefully(self._check_locator(items))
 
     def _check_locator(self, items: metadata.Items) -> Iterator[Finding]:
-        yield from parents.check_locator(items.get("parent_locator"))
+        # Without HasParent a locator is ignored, right or wrong.
+        has_both = {"file_parameters", "parent_locator"} <= items.kinds
+        if has_both and items.get("file_parameters").has_parent:
+            yield from parents.check_locator(items.get("parent_locator"))
 
     def _take_carefully(self, findings: Iterator[Finding]) -> None:
         try:
