@@ -1,0 +1,142 @@
+"""`convert` to a raw image as a whole process, against `cp` of the same contents and `qemu-img`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from . import images, processes
+from .framework import OURS, Bench, Benchmark, Goal, Runner, at_most
+from .images import ABSENT, GIB, KIB, MIB, Made
+from .reading import dense
+
+_CP, _QEMU = "cp", "qemu-img"
+
+_GOALS = [at_most(1.2, _CP), at_most(1.25, _QEMU, is_best=True)]
+
+# The largest piece in which a converter has reason to read, and what it may need besides.
+_MEMORY_LIMIT = 2 * 256 * KIB + 2 * MIB
+
+
+def convert_dynamic(bench: Bench) -> None:
+    """A dense dynamic image, and the memory it takes beyond that of a tiny one."""
+    made = dense(bench)
+    _race(bench, made, "convert, dynamic", _GOALS, rounds=bench.pick(7, 3))
+    tiny = images.image(bench.folder / "tiny.vhdx", MIB, MIB, images.in_order(1))
+    peaks = [_convert(image, bench.folder / "peak.raw").peak for image in (made, tiny)]
+    limit = _MEMORY_LIMIT / MIB
+    bench.judge("convert, memory above that of 1 MiB", peaks[0] - peaks[1], limit, "MiB")
+
+
+def convert_fixed(bench: Bench) -> None:
+    """A fixed image."""
+    made = dense(bench, "fixed")
+    _race(bench, made, "convert, fixed", _GOALS, rounds=bench.pick(7, 3))
+
+
+def convert_empty(bench: Bench) -> None:
+    """A disk of 10 GiB with three blocks, of which a piece each is in use."""
+    size, block_size = 10 * GIB, 32 * MIB
+    places = np.full(size // block_size, ABSENT)
+    used = [0, 100, 319]
+    places[used] = range(len(used))
+    path = bench.folder / "empty.vhdx"
+    made = images.image(path, size, block_size, places, is_filled=False)
+    with path.open("r+b") as file:
+        for block in used:
+            file.seek(made.payload + int(places[block]) * block_size + MIB)
+            file.write(images.content(0, 64 * KIB, tag=1))
+    goals = [at_most(0.7, _QEMU)]
+    _race(bench, made, "convert, 10 GiB almost empty", goals, rounds=bench.pick(15, 5))
+
+
+def convert_zeros(bench: Bench) -> None:
+    """Zeros written into blocks, in runs of 4 to 128 KiB: what they take in the result."""
+    size, block_size = bench.pick(256 * MIB, 64 * MIB), 32 * MIB
+    places = images.in_order(size // block_size)
+    made = images.image(bench.folder / "zeros.vhdx", size, block_size, places)
+    choice = np.random.default_rng(4)
+    with made.path.open("r+b") as file:
+        offset = 0
+        while offset < size - MIB:
+            data, zeros = (int(count) * 4 * KIB for count in choice.integers(1, 33, 2))
+            file.seek(made.payload + offset + data)
+            file.write(bytes(zeros))
+            offset += data + zeros
+    makers = bench.present(
+        {
+            OURS: lambda: _command(made, bench.folder / "ours.raw"),
+            _QEMU: lambda: _qemu(made, bench.folder / "qemu.raw"),
+        }
+    )
+    runners = {name: _allocated(argv) for name, argv in makers.items()}
+    task = "convert, explicit zeros, allocated size"
+    bench.race(task, runners, [at_most(1.1, _QEMU)], rounds=1, unit="MiB", warm_up=False)
+
+
+def _command(made: Made, output: Path) -> list[str]:
+    return processes.vhdx_kaitai("convert", "--force", made.path, output)
+
+
+def _convert(made: Made, output: Path) -> processes.Usage:
+    output.unlink(missing_ok=True)
+    return processes.run(_command(made, output))
+
+
+def _qemu(made: Made, output: Path) -> list[str]:
+    return processes.program(_QEMU, "convert", "-f", "vhdx", "-O", "raw", made.path, output)
+
+
+def _cp(twin: Path, output: Path) -> list[str]:
+    # A file system that shares blocks between files would copy nothing.
+    options = ["--reflink=never"] if sys.platform == "linux" else []
+    return processes.program(_CP, *options, twin, output)
+
+
+def _race(bench: Bench, made: Made, task: str, goals: Sequence[Goal], *, rounds: int) -> None:
+    """Let all that is among the goals make the same raw image, each anew every time."""
+    output = bench.folder / "result.raw"
+    makers = {OURS: lambda: _command(made, output)}
+    peers = {goal.peer for goal in goals}
+    if _CP in peers:
+        twin = images.raw(bench.folder / "twin.raw", made.size)
+        makers[_CP] = lambda: _cp(twin, output)
+    if _QEMU in peers:
+        makers[_QEMU] = lambda: _qemu(made, output)
+    runners = {name: _writing(argv) for name, argv in bench.present(makers).items()}
+    bench.race(task, runners, goals, rounds=rounds, unit="s")
+    output.unlink()
+
+
+def _writing(argv: list[str]) -> Runner:
+    """Return a runner that tells how long a program takes to write the file it names last."""
+
+    def run() -> float:
+        Path(argv[-1]).unlink(missing_ok=True)
+        return processes.run(argv).seconds
+
+    return run
+
+
+def _allocated(argv: list[str]) -> Runner:
+    """Return a runner that tells how much of the disk the file takes that a program writes."""
+
+    def run() -> float:
+        processes.run(argv)
+        with open(argv[-1], "rb") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_blocks * 512
+
+    return run
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "convert-dynamic": convert_dynamic,
+    "convert-fixed": convert_fixed,
+    "convert-empty": convert_empty,
+    "convert-zeros": convert_zeros,
+}

@@ -1,0 +1,144 @@
+"""Any bytes give a result or a `VhdxError`, from every way to look at an image.
+
+The invariant of `design/interface.md`: whatever the bytes, a call returns or raises a `VhdxError`,
+in bounded memory and time. Files in memory have no `OSError` to raise.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.images.structures import MIB
+from tests.property.hostile import any_bytes, mended, mutations, scraps, wild
+from tests.support import assert_valid, fewer, good
+from vhdx_kaitai import log, report
+from vhdx_kaitai.checks import check
+from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.guids import NIL
+from vhdx_kaitai.headers import read_headers, read_root
+from vhdx_kaitai.image import Image
+from vhdx_kaitai.source import BufferSource
+from vhdx_kaitai.tree import Tree, tree_document, tree_text
+
+HOSTILE = {
+    "mutations": mutations(),
+    "wild files": wild(),
+    "scraps": scraps(),
+    "bytes": any_bytes(),
+}
+
+# Of one look at a file of some MiB; a hundred times what it takes.
+SECONDS = 20
+
+
+def describe(data: bytes) -> bool:
+    """Open an image and describe it; tell whether it could be opened."""
+    try:
+        image = Image(data)
+    except FormatError as error:
+        document = report.error_document("x", error)
+        assert_valid(document, "error")
+        assert str(error).isprintable()  # noqa: PT017 - not all raise
+        return False
+    with image:
+        document = report.info_document(image, "x", allocation=True)
+        assert_valid(document, "info")
+        assert all(line.isprintable() for line in report.info_text(document))
+    return True
+
+
+def show_tree(data: bytes) -> None:
+    """Walk the tree of a file, as text and as a document."""
+    try:
+        tree = Tree(BufferSource(data))
+    except FormatError as error:
+        assert error.finding.rule in ("FTI-01", "GEN-07")  # noqa: PT017 - not all raise
+        return
+    assert all(line.isprintable() for line in tree_text(tree, tree.root, 7))
+    json.dumps(tree_document(tree, tree.root, 2))
+
+
+def list_log(data: bytes) -> None:
+    """List the entries of the log and what its replay changes."""
+    source = BufferSource(data)
+    try:
+        header = read_headers(read_root(source), source.size).current
+        if header.log_length > 8 * MIB:
+            return
+        ring = log.Log(source, header) if header.log_length else None
+        replayed, error = None, None
+        if ring is not None and header.log_guid != NIL:
+            try:
+                replayed = log.replay(source, ring)[1]
+            except FormatError as refusal:
+                error = refusal
+        document = report.log_document("x", ring, replayed, error)
+    except FormatError:
+        return
+    assert_valid(document, "log")
+    assert all(line.isprintable() for line in report.log_text(document))
+
+
+def judge(data: bytes) -> None:
+    """Check a file, and show that opening it comes to the same."""
+    found = check(data)
+    rules = {finding.rule for finding in found.findings if finding.level == "error"}
+    assert (found.verdict in ("corrupt", "not-vhdx")) == bool(rules)
+    refused = None
+    for kind in (bytes, memoryview, BytesIO):
+        try:
+            Image(kind(data)).close()
+        except FormatError as error:
+            assert error.finding.rule in rules  # noqa: PT017 - not all raise
+            assert refused in (None, str(error))  # noqa: PT017
+            refused = str(error)
+        else:
+            assert refused is None
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@given(st.data())
+def test_any_bytes_give_a_result_or_an_error_of_ours(kind: str, data: st.DataObject) -> None:
+    content = data.draw(HOSTILE[kind]).data
+    for look in (describe, show_tree, list_log, judge):
+        start = time.process_time()
+        look(content)
+        assert time.process_time() - start < SECONDS
+
+
+@pytest.mark.parametrize("kind", ["mutations", "wild files"])
+@fewer(10)
+@given(st.data())
+def test_hostile_files_take_bounded_memory(kind: str, data: st.DataObject) -> None:
+    """Some MiB for a page of this and a piece of that, whatever the file claims to be."""
+    content = data.draw(HOSTILE[kind]).data
+    tracemalloc.start()
+    try:
+        for look in (describe, show_tree, list_log):
+            look(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * MIB
+
+
+def test_a_mended_good_image_is_itself() -> None:
+    """Or the mutations would show nothing but damaged checksums."""
+    for name in ("dynamic-plain", "dirty-everything", "log-sequence-wraps", "dirty-bitmaps"):
+        data = good(name).to_bytes()
+        assert mended(data) == data
+
+
+def test_mending_gets_changes_past_the_checksums() -> None:
+    data = bytearray(good("dynamic-plain").to_bytes())
+    data[0x20000 + 66] = 2
+    with pytest.raises(FormatError) as caught:
+        Image(mended(bytes(data)))
+    assert caught.value.finding.rule == "HDR-08"

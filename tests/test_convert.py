@@ -1,0 +1,1007 @@
+"""What gets out of a disk by command: `convert`, `read`, `compare`, `map` and `chain`."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vhdx_kaitai
+from tests.conftest import Files, Outcome, Run
+from tests.images.chain import GOOD_CHAINS, chain, child_of
+from tests.images.damage import DAMAGES
+from tests.images.goods import GOODS
+from tests.images.image import Block, Built, Image, Layout, dynamic, fixed, partial
+from tests.images.model import Model
+from tests.images.sparse import Pattern, Sparse, pattern
+from tests.images.structures import (
+    FULLY_PRESENT,
+    GIB,
+    KIB,
+    MIB,
+    NOT_PRESENT,
+    TIB,
+    UNDEFINED,
+    UNMAPPED,
+    ZERO,
+)
+from tests.reading_fixtures import (
+    Row,
+    allocated,
+    assert_same,
+    contents,
+    few_runs,
+    good_chain,
+    measured_memory,
+    model_extents,
+    needs_proc,
+    open_descriptors,
+    opened,
+    qemu_img,
+    run_program,
+)
+from tests.support import assert_valid, damaged, good
+from vhdx_kaitai import bulk, convert
+
+COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
+SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
+LARGE = ["dynamic-past-one-chunk", "fixed-past-one-chunk"]
+UNREADABLE = [
+    name
+    for name, case in DAMAGES.items()
+    if case.refusal == "read" and case.base != "differencing" and case.main_rule.startswith("BAT")
+]
+
+
+def launch(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "vhdx_kaitai", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60, **options)
+
+
+def assert_failed(outcome: Outcome, status: int, *parts: str) -> None:
+    """Show that a command ended with a status and one line that says why."""
+    assert outcome.status == status
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("vhdx-kaitai: ")
+    for part in parts:
+        assert part in outcome.err
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def silent(_done: int) -> None:
+    """Hear how far it is, and say nothing."""
+
+
+# -- convert: contents --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_raw_image_holds_what_the_model_says(
+    name: str, files: Files, tmp_path: Path, run: Run
+) -> None:
+    assert run("convert", files.good(name), tmp_path / "out.raw") == (0, "", "")
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(good(name).model))
+    assert files_in(tmp_path) == {"out.raw"}
+
+
+@pytest.mark.parametrize("name", GOOD_CHAINS)
+def test_a_chain_is_converted_as_one_disk(name: str, tmp_path: Path, run: Run) -> None:
+    made = good_chain(name).write(tmp_path)
+    assert run("convert", made.path, tmp_path / "out.raw") == (0, "", "")
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(made.model))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_disk_becomes_a_raw_image_that_takes_no_more_room(
+    name: str, files: Files, tmp_path: Path, run: Run
+) -> None:
+    model = good(name).model
+    out = tmp_path / "out.raw"
+    assert run("convert", files.good(name), out) == (0, "", "")
+    assert out.stat().st_size == model.size
+    with out.open("rb") as file:
+        for number in range(model.geometry.payload_blocks):
+            start = number * model.block_size
+            for at in (start, start + model.block_size // 2 - 8 * KIB, start + 256 * MIB - 9 * KIB):
+                file.seek(at)
+                assert_same(file.read(9 * KIB), model.read(at, 9 * KIB), at)
+    assert allocated(out) <= allocated(files.good(name))
+
+
+# -- convert: room ------------------------------------------------------------------------------
+
+
+def test_what_is_not_stored_becomes_holes(tmp_path: Path, run: Run) -> None:
+    """Zeros by state, by the parent's end, and by holes of the image file."""
+    base = dynamic(40 * MIB, blocks={3: Block(), 5: Block(data=b"one page")}).build()
+    states = {10: Block(ZERO), 11: Block(UNMAPPED), 12: Block(UNDEFINED), 13: Block()}
+    image = child_of(base, "base.vhdx", blocks=states).but(virtual_disk_size=80 * MIB)
+    base.write(tmp_path / "base.vhdx")
+    path = image.build().write(tmp_path / "child.vhdx")
+    assert run("convert", path, tmp_path / "out.raw").status == 0
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(image.build().model))
+    assert 2 * MIB <= allocated(tmp_path / "out.raw") <= 2 * MIB + 64 * KIB
+
+
+def zeros_in_blocks() -> Built:
+    """Return a disk of 16 MiB in stored blocks: zeros, but for some pages that are never holes."""
+    data: dict[int, Any] = {at: pattern(3, at, 4096) for at in (4096, 64 * KIB, 900 * KIB)}
+    blocks = {
+        number: Block(data=Sparse(MIB, {0: bytes(MIB)} | (data if number % 4 == 0 else {})))
+        for number in range(16)
+    }
+    return dynamic(16 * MIB, blocks=blocks).build()
+
+
+def test_zeros_that_are_stored_become_holes(tmp_path: Path, run: Run) -> None:
+    built = zeros_in_blocks()
+    path = built.write(tmp_path / "zeros.vhdx")
+    assert allocated(path) > 16 * MIB
+    assert run("convert", path, tmp_path / "out.raw").status == 0
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(built.model))
+    assert 12 * 4096 <= allocated(tmp_path / "out.raw") <= 12 * 4096 + 64 * KIB
+
+
+def patchwork(pages: dict[int, Any]) -> Built:
+    """Return a disk of 4 MiB, stored throughout, that is zeros but for some pages."""
+    block = Block(data=Sparse(4 * MIB, {0: bytes(4 * MIB)} | pages))
+    return dynamic(4 * MIB, block_size=4 * MIB, blocks={0: block}).build()
+
+
+@pytest.mark.parametrize("name", ["zeros", "half", "patchwork"])
+def test_a_raw_image_takes_hardly_more_room_than_qemu_gives_it(
+    name: str, tmp_path: Path, run: Run
+) -> None:
+    chance = random.Random(4)
+    pages: dict[int, Any] = {
+        page * 4096: pattern(1, page * 4096, 4096)
+        for page in range(1, 1024)
+        if chance.random() < 0.5
+    }
+    built: Built = {
+        "zeros": lambda: zeros_in_blocks(),
+        "half": lambda: dynamic(16 * MIB, blocks={n: Block() for n in range(0, 16, 2)}).build(),
+        "patchwork": lambda: dynamic(
+            4 * MIB,
+            block_size=4 * MIB,
+            blocks={0: Block(data=Sparse(4 * MIB, {0: bytes(4 * MIB)} | pages))},
+        ).build(),
+    }[name]()
+    path = built.write(tmp_path / "image.vhdx")
+    qemu_img("convert", "-O", "raw", path, tmp_path / "qemu.raw")
+    assert run("convert", path, tmp_path / "out.raw").status == 0
+    assert (tmp_path / "out.raw").read_bytes() == (tmp_path / "qemu.raw").read_bytes()
+    assert allocated(tmp_path / "out.raw") <= 1.1 * allocated(tmp_path / "qemu.raw") + 8192
+
+
+@pytest.mark.parametrize("size", [512, 4096, 4608, MIB - 512, 300 * KIB + 1536])
+@pytest.mark.parametrize("what", ["data", "zeros", "data in the last sector"])
+def test_the_last_page_of_a_disk_need_not_be_whole(
+    size: int, what: str, tmp_path: Path, run: Run
+) -> None:
+    block = Sparse(MIB, {0: Pattern(1, 0, size) if what == "data" else bytes(size)})
+    if what == "data in the last sector":
+        block.put(size - 512, b"\x01" * 512)
+    block.put(size, b"\xff" * (MIB - size))  # behind the end of the disk
+    built = dynamic(size, blocks={0: Block(data=block)}).build()
+    path = built.write(tmp_path / "image.vhdx")
+    assert run("convert", path, tmp_path / "out.raw").status == 0
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(built.model))
+
+
+def test_converting_takes_little_memory(tmp_path: Path) -> None:
+    built = dynamic(64 * MIB, block_size=32 * MIB, others=Block()).build()
+    path = built.write(tmp_path / "image.vhdx")
+    with vhdx_kaitai.open(path) as disk, measured_memory() as peak:
+        convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    assert peak.bytes <= 3 * MIB
+
+
+# -- convert: files -----------------------------------------------------------------------------
+
+
+class Interruption(BaseException):
+    """Something that nobody expects, and that is no error."""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interruption(), OSError(errno.ENOSPC, "x")])
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_interrupted_run_leaves_no_file_of_its_own(
+    existing: bool, error: BaseException, files: Files, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.raw"
+    if existing:
+        out.write_bytes(b"before")
+
+    def interrupt(done: int) -> None:
+        if done > MIB:
+            raise error
+
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk, pytest.raises(type(error)):
+        convert.convert(disk, str(out), 0, disk.size, interrupt)
+    assert files_in(tmp_path) == ({"out.raw"} if existing else set())
+    assert not existing or out.read_bytes() == b"before"
+
+
+def test_control_c_ends_a_conversion_with_its_own_status(
+    files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "pwrite", interrupt)
+    outcome = run("convert", files.good("fixed-plain"), tmp_path / "out.raw")
+    assert outcome == (130, "", "")
+    assert files_in(tmp_path) == set()
+
+
+def test_a_full_file_system_is_a_failure_that_leaves_nothing(
+    files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", fill)
+    outcome = run("convert", files.good("fixed-plain"), tmp_path / "out.raw")
+    assert_failed(outcome, 1, "No space left")
+    assert files_in(tmp_path) == set()
+
+
+def test_a_killed_run_leaves_nothing_under_the_final_name(files: Files, tmp_path: Path) -> None:
+    """It cannot clean up any more, but nobody will take what it leaves for the whole."""
+    out = tmp_path / "out.raw"
+    program = (
+        "import os, sys\n"
+        "from vhdx_kaitai import cli\n"
+        "write = os.pwrite\n"
+        "def last(fd, data, at):\n"
+        "    write(fd, data, at)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "os.pwrite = last\n"
+        "cli.main(sys.argv[1:])\n"
+    )
+    arguments = ["convert", str(files.good("fixed-plain")), str(out)]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not out.exists()
+
+
+def test_an_existing_file_is_not_replaced_unless_told(
+    files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out.raw"
+    out.write_bytes(b"precious")
+    outcome = run("convert", files.good("odd-sectors"), out)
+    assert_failed(outcome, 1, str(out), "--force")
+    assert out.read_bytes() == b"precious"
+    assert run("convert", "--force", files.good("odd-sectors"), out) == (0, "", "")
+    assert_same(out.read_bytes(), contents(good("odd-sectors").model))
+    assert files_in(tmp_path) == {"out.raw"}
+
+
+def test_a_link_to_nowhere_is_not_replaced_unless_told(
+    files: Files, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "out.raw").symlink_to("nowhere")
+    assert_failed(run("convert", files.good("odd-sectors"), tmp_path / "out.raw"), 1, "--force")
+    assert (tmp_path / "out.raw").is_symlink()
+    assert files_in(tmp_path) == {"out.raw"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_damaged_image_becomes_no_raw_image(
+    name: str, force: bool, files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out.raw"
+    options = []
+    if force:
+        out.write_bytes(b"before")
+        options = ["--force"]
+    outcome = run("convert", files.damaged(name), out, *options)
+    assert_failed(outcome, 2, DAMAGES[name].main_rule[:4])
+    assert files_in(tmp_path) == ({"out.raw"} if force else set())
+    assert not force or out.read_bytes() == b"before"
+
+
+def test_an_image_that_is_cut_while_it_is_converted_becomes_no_raw_image(tmp_path: Path) -> None:
+    """What is not in the file any more is no hole in it."""
+    built = dynamic(8 * MIB, blocks={n: Block() for n in range(8)}).build()
+    path = built.write(tmp_path / "image.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        os.truncate(path, built.layout.payload[4])
+        with pytest.raises(vhdx_kaitai.TruncatedError):
+            convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    assert files_in(tmp_path) == {"image.vhdx"}
+
+
+def test_an_image_is_not_replaced_by_its_own_contents(tmp_path: Path, run: Run) -> None:
+    """Nor is one of its parents."""
+    made = chain(2, blocks=few_runs).write(tmp_path)
+    before = [path.read_bytes() for path in made.paths]
+    for target in made.paths:
+        assert run("convert", "--force", made.path, target).status == 1
+        assert [path.read_bytes() for path in made.paths] == before
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+@pytest.mark.parametrize("target", ["folder", "folder/none/out.raw", "pipe", "/dev/full"])
+def test_what_cannot_be_a_raw_image_is_refused(
+    target: str, options: list[str], files: Files, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    out = tmp_path / target
+    outcome = run("convert", *options, files.good("odd-sectors"), out)
+    assert_failed(outcome, 1, str(out))
+    assert files_in(tmp_path) == {"folder", "pipe"}
+    assert files_in(tmp_path / "folder") == set()
+
+
+def test_the_parent_has_to_be_there(tmp_path: Path, run: Run) -> None:
+    made = chain(2, blocks=few_runs).write(tmp_path)
+    (tmp_path / "base.vhdx").rename(tmp_path / "other.vhdx")
+    outcome = run("convert", made.path, tmp_path / "out.raw")
+    assert_failed(outcome, 1, "base.vhdx: no such file", "--parent", "--search")
+    outcome = run("convert", "--no-parent", made.path, tmp_path / "out.raw")
+    assert_failed(outcome, 1, "parent")
+    assert files_in(tmp_path) == {"other.vhdx", "child1.vhdx"}
+    outcome = run("convert", made.path, tmp_path / "out.raw", "--parent", tmp_path / "other.vhdx")
+    assert outcome == (0, "", "")
+    assert_same((tmp_path / "out.raw").read_bytes(), contents(made.model))
+
+
+def test_progress_grows_to_the_size_of_the_disk(files: Files, tmp_path: Path) -> None:
+    heard: list[int] = []
+    with vhdx_kaitai.open(files.good("dynamic-plain")) as disk:
+        convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, heard.append)
+        assert heard == sorted(heard)
+        assert heard[-1] == disk.size
+
+
+def test_a_raw_image_may_be_read_by_whom_the_user_lets(files: Files, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with vhdx_kaitai.open(files.good("odd-sectors")) as disk:
+            convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.raw").stat().st_mode & 0o777 == 0o640
+
+
+@needs_proc
+def test_commands_close_what_they_open(files: Files, tmp_path: Path, run: Run) -> None:
+    path, raw = files.good("dynamic-plain"), tmp_path / "out.raw"
+    before = open_descriptors()
+    run("convert", path, raw)
+    run("convert", files.damaged("bat-state-4"), tmp_path / "none")
+    run("compare", path, raw)
+    run("compare", path, tmp_path / "none")
+    run("map", path)
+    run("chain", path)
+    assert open_descriptors() == before
+
+
+# -- read ---------------------------------------------------------------------------------------
+
+
+def test_a_disk_is_written_to_standard_output(files: Files) -> None:
+    done = launch("read", files.good("odd-sectors"))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert_same(done.stdout, contents(good("odd-sectors").model))
+
+
+RANGES = [
+    (["--offset", "1M", "--length", "64K"], MIB, 64 * KIB),
+    (["--offset", "1m", "--length", "1k"], MIB, KIB),
+    (["--offset", "0x100200", "--length", "0x201"], MIB + 512, 513),
+    (["--offset", "3M"], 3 * MIB, 512),
+    (["--length", "777"], 0, 777),
+    (["--offset", "3145728", "--length", "1T"], 3 * MIB, 512),
+    (["--offset", "3146240"], 3 * MIB + 512, 0),
+    (["--length", "0"], 0, 0),
+    (["--offset", "5", "--length", "2M"], 5, 2 * MIB),
+]
+
+
+@pytest.mark.parametrize(("options", "offset", "length"), RANGES, ids=str)
+def test_a_range_is_written_to_a_file(
+    options: list[str], offset: int, length: int, files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out"
+    assert run("read", files.good("odd-sectors"), "-o", out, *options) == (0, "", "")
+    assert_same(out.read_bytes(), contents(good("odd-sectors").model)[offset : offset + length])
+
+
+@pytest.mark.parametrize(
+    ("options", "offset", "length"), RANGES[:6:2], ids=lambda value: str(value)
+)
+def test_a_range_is_written_to_standard_output(
+    options: list[str], offset: int, length: int, files: Files
+) -> None:
+    done = launch("read", files.good("odd-sectors"), *options)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert_same(done.stdout, contents(good("odd-sectors").model)[offset : offset + length])
+
+
+def test_a_range_in_a_file_is_sparse(tmp_path: Path, run: Run) -> None:
+    built = dynamic(40 * MIB, blocks={20: Block(data=b"x" * 5000)}).build()
+    path = built.write(tmp_path / "image.vhdx")
+    out = tmp_path / "out"
+    options = ("--offset", "10M", "--length", "20M")
+    assert run("read", path, "-o", out, *options) == (0, "", "")
+    assert_same(out.read_bytes(), built.model.read(10 * MIB, 20 * MIB))
+    assert allocated(out) <= 64 * KIB
+
+
+def test_a_range_behind_the_end_is_a_failure(files: Files, tmp_path: Path, run: Run) -> None:
+    outcome = run("read", files.good("odd-sectors"), "-o", tmp_path / "out", "--offset", "3146241")
+    assert_failed(outcome, 1, "3146241", "3146240")
+    assert files_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("size", ["-1", "1.5M", "", "M", "1X", "0xg", "one", "1KB"])
+@pytest.mark.parametrize("option", ["--offset", "--length"])
+def test_what_is_no_size_is_a_mistake_of_the_user(
+    option: str, size: str, files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out"
+    outcome = run("read", files.good("odd-sectors"), "-o", out, f"{option}={size}")
+    assert outcome.status == 64
+    assert outcome.out == ""
+    assert option in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_damage_ends_a_command_where_it_is_met(to_file: bool, files: Files, tmp_path: Path) -> None:
+    """Block 7 of 8 is in a reserved state; what comes before it is all right."""
+    path, model = files.damaged("bat-state-4"), damaged("bat-state-4").model
+    options = ("-o", tmp_path / "out") if to_file else ()
+    done = launch("read", path, *options)
+    assert done.returncode == 2
+    assert b"[BAT-03, MS-VHDX 2.5.1.1]" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert files_in(tmp_path) == set()
+    assert contents(model).startswith(done.stdout)
+    done = launch("read", path, *options, "--length", 7 * MIB)
+    assert (done.returncode, done.stderr) == (0, b"")
+    output = (tmp_path / "out").read_bytes() if to_file else done.stdout
+    assert_same(output, contents(model)[: 7 * MIB])
+
+
+def test_a_reader_that_goes_away_is_no_mistake(files: Files) -> None:
+    command = [sys.executable, "-m", "vhdx_kaitai", "read", str(files.good("fixed-plain"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(100) == contents(good("fixed-plain").model)[:100]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_without_its_parent_a_childs_own_bytes_can_be_read(tmp_path: Path, run: Run) -> None:
+    base = dynamic(4 * MIB, others=Block()).build()
+    image = child_of(base, "none.vhdx", blocks={1: Block(), 2: partial(range(8))})
+    path = image.build().write(tmp_path / "child.vhdx")
+    out = tmp_path / "out"
+    own = ("--no-parent", "-o", out, "--offset", "1M", "--length")
+    assert run("read", path, *own, MIB + 4096) == (0, "", "")
+    assert_same(out.read_bytes(), pattern(2, MIB, MIB + 4096))
+    assert_failed(run("read", path, *own, MIB + 4097), 1, "parent")
+
+
+# -- compare ------------------------------------------------------------------------------------
+
+
+Maker = Callable[[Path], Path]
+
+
+def representations() -> dict[str, Maker]:
+    """Return ways to store one disk of 8 MiB: blocks 0 and 5 hold data, 2 holds zeros."""
+    stored = {0: Block(), 2: Block(data=bytes(MIB)), 5: Block()}
+
+    def raw(folder: Path, *, sparse: bool) -> Path:
+        data = contents(dynamic(8 * MIB, blocks=stored).build().model)
+        with (folder / f"raw{sparse}").open("wb") as file:
+            for at in range(0, len(data), 4096):
+                if sparse and not any(data[at : at + 4096]):
+                    file.seek(4096, os.SEEK_CUR)
+                else:
+                    file.write(data[at : at + 4096])
+            file.truncate()
+        return folder / f"raw{sparse}"
+
+    def child(folder: Path) -> Path:
+        base = dynamic(8 * MIB, blocks={0: Block(), 1: Block()}).build()
+        base.write(folder / "base.vhdx")
+        blocks = {1: Block(ZERO), 5: Block()}
+        image = child_of(base, "base.vhdx", tag=1, blocks=blocks)
+        return image.build().write(folder / "child.vhdx")
+
+    def vhdx(image: Image | Layout) -> Maker:
+        return lambda folder: image.build().write(folder / f"{id(image)}.vhdx")
+
+    return {
+        "raw": lambda folder: raw(folder, sparse=False),
+        "sparse raw": lambda folder: raw(folder, sparse=True),
+        "dynamic": vhdx(dynamic(8 * MIB, blocks=stored)),
+        "fixed": vhdx(fixed(8 * MIB, blocks=stored, others=Block(ZERO), gap=MIB)),
+        "large sectors": vhdx(dynamic(8 * MIB, blocks=stored, logical_sector_size=4096)),
+        "chain": child,
+    }
+
+
+@pytest.mark.parametrize("one", representations())
+@pytest.mark.parametrize("two", representations())
+def test_one_disk_in_two_forms_is_the_same(one: str, two: str, tmp_path: Path, run: Run) -> None:
+    paths = [representations()[name](tmp_path) for name in (one, two)]
+    assert run("compare", *paths) == (0, "same\n", "")
+    outcome = run("compare", "--json", *paths)
+    assert outcome.status == 0
+    document = json.loads(outcome.out)
+    assert_valid(document, "compare")
+    assert document == {
+        "schema_version": 1,
+        "path": str(paths[0]),
+        "other": str(paths[1]),
+        "same": True,
+        "offset": None,
+        "reason": None,
+    }
+
+
+PLACES = [0, 1, 511, 4096, MIB - 1, MIB, 2 * MIB + 17, 3 * MIB, 5 * MIB + 777, 8 * MIB - 1]
+
+
+@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize(
+    ("other", "swapped"), [("dynamic", False), ("sparse raw", False), ("chain", True)]
+)
+def test_the_first_difference_is_found_to_the_byte(
+    other: str, swapped: bool, at: int, tmp_path: Path, run: Run
+) -> None:
+    """In data, in zeros that are stored, and in zeros that are not."""
+    changed = representations()["sparse raw"](tmp_path).rename(tmp_path / "changed")
+    path = representations()[other](tmp_path)
+    with changed.open("r+b") as file:
+        for place in (at, *(later for later in PLACES if later > at)):
+            file.seek(place)
+            (byte,) = file.read(1)
+            file.seek(place)
+            file.write(bytes([byte ^ 0x40]))
+            if place == at:
+                old, new = f"{byte:#04x}", f"{byte ^ 0x40:#04x}"
+    paths = (changed, path) if swapped else (path, changed)
+    outcome = run("compare", *paths)
+    assert outcome.status == 1
+    assert f"{at:#x}" in outcome.out
+    assert outcome.out.count("\n") == 1
+    assert outcome.err == ""
+    outcome = run("compare", "--json", *paths)
+    assert outcome.status == 1
+    document = json.loads(outcome.out)
+    assert_valid(document, "compare")
+    assert (document["same"], document["offset"]) == (False, at)
+    assert document["reason"] == (f"{new} against {old}" if swapped else f"{old} against {new}")
+
+
+@pytest.mark.parametrize("by", [1, 512, 3 * MIB])
+@pytest.mark.parametrize("grows", [False, True])
+@pytest.mark.parametrize("differs", [False, True])
+def test_disks_of_different_sizes_differ_where_the_smaller_one_ends(
+    differs: bool, grows: bool, by: int, tmp_path: Path, run: Run
+) -> None:
+    """Unless there is a difference before."""
+    raw = representations()["sparse raw"](tmp_path)
+    os.truncate(raw, 8 * MIB + (by if grows else -by))
+    if differs:
+        with raw.open("r+b") as file:
+            file.seek(4 * MIB + 5)
+            file.write(b"x")
+    outcome = run("compare", "--json", raw, representations()["dynamic"](tmp_path))
+    assert outcome.status == 1
+    document = json.loads(outcome.out)
+    assert_valid(document, "compare")
+    assert document["offset"] == (4 * MIB + 5 if differs else min(8 * MIB, raw.stat().st_size))
+    assert ("size" in document["reason"]) != differs
+
+
+def test_an_empty_raw_file_is_a_disk_of_no_size(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "empty").touch()
+    assert run("compare", tmp_path / "empty", tmp_path / "empty").status == 0
+    path = representations()["dynamic"](tmp_path)
+    document = json.loads(run("compare", "--json", tmp_path / "empty", path).out)
+    assert (document["same"], document["offset"]) == (False, 0)
+
+
+def test_holes_are_compared_without_being_read(tmp_path: Path, run: Run) -> None:
+    """10 TiB on either side, in one case against a raw file that is one hole."""
+    blocks = {5: Block(), 10 * TIB // MIB // 2: Block()}
+    one = dynamic(10 * TIB, blocks=blocks).build().write(tmp_path / "one.vhdx")
+    two = fixed(10 * TIB, block_size=32 * MIB, others=Block(NOT_PRESENT)).layout()
+    two = two.build().write(tmp_path / "two.vhdx")  # type: ignore[assignment]
+    raw = tmp_path / "raw"
+    raw.touch()
+    os.truncate(raw, 10 * TIB)
+    assert run("compare", two, raw).status == 0
+    outcome = run("compare", "--json", one, raw)
+    assert json.loads(outcome.out)["offset"] == 5 * MIB
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_keeps_two_disks_from_being_compared_has_its_status(
+    side: int, files: Files, tmp_path: Path, run: Run
+) -> None:
+    good_one = files.good("dynamic-plain")
+    made = chain(2, blocks=few_runs).write(tmp_path)
+    (tmp_path / "base.vhdx").unlink()
+    for other, status, part in (
+        (tmp_path / "none", 4, "none"),
+        (tmp_path, 4, str(tmp_path)),
+        (files.damaged("version-2"), 2, "HDR-"),
+        (files.damaged("bat-state-4"), 2, "BAT-03"),
+        (made.path, 1, "base.vhdx"),
+    ):
+        pair = (good_one, other) if side else (other, good_one)
+        if other == files.damaged("bat-state-4"):
+            pair = (other, other)
+        assert_failed(run("compare", *pair), status, part)
+        outcome = run("compare", "--json", *pair)
+        assert outcome.status == status
+        assert_valid(json.loads(outcome.out), "error")
+
+
+# -- map ----------------------------------------------------------------------------------------
+
+
+def row_of(entry: dict[str, Any]) -> Row:
+    """Return an entry of `map --json` as the model would say it."""
+    kind = "data" if entry["data"] else "zero" if entry["zero"] else "parent"
+    place = entry.get("offset")
+    return entry["start"], entry["length"], entry["state"], entry["depth"], place, kind
+
+
+def assert_maps(outcome: Outcome, expected: list[Row]) -> None:
+    """Show that a map has these extents, and is what its schema says."""
+    assert (outcome.status, outcome.err) == (0, "")
+    document = json.loads(outcome.out)
+    assert_valid(document[:300], "map")
+    assert [row_of(entry) for entry in document] == expected
+    for entry in document:
+        assert entry["present"] == (entry["data"] or entry["state"] != "not_present")
+        assert ("offset" in entry) == entry["data"]
+
+
+@pytest.mark.parametrize("name", [name for name in GOODS if name != "largest-disk"])
+def test_a_map_shows_the_extents_of_the_model(name: str, files: Files, run: Run) -> None:
+    outcome = run("map", "--json", "--no-parent", files.good(name))
+    assert_maps(outcome, model_extents(good(name).model))
+
+
+@pytest.mark.parametrize("name", ["three-levels", "child-larger-than-parent", "dirty-parent"])
+def test_a_map_of_a_chain_shows_the_extents_of_the_model(
+    name: str, tmp_path: Path, run: Run
+) -> None:
+    made = good_chain(name).write(tmp_path)
+    outcome = run("map", "--json", made.path)
+    assert_maps(outcome, model_extents(made.model))
+
+
+@pytest.mark.parametrize(
+    ("options", "offset", "length"),
+    [
+        (["--offset", "512"], 512, None),
+        (["--offset", "1M", "--length", "1"], MIB, 1),
+        (["--offset", "1000", "--length", "2M"], 1000, 2 * MIB),
+        (["--length", "0"], 0, 0),
+        (["--offset", "8M"], 8 * MIB, 0),
+    ],
+)
+def test_a_map_may_be_of_a_range(
+    options: list[str], offset: int, length: int | None, files: Files, run: Run
+) -> None:
+    outcome = run("map", "--json", *options, files.good("dynamic-plain"))
+    assert_maps(outcome, model_extents(good("dynamic-plain").model, offset, length))
+
+
+def test_the_text_of_a_map_has_a_line_for_each_extent(files: Files, run: Run) -> None:
+    outcome = run("map", files.good("dynamic-plain"))
+    assert (outcome.status, outcome.err) == (0, "")
+    head, *lines = outcome.out.splitlines()
+    assert head.split() == ["start", "length", "depth", "file", "offset", "state"]
+    shown = []
+    for line in lines:
+        start, length, depth, *rest = line.split()
+        place = int(rest.pop(0), 0) if rest[0].startswith("0x") else None
+        shown.append((int(start, 0), int(length, 0), rest[0], int(depth), place))
+    assert shown == [row[:5] for row in model_extents(good("dynamic-plain").model)]
+
+
+@pytest.mark.parametrize("name", ["dynamic-plain", "differencing-plain", "fixed-past-one-chunk"])
+def test_a_map_counts_its_extents(name: str, files: Files, run: Run) -> None:
+    outcome = run("map", "--count", "--no-parent", files.good(name))
+    assert outcome == (0, f"{len(model_extents(good(name).model))}\n", "")
+
+
+@pytest.mark.parametrize(
+    "name", ["bat-state-4", "bat-block-behind-the-end", "bat-reserved-bit-low"]
+)
+def test_a_map_of_a_damaged_disk_is_a_refusal(name: str, files: Files, run: Run) -> None:
+    assert_failed(run("map", files.damaged(name)), 2, DAMAGES[name].main_rule)
+    assert_failed(run("map", "--count", files.damaged(name)), 2, DAMAGES[name].main_rule)
+    outcome = run("map", "--json", files.damaged(name))
+    assert outcome.status == 2
+    document = json.loads(outcome.out)
+    assert_valid(document, "error")
+    assert document["error"]["rule"] == DAMAGES[name].main_rule
+
+
+def test_damage_far_into_a_disk_does_not_spoil_the_document(tmp_path: Path, run: Run) -> None:
+    """There is one document on standard output, whatever has been printed before."""
+    layout = dynamic(9 * GIB, blocks={0: Block(), 1: Block(ZERO)}).layout()
+    layout.set_entry(8 * GIB // MIB, 4)
+    path = layout.build().write(tmp_path / "image.vhdx")
+    outcome = run("map", "--json", path)
+    assert outcome.status == 2
+    json.loads(outcome.out)
+
+
+def test_a_map_has_the_fields_of_qemu_and_they_mean_the_same(tmp_path: Path, run: Run) -> None:
+    """The same chain as qcow2, of which qemu-img tells more than of VHDX (all of it is data)."""
+    base, top = tmp_path / "base.qcow2", tmp_path / "top.qcow2"
+    options = ("-q", "-f", "qcow2", "-o", "cluster_size=1M")
+    qemu_img("create", *options, base, "12M")
+    run_program("qemu-io", "-c", "write 1M 1M", "-c", "write 2M 1M", "-c", "write -z 4M 2M", base)
+    qemu_img("create", *options, "-F", "qcow2", "-b", base, top)
+    run_program("qemu-io", "-c", "write 2M 1M", "-c", "write -z 7M 1M", top)
+    theirs = json.loads(qemu_img("map", "--output=json", top))
+
+    blocks = {1: Block(), 2: Block(), 4: Block(ZERO), 5: Block(ZERO)}
+    parent = dynamic(12 * MIB, blocks=blocks).build()
+    parent.write(tmp_path / "base.vhdx")
+    child = child_of(parent, "base.vhdx", blocks={2: Block(), 7: Block(ZERO)}).build()
+    path = child.write(tmp_path / "child.vhdx")
+    ours = json.loads(run("map", "--json", path).out)
+
+    for entry in ours:
+        assert entry.pop("state") in ("not_present", "zero", "fully_present")
+    for entry in (*ours, *theirs):  # places differ, but not in whether there is one
+        entry["offset"] = "offset" in entry
+        entry.pop("compressed", None)  # later versions of qemu-img say so
+    assert ours == theirs
+
+
+# -- map: large disks, all at once --------------------------------------------------------------
+
+
+def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
+    """Return a disk of so many blocks that they are looked at in bulk, stored here and there."""
+    total = -(-size // MIB)
+    chance = random.Random(8)
+    layout = dynamic(size, blocks={}, **fields).layout()
+    image, at, number = layout.image, 8 * MIB, 0
+    while number < total:
+        state = chance.choice((FULLY_PRESENT, ZERO, UNMAPPED, UNDEFINED, FULLY_PRESENT))
+        for number in range(number, min(total, number + chance.choice((1, 1, 2, 9)))):  # noqa: B020
+            place = at if state == FULLY_PRESENT else None
+            image.blocks[number] = Block(state, place, data=b"")
+            if place is not None:
+                layout.payload[number] = place
+                at += MIB
+            layout.set_entry(number, state, place or 0)
+        at += chance.choice((0, 0, MIB))
+        number += chance.choice((1, 5, 4000, 9000))
+    layout.file_length = at + MIB
+    return layout
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
+    """A disk of 1 TiB less a sector in blocks of 1 MiB, and its model."""
+    built = large_disk(TIB - 512).build()
+    path = built.write(tmp_path_factory.mktemp("large") / "large.vhdx")
+    assert built.model.geometry.payload_blocks >= bulk.WORTHWHILE_BLOCKS
+    return path, built.model
+
+
+def test_a_large_disk_is_mapped_like_a_small_one(large: tuple[Path, Model], run: Run) -> None:
+    path, model = large
+    expected = model_extents(model)
+    assert len(expected) > 500
+    assert_maps(run("map", "--json", path), expected)
+    assert run("map", "--count", path) == (0, f"{len(expected)}\n", "")
+    with vhdx_kaitai.open(path) as disk:
+        assert list(bulk.extents(disk, 0, disk.size)) == expected
+
+
+def bulk_ranges() -> list[tuple[int, int]]:
+    chance = random.Random(2)
+    ranges = [(0, MIB), (0, 1), (4096 * MIB - 1, 2), (TIB - 1024, 512), (4095 * MIB, 3 * MIB)]
+    ranges += [(0, 0), (5 * MIB, 0), (5 * MIB + 7, 0), (TIB - 512, 0)]
+    for _ in range(15):
+        offset = chance.randrange(TIB - 512)
+        ranges.append((offset, chance.randrange(min(TIB - 512 - offset, 40 * GIB))))
+    return ranges
+
+
+@pytest.mark.parametrize(("offset", "length"), bulk_ranges())
+def test_a_range_of_a_large_disk_is_mapped_like_one_of_a_small_one(
+    offset: int, length: int, large: tuple[Path, Model], run: Run
+) -> None:
+    path, model = large
+    expected = model_extents(model, offset, length)
+    options = ("--offset", offset, "--length", length)
+    assert_maps(run("map", "--json", path, *options), expected)
+    assert run("map", "--count", path, *options) == (0, f"{len(expected)}\n", "")
+
+
+@pytest.mark.parametrize("number", [0, 1, 4095, 4096, 65535, 65536, 70000, 600_000])
+@pytest.mark.parametrize("entry", ["state 4", "reserved bits", "behind the end", "offset 0"])
+def test_damage_anywhere_in_a_large_disk_is_found(
+    entry: str, number: int, tmp_path: Path, run: Run
+) -> None:
+    layout = dynamic(700_000 * MIB, blocks={}).layout()
+    layout.file_length = 64 * MIB
+    values: dict[str, tuple[int, int, int, str]] = {
+        "state 4": (4, 0, 0, "BAT-03"),
+        "reserved bits": (NOT_PRESENT, 0, 1, "BAT-02"),
+        "behind the end": (FULLY_PRESENT, 64 * MIB, 0, "BAT-10"),
+        "offset 0": (FULLY_PRESENT, 0, 0, "BAT-09"),
+    }
+    state, place, reserved, rule = values[entry]
+    layout.set_entry(number, state, place, reserved)
+    path = layout.build().write(tmp_path / "large.vhdx")
+    for option in ("--json", "--count"):
+        assert_failed(run("map", option, path), 2, rule)
+    if number:
+        outcome = run("map", "--json", path, "--length", number * MIB)
+        assert_maps(outcome, [(0, number * MIB, "not_present", 0, None, "zero")])
+
+
+def test_the_last_block_of_a_large_disk_may_be_cut_where_the_disk_ends(
+    tmp_path: Path, run: Run
+) -> None:
+    size = 600_000 * MIB + 512
+    layout = dynamic(size, blocks={600_000: Block(FULLY_PRESENT, 20 * MIB)}).layout()
+    layout.file_length = 20 * MIB + 512
+    path = layout.build().write(tmp_path / "large.vhdx")
+    assert_maps(run("map", "--json", path), model_extents(layout.build().model))
+
+
+@pytest.mark.slow
+def test_the_largest_disk_is_mapped(files: Files, run: Run) -> None:
+    outcome = run("map", "--json", files.good("largest-disk"))
+    assert_maps(outcome, model_extents(good("largest-disk").model))
+
+
+# -- chain --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GOOD_CHAINS)
+def test_a_chain_is_listed_from_child_to_base(name: str, tmp_path: Path, run: Run) -> None:
+    made = good_chain(name).write(tmp_path)
+    outcome = run("chain", "--json", made.path)
+    assert (outcome.status, outcome.err) == (0, "")
+    document = json.loads(outcome.out)
+    assert_valid(document, "chain")
+    assert document["path"] == str(made.path)
+    assert len(document["chain"]) == len(made.images)
+    for depth, (entry, built, path) in enumerate(
+        zip(document["chain"], reversed(made.images), reversed(made.paths), strict=True)
+    ):
+        model = built.model
+        locator = built.image.resolved_locator()
+        linkage = locator.text["parent_linkage"].strip("{}").lower() if locator else None
+        assert entry["parent_linkage"] == linkage
+        assert entry["depth"] == depth
+        assert entry["path"] == str(path)
+        assert entry["disk_type"] == model.disk_type
+        assert entry["virtual_disk_size"] == model.size
+        assert entry["block_size"] == model.block_size
+        assert entry["virtual_disk_id"] == str(model.virtual_disk_id)
+        assert entry["data_write_guid"] == str(model.current_header.data_write_guid)
+        assert entry["log"] == model.log.state
+        assert (entry["found_by"] is None) == (entry["matched_by"] is None) == (depth == 0)
+    text = run("chain", made.path)
+    assert (text.status, text.err) == (0, "")
+    for path in made.paths:
+        assert str(path) in text.out
+
+
+def test_a_chain_says_how_each_parent_was_found(tmp_path: Path, run: Run) -> None:
+    made = good_chain("linked-by-parent-linkage2").write(tmp_path)
+    document = json.loads(run("chain", "--json", made.path).out)
+    (_, base) = document["chain"]
+    assert (base["found_by"], base["matched_by"]) == ("relative_path", "parent_linkage2")
+    made = good_chain("relative-path-stale").write(tmp_path)
+    document = json.loads(run("chain", "--json", made.path).out)
+    assert document["chain"][1]["matched_by"] == "parent_linkage"
+    named = run("chain", "--json", made.path, "--parent", made.paths[0])
+    (_, base) = json.loads(named.out)["chain"]
+    assert (base["found_by"], base["matched_by"]) == (None, "parent_linkage")
+    assert "named" in run("chain", made.path, "--parent", made.paths[0]).out
+    alone = run("chain", "--json", made.path, "--no-parent")
+    assert_valid(json.loads(alone.out), "chain")
+    assert len(json.loads(alone.out)["chain"]) == 1
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["plain", 'quo"tes', "back\\slash", "\\n", "<b>&amp;", "ÄДИ字", "two\nlines", "\x1b[31m"],
+)
+def test_a_graph_of_a_chain_can_be_drawn_whatever_its_paths(
+    folder: str, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / folder).mkdir()
+    made = chain(3, blocks=few_runs).write(tmp_path / folder)
+    outcome = run("chain", "--dot", made.path)
+    assert (outcome.status, outcome.err) == (0, "")
+    graph = json.loads(run_program("dot", "-Tjson", input=outcome.out.encode()))
+    labels = [node["label"] for node in graph["objects"]]
+    assert len(labels) == 3
+    for label, name in zip(labels, reversed(made.names), strict=True):
+        assert name in label
+    edges = [(edge["tail"], edge["head"]) for edge in graph["edges"]]
+    assert edges == [(0, 1), (1, 2)]
+    assert outcome.out.replace("\n", "").isprintable()
+    assert run("chain", made.path).out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--dot"]])
+def test_a_chain_that_cannot_be_followed_is_a_failure(
+    form: list[str], tmp_path: Path, run: Run
+) -> None:
+    made = chain(3, blocks=few_runs).write(tmp_path)
+    (tmp_path / "base.vhdx").unlink()
+    outcome = run("chain", *form, made.path)
+    assert_failed(outcome, 1, "base.vhdx: no such file", "--search")
+    if form == ["--json"]:
+        document = json.loads(outcome.out)
+        assert_valid(document, "error")
+        assert document["error"]["type"] == "ParentNotFoundError"
+    else:
+        assert outcome.out == ""
+    (tmp_path / "store").mkdir()
+    made.images[0].write(tmp_path / "store" / "base.vhdx")
+    assert run("chain", *form, made.path, "--search", tmp_path / "store").status == 0
+
+
+def test_forms_of_a_chain_exclude_each_other(files: Files, run: Run) -> None:
+    assert run("chain", "--json", "--dot", files.good("dynamic-plain")).status == 64
+
+
+def test_a_disk_without_parents_is_a_chain_of_one(files: Files, run: Run) -> None:
+    document = json.loads(run("chain", "--json", files.good("fixed-plain")).out)
+    assert_valid(document, "chain")
+    (entry,) = document["chain"]
+    assert entry["path"] == str(files.good("fixed-plain"))
+    assert entry["parent_linkage"] is entry["parent_linkage2"] is None
+
+
+def test_copies_of_a_disk_compare_as_the_same_after_a_round_trip(tmp_path: Path, run: Run) -> None:
+    """VHDX to raw with this package, raw to VHDX with qemu-img, and compared with either."""
+    built = dynamic(9 * MIB + 512, blocks={0: Block(), 9: Block(), 4: Block(ZERO)}).build()
+    path = built.write(tmp_path / "one.vhdx")
+    raw, back = tmp_path / "raw", tmp_path / "two.vhdx"
+    assert run("convert", path, raw).status == 0
+    shutil.copy(raw, tmp_path / "copy")
+    qemu_img("convert", "-f", "raw", "-O", "vhdx", tmp_path / "copy", back)
+    assert run("compare", path, raw).status == 0
+    with opened(built) as disk, vhdx_kaitai.open(back) as other:
+        assert_same(other.pread(disk.size, 0), contents(built.model))

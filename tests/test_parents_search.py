@@ -1,0 +1,838 @@
+"""Where parents are looked for, which files are never touched, and what is said when none is found.
+
+The text of a locator comes from the file, so what counts is which files were opened: `opened_paths`
+writes every one of them down.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import vhdx_kaitai
+from tests.images.chain import CHAIN_DAMAGES, GOOD_CHAINS, Chain, chain, child_of, write_guid
+from tests.images.dirty import dirty
+from tests.images.image import Block, Built, Image, Layout, dynamic, partial
+from tests.images.sparse import pattern
+from tests.images.structures import MIB, ZERO_GUID, Locator, braced
+from tests.reading_fixtures import (
+    assert_reads_throughout,
+    assert_same,
+    few_runs,
+    good_chain,
+    needs_proc,
+    open_descriptors,
+)
+from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.errors import (
+    FormatError,
+    ParentError,
+    ParentMismatchError,
+    ParentNotFoundError,
+    ReplayRequiredError,
+)
+
+RELATIVE, VOLUME, ABSOLUTE = "relative_path", "volume_path", "absolute_win32_path"
+IN_VOLUME = "\\\\?\\Volume{0f5c3e2a-0000-0000-0000-100000000000}\\"
+RIGHT, WRONG = write_guid(0), UUID(int=0xBAD)
+
+
+@cache
+def parent(tag: int = 1, guid: UUID = RIGHT) -> Built:
+    """Return a parent of 1 MiB whose contents tell its tag."""
+    return dynamic(MIB, tag=tag, data_write_guid=guid, blocks={0: Block()}).build()
+
+
+@cache
+def child(linkage: UUID = RIGHT, linkage_2: UUID = ZERO_GUID, /, **paths: str) -> Built:
+    """Return a child without contents, with these paths and no others to its parent."""
+    values = {"parent_linkage": braced(linkage), "parent_linkage2": braced(linkage_2)}
+    return child_of(
+        parent(), locator=Locator.of(values | paths), data_write_guid=UUID(int=7)
+    ).build()
+
+
+def put(built: Built, *names: str | Path) -> Path:
+    """Write an image, with the folders it needs, and return its path."""
+    path = Path(*names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return built.write(path)
+
+
+def tag_of(disk: Disk) -> int:
+    """Return the tag of the parent whose contents a disk shows."""
+    return next(tag for tag in range(1, 20) if disk.pread(512, 0) == pattern(tag, 0, 512))
+
+
+@pytest.fixture
+def opened_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every path that is opened from now on, in order."""
+    paths: list[str] = []
+    real = os.open
+
+    def note(path: Any, *arguments: Any, **options: Any) -> int:
+        paths.append(os.fspath(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", note)
+    return paths
+
+
+# -- order --------------------------------------------------------------------------------------
+
+
+ALL_THREE = {
+    RELATIVE: ".\\relative.vhdx",
+    VOLUME: IN_VOLUME + "x\\volume.vhdx",
+    ABSOLUTE: "C:\\images\\absolute.vhdx",
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "key"), [(0, RELATIVE), (1, VOLUME), (2, ABSOLUTE)], ids=lambda value: str(value)
+)
+def test_paths_are_tried_in_the_order_of_the_text_whatever_that_of_the_file(
+    missing: int, key: str, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    names = ["relative.vhdx", "volume.vhdx", "absolute.vhdx"]
+    for tag, name in enumerate(names[missing:], missing + 1):
+        put(parent(tag), tmp_path, name)
+    backwards = dict(reversed(ALL_THREE.items()))
+    path = put(child(**backwards), tmp_path, "child.vhdx")
+    opened_paths.clear()
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == missing + 1
+        assert disk.links[0].key == key
+    tried = [str(path), *(str(tmp_path / name) for name in names[: missing + 1])]
+    assert opened_paths == tried
+
+
+def test_a_candidate_with_another_guid_is_passed_over_for_the_next(tmp_path: Path) -> None:
+    put(parent(1, WRONG), tmp_path, "relative.vhdx")
+    put(parent(2, WRONG), tmp_path, "volume.vhdx")
+    put(parent(3), tmp_path, "absolute.vhdx")
+    path = put(child(**ALL_THREE), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 3
+        assert disk.links[0].key == ABSOLUTE
+
+
+@pytest.mark.parametrize("what", ["a folder", "text", "nothing in it", "a damaged image", "a pipe"])
+def test_a_candidate_that_cannot_be_opened_is_passed_over_for_the_next(
+    what: str, tmp_path: Path
+) -> None:
+    first = tmp_path / "relative.vhdx"
+    if what == "a folder":
+        first.mkdir()
+    elif what == "text":
+        first.write_text("no image at all" * 9999)
+    elif what == "a pipe":
+        os.mkfifo(first)
+    elif what == "nothing in it":
+        first.touch()
+    else:
+        first.write_bytes(parent(1).to_bytes()[: 2 * MIB])
+    put(parent(2), tmp_path, "volume.vhdx")
+    path = put(child(**ALL_THREE), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 2
+
+
+def test_a_relative_path_leads_into_folders_below(tmp_path: Path) -> None:
+    put(parent(1), tmp_path, "a", "b", "parent.vhdx")
+    put(parent(2), tmp_path, "parent.vhdx")
+    path = put(child(relative_path="a\\.\\b\\parent.vhdx"), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 1
+
+
+def test_the_last_part_of_a_path_is_looked_for_beside_the_child(tmp_path: Path) -> None:
+    put(parent(2), tmp_path, "parent.vhdx")
+    path = put(child(relative_path="a\\b\\parent.vhdx"), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["parent.vhdx", ".\\parent.vhdx", "./parent.vhdx", ".\\\\.\\parent.vhdx"]
+)
+def test_separators_and_single_dots_come_to_the_same(text: str, tmp_path: Path) -> None:
+    put(parent(4), tmp_path, "parent.vhdx")
+    path = put(child(relative_path=text), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 4
+
+
+def test_the_folder_that_counts_is_that_of_the_child_and_not_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    put(parent(1), tmp_path, "elsewhere", "parent.vhdx")
+    put(parent(2), tmp_path, "images", "parent.vhdx")
+    put(child(relative_path="parent.vhdx"), tmp_path, "images", "child.vhdx")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with vhdx_kaitai.open(os.path.join("..", "images", "child.vhdx")) as disk:
+        assert tag_of(disk) == 2
+
+
+# -- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ("Parent.VHDX", "parent.vhdx"),
+        ("parent.vhdx", "PARENT.vhdx"),
+        ("Folder/Parent.vhdx", "fOLDER\\pARENT.vhdx"),
+        ("Äpfel.vhdx", "äPFEL.vhdx"),
+        ("ДИСК.vhdx", "диск.vhdx"),
+    ],
+)
+def test_a_name_matches_in_any_case(stored: str, named: str, tmp_path: Path) -> None:
+    put(parent(3), tmp_path, stored)
+    path = put(child(relative_path=named), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 3
+
+
+def test_the_exact_name_is_preferred(tmp_path: Path, opened_paths: list[str]) -> None:
+    put(parent(1), tmp_path, "PARENT.vhdx")
+    put(parent(2), tmp_path, "parent.vhdx")
+    put(parent(3), tmp_path, "Parent.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    opened_paths.clear()
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 2
+    assert opened_paths == [str(path), str(tmp_path / "parent.vhdx")]
+
+
+# -- folders to search --------------------------------------------------------------------------
+
+
+def test_folders_are_searched_in_order_after_that_of_the_child(tmp_path: Path) -> None:
+    path = put(child(absolute_win32_path="D:\\vm\\parent.vhdx"), tmp_path, "own", "child.vhdx")
+    folders: list[str | Path] = [tmp_path / "none", tmp_path / "first", str(tmp_path / "second")]
+    put(parent(3), folders[2], "parent.vhdx")
+    with vhdx_kaitai.open(path, search=folders) as disk:
+        assert tag_of(disk) == 3
+    put(parent(2), folders[1], "PARENT.vhdx")
+    with vhdx_kaitai.open(path, search=folders) as disk:
+        assert tag_of(disk) == 2
+    put(parent(1), tmp_path, "own", "parent.vhdx")
+    with vhdx_kaitai.open(path, search=folders) as disk:
+        assert tag_of(disk) == 1
+
+
+def test_a_relative_path_is_followed_below_a_folder_to_search(tmp_path: Path) -> None:
+    path = put(child(relative_path="a\\parent.vhdx"), tmp_path, "own", "child.vhdx")
+    put(parent(5), tmp_path, "search", "a", "parent.vhdx")
+    with vhdx_kaitai.open(path, search=[tmp_path / "search"]) as disk:
+        assert tag_of(disk) == 5
+
+
+def test_every_level_is_searched_in_the_same_folders(tmp_path: Path) -> None:
+    made = chain(3, blocks=few_runs)
+    path = put(made.images[2], tmp_path, "own", "child2.vhdx")
+    put(made.images[1], tmp_path, "one", "child1.vhdx")
+    put(made.images[0], tmp_path, "two", "base.vhdx")
+    with pytest.raises(ParentNotFoundError):
+        vhdx_kaitai.open(path, search=[tmp_path / "one"])
+    with vhdx_kaitai.open(path, search=[tmp_path / "two", tmp_path / "one"]) as disk:
+        assert_reads_throughout(disk, made.model)
+
+
+def test_a_grandparent_is_looked_for_beside_the_parent(tmp_path: Path) -> None:
+    made = chain(3, blocks=few_runs)
+    path = put(made.images[2], tmp_path, "own", "child2.vhdx")
+    put(made.images[1], tmp_path, "store", "child1.vhdx")
+    put(made.images[0], tmp_path, "store", "base.vhdx")
+    with vhdx_kaitai.open(path, search=[tmp_path / "store"]) as disk:
+        assert [image.path for image in disk.chain[1:]] == [
+            str(tmp_path / "store" / name) for name in ("child1.vhdx", "base.vhdx")
+        ]
+    with vhdx_kaitai.open(path, parent=tmp_path / "store" / "child1.vhdx") as disk:
+        assert_reads_throughout(disk, made.model)
+
+
+# -- confinement --------------------------------------------------------------------------------
+
+
+def escapes(outside: Path) -> dict[str, dict[str, str]]:
+    """Return locators whose paths lead to `outside`/evil.vhdx, beside the folder of the child."""
+    windows = str(outside / "evil.vhdx").replace("/", "\\")
+    return {
+        "dots": {RELATIVE: f"..\\{outside.name}\\evil.vhdx"},
+        "dots in the middle": {RELATIVE: f"sub\\..\\..\\{outside.name}\\evil.vhdx"},
+        "dots with slashes": {RELATIVE: f"../{outside.name}/evil.vhdx"},
+        "absolute as relative": {RELATIVE: str(outside / "evil.vhdx")},
+        "absolute as relative, backslashes": {RELATIVE: windows},
+        "absolute": {ABSOLUTE: str(outside / "evil.vhdx")},
+        "absolute, backslashes": {ABSOLUTE: windows},
+        "absolute with prefix": {ABSOLUTE: f"\\\\?\\{outside / 'evil.vhdx'}"},
+        "drive": {ABSOLUTE: f"C:{windows}"},
+        "drive as relative": {RELATIVE: f"C:{windows}"},
+        "volume": {VOLUME: IN_VOLUME[:-1] + windows},
+        "volume path that is none": {VOLUME: str(outside / "evil.vhdx")},
+        "UNC": {ABSOLUTE: f"\\\\server\\share{windows}"},
+        "UNC as relative": {RELATIVE: f"\\\\server\\share{windows}"},
+        "long UNC": {ABSOLUTE: f"\\\\?\\UNC\\server\\share{windows}"},
+        "device": {ABSOLUTE: f"\\\\.\\GLOBALROOT{windows}"},
+    }
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("name", escapes(Path("outside")))
+def test_a_path_out_of_the_folder_is_followed_only_on_demand(
+    name: str, follow: bool, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    """Unless it is one of Windows, which leads nowhere on this system."""
+    outside = tmp_path / "outside"
+    evil = put(parent(6), outside, "evil.vhdx")
+    (tmp_path / "own" / "sub").mkdir(parents=True)
+    path = put(child(**escapes(outside)[name]), tmp_path, "own", "child.vhdx")
+    leads_there = name.startswith("dots") or name in (
+        "absolute",
+        "absolute with prefix",
+        "volume path that is none",
+    )
+    opened_paths.clear()
+    if follow and leads_there:
+        with vhdx_kaitai.open(path, follow_absolute=True) as disk:
+            assert tag_of(disk) == 6
+            assert os.path.samefile(str(disk.chain[1].path), evil)
+        return
+    with pytest.raises(ParentNotFoundError) as caught:
+        vhdx_kaitai.open(path, follow_absolute=follow)
+    opened = {os.path.realpath(path) for path in opened_paths}
+    assert str(evil) not in opened
+    assert all(one.startswith(str(tmp_path / "own")) for one in opened)
+    if not follow and leads_there:
+        assert "--follow-absolute" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", escapes(Path("outside")))
+def test_a_path_out_of_the_folder_still_names_a_file_beside_the_child(
+    name: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    put(parent(6), outside, "evil.vhdx")
+    put(parent(2), tmp_path, "own", "evil.vhdx")
+    path = put(child(**escapes(outside)[name]), tmp_path, "own", "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 2
+
+
+@pytest.mark.parametrize("in_search", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CON",
+        "nul",
+        "Aux.vhdx",
+        "prn.vhdx.vhdx",
+        "COM1",
+        "com9.vhdx",
+        "lpt0",
+        "COM\u00b9",
+        "lpt\u00b3.vhdx",
+        "CON .vhdx",
+        "NUL ",
+        "CONIN$",
+        "sub\\nul",
+        "C:parent.vhdx",
+        "parent.vhdx:stream",
+        "parent\n.vhdx",
+        "parent\x1b[31m.vhdx",
+        "parent\x7f.vhdx",
+        "parent\u202excdhv.",
+        "..",
+        "sub\\..\\..",
+        "\\",
+        ".",
+    ],
+)
+def test_devices_streams_and_control_characters_are_no_names_of_parents(
+    text: str, in_search: bool, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    """On Windows such names open something else; a file of that name here makes no difference."""
+    folder = tmp_path / ("search" if in_search else "own")
+    name = text.rpartition("\\")[2]
+    if name not in ("", ".", ".."):
+        put(parent(6), folder, name)
+        put(parent(6), folder, "sub", name)
+    path = put(child(relative_path=text), tmp_path, "own", "child.vhdx")
+    opened_paths.clear()
+    with pytest.raises(ParentNotFoundError) as caught:
+        vhdx_kaitai.open(path, search=[folder])
+    assert opened_paths == [str(path)]
+    assert RELATIVE in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("key", [RELATIVE, VOLUME, ABSOLUTE])
+def test_a_nul_in_a_path_is_refused_with_the_locator(key: str, tmp_path: Path) -> None:
+    put(parent(6), tmp_path, "parent.vhdx")
+    path = put(child(**{key: "parent.vhdx\0.txt"}), tmp_path, "child.vhdx")
+    with pytest.raises(FormatError) as caught:
+        vhdx_kaitai.open(path)
+    assert caught.value.finding.rule == "LOC-11"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "file by another case", "file over two links"])
+def test_a_symbolic_link_out_of_the_folder_is_not_followed(
+    kind: str, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    evil = put(parent(6), tmp_path, "outside", "parent.vhdx")
+    own = tmp_path / "own"
+    text = "sub\\parent.vhdx" if kind == "folder" else "parent.vhdx"
+    path = put(child(relative_path=text), own, "child.vhdx")
+    if kind == "folder":
+        (own / "sub").symlink_to(tmp_path / "outside")
+    elif kind == "file":
+        (own / "parent.vhdx").symlink_to(evil)
+    elif kind == "file by another case":
+        (own / "PARENT.vhdx").symlink_to(evil)
+    else:
+        (own / "hop").symlink_to(evil)
+        (own / "parent.vhdx").symlink_to("hop")
+    opened_paths.clear()
+    with pytest.raises(ParentNotFoundError, match="link that leads out of the folder"):
+        vhdx_kaitai.open(path)
+    assert opened_paths[0] == str(path)
+    assert str(evil) not in {os.path.realpath(path) for path in opened_paths}
+    for options in (
+        {"parent": evil},
+        {"search": [tmp_path / "outside"]},
+        {"follow_absolute": True},
+    ):
+        with vhdx_kaitai.open(path, **options) as disk:
+            assert tag_of(disk) == 6
+
+
+def test_a_symbolic_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
+    put(parent(6), tmp_path, "own", "store", "real.vhdx")
+    (tmp_path / "own" / "parent.vhdx").symlink_to(Path("store", "real.vhdx"))
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 6
+
+
+def test_a_folder_to_search_that_is_a_link_itself_is_the_callers_choice(tmp_path: Path) -> None:
+    put(parent(6), tmp_path, "outside", "parent.vhdx")
+    (tmp_path / "search").symlink_to(tmp_path / "outside")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    with vhdx_kaitai.open(path, search=[tmp_path / "search"]) as disk:
+        assert tag_of(disk) == 6
+
+
+@pytest.mark.parametrize("text", ["a\\" * 16000 + "x", "..\\" * 10000 + "x", "A" * 32000])
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_path_as_long_as_a_locator_can_hold_leads_nowhere(
+    text: str, follow: bool, tmp_path: Path
+) -> None:
+    path = put(child(relative_path=text), tmp_path, "child.vhdx")
+    with pytest.raises(ParentNotFoundError):
+        vhdx_kaitai.open(path, follow_absolute=follow)
+
+
+# -- the caller names the parent ----------------------------------------------------------------
+
+
+class Somewhere:
+    """A path-like object."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+PARENTS: dict[str, Callable[[Path], Any]] = {
+    "str": str,
+    "Path": Path,
+    "path-like object": Somewhere,
+    "bytes": Path.read_bytes,
+    "memoryview": lambda path: memoryview(path.read_bytes()),
+    "file object": lambda path: path.open("rb"),
+    "file object in memory": lambda path: io.BytesIO(path.read_bytes()),
+    "mmap": lambda path: mapped(path),
+}
+
+
+def mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+def test_the_caller_names_the_parent_in_any_way(kind: str, tmp_path: Path) -> None:
+    """And no file is looked for, not even one beside the child."""
+    put(parent(2), tmp_path, "parent.vhdx")
+    named = put(parent(3), tmp_path, "elsewhere", "other name")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    source = PARENTS[kind](named)
+    with vhdx_kaitai.open(path, parent=source) as disk:
+        assert tag_of(disk) == 3
+        assert disk.links == ((None, "parent_linkage"),)
+    if hasattr(source, "close"):
+        source.close()
+
+
+@pytest.mark.parametrize("kind", ["bytes", "file object", "file object in memory"])
+def test_a_child_without_a_folder_finds_its_parent_by_name_or_search(
+    kind: str, tmp_path: Path
+) -> None:
+    named = put(parent(3), tmp_path, "store", "parent.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    ways: list[dict[str, Any]] = [{"parent": named}, {"search": [tmp_path / "store"]}]
+    for options in ways:
+        source = PARENTS[kind](path)
+        with vhdx_kaitai.open(source, **options) as disk:
+            assert tag_of(disk) == 3
+        if hasattr(source, "close"):
+            source.close()
+
+
+def test_a_child_in_memory_without_a_hint_says_which_options_would_help() -> None:
+    with pytest.raises(ParentNotFoundError, match=r"no folder to look in.*--search.*--parent"):
+        vhdx_kaitai.open(child(relative_path="parent.vhdx").to_bytes())
+
+
+def test_images_inside_an_archive_can_be_parent_and_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such file objects have names, but those are no names of files."""
+    archive = tmp_path / "images.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("in/child.vhdx", child(relative_path="parent.vhdx").to_bytes())
+        file.writestr("in/parent.vhdx", parent(3).to_bytes())
+    put(parent(2), tmp_path, "in", "parent.vhdx")
+    monkeypatch.chdir(tmp_path)
+    with (
+        zipfile.ZipFile(archive) as file,
+        file.open("in/child.vhdx") as one,
+        file.open("in/parent.vhdx") as two,
+        vhdx_kaitai.open(one, parent=two) as disk,
+    ):
+        assert tag_of(disk) == 3
+
+
+def test_a_file_without_parents_does_not_mind_a_named_one(tmp_path: Path) -> None:
+    path = put(parent(3), tmp_path, "base.vhdx")
+    with vhdx_kaitai.open(path, parent=tmp_path / "none") as disk:
+        assert len(disk.chain) == 1
+
+
+def test_a_named_parent_has_to_be_the_right_one(tmp_path: Path) -> None:
+    put(parent(2), tmp_path, "parent.vhdx")
+    other = put(parent(1, WRONG), tmp_path, "other.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    with pytest.raises(ParentMismatchError) as caught:
+        vhdx_kaitai.open(path, parent=other)
+    for part in (str(other), str(WRONG), str(RIGHT), "CHAIN-01"):
+        assert part in str(caught.value)
+    with pytest.raises(FileNotFoundError):
+        vhdx_kaitai.open(path, parent=tmp_path / "none")
+    (tmp_path / "text").write_text("text")
+    with pytest.raises(FormatError) as refused:
+        vhdx_kaitai.open(path, parent=tmp_path / "text")
+    assert refused.value.finding.rule == "FTI-01"
+    assert refused.value.path == str(tmp_path / "text")
+
+
+# -- identity -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("linkage", "linkage_2", "guid", "matched_by"),
+    [
+        (RIGHT, ZERO_GUID, RIGHT, "parent_linkage"),
+        (WRONG, RIGHT, RIGHT, "parent_linkage2"),
+        (RIGHT, WRONG, RIGHT, "parent_linkage"),
+        (RIGHT, RIGHT, RIGHT, "parent_linkage"),
+        (ZERO_GUID, RIGHT, RIGHT, "parent_linkage2"),
+        (WRONG, WRONG, RIGHT, None),
+        (WRONG, ZERO_GUID, RIGHT, None),
+        (WRONG, ZERO_GUID, ZERO_GUID, None),
+        (ZERO_GUID, ZERO_GUID, ZERO_GUID, None),
+        (ZERO_GUID, WRONG, ZERO_GUID, None),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_parent_is_recognised_by_either_linkage_and_zero_matches_nothing(
+    linkage: UUID, linkage_2: UUID, guid: UUID, matched_by: str | None, named: bool, tmp_path: Path
+) -> None:
+    other = put(parent(3, guid), tmp_path, "parent.vhdx")
+    path = put(child(linkage, linkage_2, relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    options: dict[str, Any] = {"parent": other} if named else {}
+    if matched_by is None:
+        with pytest.raises(ParentMismatchError) as caught:
+            vhdx_kaitai.open(path, **options)
+        assert ("LOC-23" if guid == ZERO_GUID else "CHAIN-01") in str(caught.value)
+        return
+    with vhdx_kaitai.open(path, **options) as disk:
+        assert tag_of(disk) == 3
+        assert disk.links[0].matched_by == matched_by
+
+
+def test_a_mismatch_names_both_linkages_that_would_do(tmp_path: Path) -> None:
+    other = UUID(int=0xABC)
+    put(parent(3, WRONG), tmp_path, "parent.vhdx")
+    path = put(child(RIGHT, other, relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    with pytest.raises(ParentMismatchError) as caught:
+        vhdx_kaitai.open(path)
+    for guid in (WRONG, RIGHT, other):
+        assert str(guid) in str(caught.value)
+
+
+def test_that_zero_matches_nothing_is_said_by_its_rule(tmp_path: Path) -> None:
+    """Rather than that zero was found and zero expected."""
+    put(parent(3, ZERO_GUID), tmp_path, "parent.vhdx")
+    path = put(child(ZERO_GUID, relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    with pytest.raises(ParentMismatchError, match="LOC-23"):
+        vhdx_kaitai.open(path)
+
+
+# -- what is said -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHAIN_DAMAGES)
+def test_a_broken_chain_is_refused_as_it_should_be(name: str, tmp_path: Path) -> None:
+    case = CHAIN_DAMAGES[name]
+    made = case.build().write(tmp_path)
+    kinds = {"mismatch": ParentMismatchError, "not found": ParentNotFoundError}
+    expected = kinds.get(str(case.outcome), FormatError)
+    with pytest.raises(expected) as caught:
+        vhdx_kaitai.open(made.path)
+    assert type(caught.value) is expected
+    if case.outcome == "refused":
+        assert isinstance(caught.value, FormatError)
+        assert caught.value.finding.rule == case.rules[0]
+    elif case.outcome == "mismatch":
+        assert isinstance(caught.value, ParentError)
+        assert case.rules[0] in str(caught.value)
+
+
+@needs_proc
+@pytest.mark.parametrize("name", CHAIN_DAMAGES)
+def test_all_files_of_a_broken_chain_are_closed(name: str, tmp_path: Path) -> None:
+    made = CHAIN_DAMAGES[name].build().write(tmp_path)
+    before = open_descriptors()
+    with pytest.raises(vhdx_kaitai.VhdxError):
+        vhdx_kaitai.open(made.path)
+    assert open_descriptors() == before
+
+
+@needs_proc
+def test_all_files_are_closed_when_a_named_parent_will_not_do(tmp_path: Path) -> None:
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "child.vhdx")
+    put(parent(1), tmp_path, "right.vhdx")
+    put(parent(1, WRONG), tmp_path, "wrong.vhdx")
+    (tmp_path / "text").write_text("text")
+    before = open_descriptors()
+    for name in ("wrong.vhdx", "none", "text", "."):
+        with pytest.raises((vhdx_kaitai.VhdxError, OSError)):
+            vhdx_kaitai.open(path, parent=tmp_path / name)
+        assert open_descriptors() == before
+    vhdx_kaitai.open(path, parent=tmp_path / "right.vhdx").close()
+    assert open_descriptors() == before
+
+
+def test_a_failure_names_every_path_that_was_tried_and_why_it_was_rejected(tmp_path: Path) -> None:
+    own, search = tmp_path / "own", tmp_path / "search"
+    put(parent(1, WRONG), own, "one.vhdx")
+    search.mkdir()
+    (search / "one.vhdx").write_text("text")
+    paths = {
+        RELATIVE: "one.vhdx",
+        VOLUME: IN_VOLUME + "two.vhdx",
+        ABSOLUTE: "\\\\server\\share\\nul",
+    }
+    path = put(child(**paths), own, "child.vhdx")
+    with pytest.raises(ParentMismatchError) as caught:
+        vhdx_kaitai.open(path, search=[search])
+    text = str(caught.value)
+    for tried, why in (
+        (own / "one.vhdx", str(WRONG)),
+        (search / "one.vhdx", "FTI-01"),
+        (own / "two.vhdx", "no such file"),
+        (search / "two.vhdx", "no such file"),
+    ):
+        assert why in text.partition(f"{tried}: ")[2].partition(";")[0]
+    for key, value in paths.items():
+        assert key in text
+        if key != RELATIVE:
+            assert repr(value) in text
+    assert "--follow-absolute" in text.partition(repr(paths[VOLUME]))[2].partition(";")[0]
+    for option in ("--parent", "--search"):
+        assert option in text
+    assert "\n" not in text
+
+
+def test_a_link_that_was_not_followed_is_named_with_the_options_that_would(tmp_path: Path) -> None:
+    put(parent(6), tmp_path, "outside", "parent.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    link = tmp_path / "own" / "parent.vhdx"
+    link.symlink_to(tmp_path / "outside" / "parent.vhdx")
+    with pytest.raises(ParentNotFoundError) as caught:
+        vhdx_kaitai.open(path)
+    assert str(link) in str(caught.value)
+    for option in ("--parent", "--search"):
+        assert option in str(caught.value)
+
+
+# -- cycles, depth, sectors ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["itself", "symbolic link", "hard link"])
+def test_a_child_is_not_its_own_parent_under_any_name(kind: str, tmp_path: Path) -> None:
+    values = {"parent_linkage": braced(RIGHT), RELATIVE: "other.vhdx"}
+    image = child_of(parent(), locator=Locator.of(values), data_write_guid=RIGHT)
+    name = "other.vhdx" if kind == "itself" else "child.vhdx"
+    path = put(image.build(), tmp_path, name)
+    if kind == "symbolic link":
+        (tmp_path / "other.vhdx").symlink_to("child.vhdx")
+    elif kind == "hard link":
+        (tmp_path / "other.vhdx").hardlink_to(path)
+    with pytest.raises(FormatError) as caught:
+        vhdx_kaitai.open(path)
+    assert caught.value.finding.rule == "CHAIN-06"
+    assert str(tmp_path / "other.vhdx") in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [2, 3, 7])
+def test_a_circle_of_any_length_is_refused(length: int, tmp_path: Path) -> None:
+    for number in range(length):
+        following = (number + 1) % length
+        values = {"parent_linkage": braced(write_guid(following)), RELATIVE: f"{following}.vhdx"}
+        image = child_of(parent(), locator=Locator.of(values), data_write_guid=write_guid(number))
+        put(image.build(), tmp_path, f"{number}.vhdx")
+    for number in range(length):
+        with pytest.raises(FormatError) as caught:
+            vhdx_kaitai.open(tmp_path / f"{number}.vhdx")
+        assert caught.value.finding.rule == "CHAIN-06"
+
+
+def test_a_copy_of_the_child_is_no_circle_until_it_repeats(tmp_path: Path) -> None:
+    """Copies with one GUID lead on and on, so only the same file closes the circle."""
+    values = {"parent_linkage": braced(RIGHT), RELATIVE: "copy.vhdx"}
+    image = child_of(parent(), locator=Locator.of(values), data_write_guid=RIGHT)
+    path = put(image.build(), tmp_path, "child.vhdx")
+    shutil.copy(path, tmp_path / "copy.vhdx")
+    with pytest.raises(FormatError) as caught:
+        vhdx_kaitai.open(path)
+    assert caught.value.finding.rule == "CHAIN-06"
+
+
+@pytest.fixture(scope="module")
+def long_chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """A chain of 257 files, the base first."""
+    made = chain(257, base=dynamic(MIB, blocks={0: Block()}), blocks=lambda *_: {})
+    return made.write(tmp_path_factory.mktemp("long"))
+
+
+def test_a_chain_of_256_files_opens_and_reads(long_chain: Chain) -> None:
+    with vhdx_kaitai.open(long_chain.paths[255]) as disk:
+        assert len(disk.chain) == 256
+        assert [image.path for image in disk.chain] == [
+            str(path) for path in long_chain.paths[255::-1]
+        ]
+        assert_same(disk.pread(MIB, 0), pattern(1, 0, MIB))
+        (extent,) = disk.extents()
+        assert extent.depth == 255
+
+
+def test_a_chain_of_257_files_is_refused(long_chain: Chain) -> None:
+    with pytest.raises(FormatError) as caught:
+        vhdx_kaitai.open(long_chain.path)
+    assert caught.value.finding.rule == "CHAIN-06"
+    assert "256" in str(caught.value)
+    with vhdx_kaitai.open(long_chain.path, resolve_parents=False) as disk:
+        assert len(disk.chain) == 1
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_parent_and_child_have_sectors_of_one_size(named: bool, tmp_path: Path) -> None:
+    other = put(parent(1), tmp_path, "parent.vhdx")
+    values = {"parent_linkage": braced(RIGHT), RELATIVE: "parent.vhdx"}
+    image = child_of(parent(), locator=Locator.of(values), logical_sector_size=4096)
+    path = put(image.build(), tmp_path, "child.vhdx")
+    with pytest.raises(FormatError) as caught:
+        vhdx_kaitai.open(path, parent=other if named else None)
+    assert caught.value.finding.rule == "CHAIN-02"
+    assert str(other) in str(caught.value)
+
+
+# -- logs of parents ----------------------------------------------------------------------------
+
+
+def dirty_at(level: int) -> Chain:
+    """Return a chain of three in which one image is dirty."""
+
+    def change(depth: int, image: Image) -> Image | Layout:
+        return dirty(image, hide=("metadata", "bat")) if depth == level else image
+
+    return chain(3, blocks=few_runs, change=change)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_dirty_parent_is_replayed_in_memory_and_not_changed(level: int, tmp_path: Path) -> None:
+    made = dirty_at(level).write(tmp_path)
+    before = made.paths[level].read_bytes()
+    with vhdx_kaitai.open(made.path) as disk:
+        assert disk.chain[2 - level].replayed is not None
+        assert_reads_throughout(disk, made.model)
+    assert made.paths[level].read_bytes() == before
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_where_replay_is_refused_a_dirty_parent_is_as_well(level: int, tmp_path: Path) -> None:
+    """A parent that is there is not said to be missing."""
+    made = dirty_at(level).write(tmp_path)
+    with pytest.raises(ReplayRequiredError) as caught:
+        vhdx_kaitai.open(made.path, replay="refuse")
+    assert caught.value.summary.entries
+
+
+def test_a_named_parent_that_is_dirty_is_refused_where_replay_is(tmp_path: Path) -> None:
+    made = dirty_at(1).write(tmp_path)
+    with pytest.raises(ReplayRequiredError):
+        vhdx_kaitai.open(made.path, parent=made.paths[1], replay="refuse")
+
+
+@pytest.mark.parametrize("name", GOOD_CHAINS)
+def test_every_good_chain_is_found_and_says_how(name: str, tmp_path: Path) -> None:
+    made = good_chain(name).write(tmp_path)
+    with vhdx_kaitai.open(made.path) as disk:
+        assert [image.path for image in disk.chain] == [str(path) for path in made.paths[::-1]]
+        assert len(disk.links) == len(disk.chain) - 1
+        for child_image, link in zip(reversed(made.images), disk.links, strict=False):
+            locator = child_image.image.resolved_locator()
+            assert locator is not None
+            assert link.key in locator.text
+            stored = locator.text[link.matched_by].strip("{}").lower()
+            assert stored in {
+                str(built.model.current_header.data_write_guid) for built in made.images
+            }
+
+
+def test_a_partial_block_of_a_child_shows_its_parent_and_itself(tmp_path: Path) -> None:
+    """The smallest chain there is, by hand: sector 1 is the child's."""
+    put(parent(1), tmp_path, "base.vhdx")
+    values = {"parent_linkage": braced(RIGHT), RELATIVE: "base.vhdx"}
+    image = child_of(parent(), locator=Locator.of(values), tag=2, blocks={0: partial(1)})
+    path = put(image.build(), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        expected = pattern(1, 0, 512) + pattern(2, 512, 512) + pattern(1, 1024, 512)
+        assert disk.pread(1536, 0) == expected
