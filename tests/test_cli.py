@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 
 import vhdx_kaitai
 from tests.conftest import Files, Outcome, Run
+from tests.images.chain import chain
 from tests.images.damage import DAMAGES
 from tests.images.structures import MIB
 from tests.support import REAL_IMAGES, ROOT, Sample, assert_valid, good, refusals
@@ -166,6 +168,29 @@ def test_stale_entries_of_a_clean_real_image_are_listed_and_not_active(
     assert not any(entry["active"] or entry["valid"] for entry in document["entries"])
     assert document["sequences"] == []
     assert document["replay"] is None
+
+
+def test_info_tells_which_parent_was_found(tmp_path: Path, run: Run) -> None:
+    made = chain(2).write(tmp_path)
+    parent = document_of(run("info", "--json", made.path), "info")["parent"]
+    assert (parent["path"], parent["matched_by"]) == (str(made.paths[0]), "parent_linkage")
+    assert parent["error"] is None
+    text = run("info", made.path).out
+    assert f"{made.paths[0]}, matched by parent_linkage" in text
+
+
+def test_info_of_a_child_without_its_parent_tells_why_and_is_done(tmp_path: Path, run: Run) -> None:
+    """A missing parent says nothing against the image itself."""
+    path = chain(2).write(tmp_path).path
+    (tmp_path / "base.vhdx").unlink()
+    outcome = run("info", "--json", path)
+    assert (outcome.status, outcome.err) == (0, "")
+    parent = document_of(outcome, "info")["parent"]
+    assert (parent["path"], parent["matched_by"]) == (None, None)
+    assert "base.vhdx" in parent["error"]
+    assert "not found" in run("info", path).out
+    parent = document_of(run("info", "--json", "--no-parent", path), "info")["parent"]
+    assert (parent["path"], parent["error"]) == (None, None)
 
 
 def test_ksy_prints_the_grammar_byte_for_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -427,6 +452,9 @@ EVERY_COMMAND = (
     ["log", "--json"],
     ["tree", "--depth", "3"],
     ["tree", "--json"],
+    ["check"],
+    ["map"],
+    ["chain"],
 )
 
 
@@ -455,7 +483,8 @@ def test_no_command_changes_a_byte_of_an_image(name: str, files: Files, run: Run
     path = files.good(name)
     before = digest(path)
     for command in EVERY_COMMAND:
-        assert run(*command, path).status == 0
+        alone = ["--no-parent"] if command[0] in ("map", "chain") else []
+        assert run(*command, *alone, path).status == 0
     assert digest(path) == before
 
 
@@ -546,6 +575,34 @@ def test_a_name_that_is_no_text_can_be_opened_and_told(tmp_path: Path, files: Fi
         )
         assert (ended.returncode, ended.stderr) == (0, b"")
         assert rb"\udcff\udcfe.vhdx" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("choice", "no_color", "is_terminal", "is_colored"),
+    [
+        ("auto", "", False, False),
+        ("auto", "", True, True),
+        ("auto", "1", True, False),
+        ("never", "", True, False),
+        ("always", "1", False, True),
+    ],
+)
+def test_colour_is_for_terminals_whose_owner_has_nothing_against_it(
+    choice: str,
+    no_color: str,
+    is_terminal: bool,
+    is_colored: bool,
+    files: Files,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    outcome = run("info", "--color", choice, files.good("dirty-bat"))
+    assert outcome.status == 0
+    assert ("\x1b[" in outcome.out) == is_colored
+    plain = re.sub(r"\x1b\[\d*m", "", outcome.out)
+    assert plain == run("info", "--color", "never", files.good("dirty-bat")).out
 
 
 @pytest.mark.parametrize("status", [0, 2, 63])

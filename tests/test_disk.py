@@ -208,6 +208,39 @@ def test_each_chunk_has_its_own_sector_bitmap(chunk: int) -> None:
         assert_same(disk.pread(4096, start), expected)
 
 
+BITS = random.Random(9).randbytes(2048)
+FIRST_BIT = 131072 - 8192  # of those that are set at random, in the middle of a bitmap of 1 MiB
+
+
+@cache
+def far_bits() -> bytes:
+    """Return a child of one block of 64 MiB and a bit, sectors of which are its own at random."""
+    image = child_of(
+        dynamic(72 * MIB, blocks={}).build(),
+        block_size=128 * MIB,
+        blocks={0: partial(data=Sparse(128 * MIB, {0: Pattern(5, 0, 72 * MIB)}))},
+    )
+    layout = image.layout()
+    layout.patch(layout.bitmaps[0].file_offset + FIRST_BIT // 8, BITS)
+    layout.file_length = layout.payload[0] + 72 * MIB
+    return layout.build().to_bytes()
+
+
+@pytest.mark.parametrize("start", [131072 - 5, 131072 - 64, 131072 - 4097, 131072 - 3, 131072])
+@pytest.mark.parametrize("count", [4, 10, 129, 8000])
+def test_bits_far_into_a_sector_bitmap_are_found(start: int, count: int) -> None:
+    """Whatever parts of a bitmap a reader keeps, a request may begin in any of them."""
+    expected = b"".join(
+        pattern(5, sector * 512, 512)
+        if BITS[(sector - FIRST_BIT) // 8] >> sector % 8 & 1
+        else bytes(512)
+        for sector in range(start, start + count)
+    )
+    parent = dynamic(72 * MIB, blocks={}).build().to_bytes()
+    with vhdx_kaitai.open(far_bits(), parent=parent) as disk:
+        assert_same(disk.pread(count * 512, start * 512), expected, start * 512)
+
+
 def test_blocks_and_sector_bitmaps_may_be_the_last_thing_in_a_file() -> None:
     """They end where it does, to the byte."""
     blocks = {0: partial(range(4)), 1: Block(ZERO)}

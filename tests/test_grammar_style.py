@@ -87,7 +87,7 @@ UNNAMED = {
     "log_descriptor.body",
     "unrecognized_descriptor_body.raw",
     "metadata_table.entries",
-    "parent_locator.key_values",
+    "parent_locator_item.key_values",
     "locator_text.raw",
     "payload_bat_entry.file_offset_mb_low",  # FileOffsetMB is cut in two here
     "payload_bat_entry.file_offset_mb_high",

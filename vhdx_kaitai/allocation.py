@@ -30,7 +30,8 @@ from .units import MIB, ceil_div
 
 # A file that claims more MiBs than this, 128 TiB, is no file of a disk of 64 TiB.
 _MAX_MAP = 1 << 27
-_MAX_CROWDED = 2000
+# So many blocks that overlap something are looked at closely; the rest is counted.
+_MAX_CROWDED = 1 << 17
 
 Array = Any  # numpy's types would have to be imported for their names
 
@@ -78,7 +79,7 @@ class Survey(NamedTuple):
             when there are few.
         stored: How many blocks are stored, wholly or partly.
         uncompared: How many places were not compared; 0 unless the file claims
-            more length than any disk needs.
+            more length than any disk needs, or a great many blocks overlap.
     """
 
     payload: dict[int, Sample]
@@ -216,28 +217,39 @@ def check_overlaps(image: Image, pieces: Iterable[Piece]) -> Iterator[Finding]:
 
     Regions and the log are compared with each other by `regions`.
     """
-    furthest: Piece | None = None
-    for piece in sorted(pieces, key=lambda p: (p.start, p.end)):
+    in_order = sorted(pieces, key=lambda piece: (piece.start, piece.end))
+    for piece in in_order:
         length = (piece.end - piece.start) * MIB
         found = bat.check_place(piece.start * MIB, length, image.occupied, piece.place)
         if piece.kind == "former block":
             yield from (finding._replace(rule="OVL-09") for finding in found)
         else:
             yield from found
+    stored = [piece for piece in in_order if piece.kind != "former block"]
+    for one, two in _overlapping_pairs(stored):
+        yield _overlap("BAT-08" if one.start == two.start else "OVL-06", one, two)
+    if len(stored) < len(in_order):
+        for one, two in _overlapping_pairs(in_order):
+            if "former block" in (one.kind, two.kind):
+                yield _overlap("OVL-09", one, two)
+
+
+def _overlapping_pairs(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece]]:
+    """Yield each piece that overlaps one before it, after that one; in the order of place."""
+    furthest: Piece | None = None
+    for piece in pieces:
         if furthest is not None and piece.start < furthest.end:
-            message = (
-                f"{piece.name} at {piece.start} to {piece.end} MiB overlaps "
-                f"{furthest.name} at {furthest.start} to {furthest.end} MiB"
-            )
-            yield Finding(_overlap_rule(furthest, piece), "error", piece.place, message)
+            yield furthest, piece
         if furthest is None or piece.end > furthest.end:
             furthest = piece
 
 
-def _overlap_rule(one: Piece, two: Piece) -> str:
-    if "former block" in (one.kind, two.kind):
-        return "OVL-09"
-    return "BAT-08" if one.start == two.start else "OVL-06"
+def _overlap(rule: str, one: Piece, two: Piece) -> Finding:
+    message = (
+        f"{two.name} at {two.start} to {two.end} MiB overlaps "
+        f"{one.name} at {one.start} to {one.end} MiB"
+    )
+    return Finding(rule, "error", two.place, message)
 
 
 def survey(image: Image, most: int) -> Survey:
@@ -253,8 +265,8 @@ def survey(image: Image, most: int) -> Survey:
 
 
 def last_start(image: Image) -> int:
-    """Return the last MiB of the file at which a whole block may begin; -1 when none may."""
-    return (image.source.size - image.geometry.block_size) // MIB
+    """Return the last MiB of the file at which a whole block may begin; 0 when none may."""
+    return max(0, image.source.size - image.geometry.block_size) // MIB
 
 
 def occupies(entry: int, limit: int) -> bool:
@@ -391,7 +403,7 @@ class _Tally:
         self._image = image
         self._most = most
         self._length = image.geometry.block_size // MIB
-        self._limit = max(0, last_start(image))
+        self._limit = last_start(image)
         self._taken = 0
         self._others: list[tuple[int, int]] = []
         size = ceil_div(image.source.size, MIB)
@@ -502,34 +514,42 @@ class _Tally:
         assert self._map is not None
         self._map[:] = 0
         for start, end in self._others:
-            self._map[start:end] += 1
+            self._map[start:end] = numpy.minimum(self._map[start:end] + 1, 2)
         for _, place in self._places():
             for step in range(self._length):
                 taken, counts = numpy.unique(place + step, return_counts=True)
                 self._map[taken] = numpy.minimum(self._map[taken] + counts, 2)
 
     def _crowded(self) -> list[tuple[int, int]]:
+        """Return the blocks at places that are taken twice, those in front when there are many."""
         import numpy
 
         assert self._map is not None
-        found: list[tuple[int, int]] = []
+        found = numpy.empty((2, 0), numpy.int64)
         for blocks, place in self._places():
             crowded = numpy.zeros(len(place), bool)
             for step in range(self._length):
                 crowded |= self._map[place + step] > 1
-            for block in blocks[crowded].tolist()[: _MAX_CROWDED - len(found)]:
-                found.append(
-                    (block, self._image.bat.entry(self._image.geometry.payload_index(block)))
-                )
-            if len(found) >= _MAX_CROWDED:
-                break
-        return found
+            found = numpy.concatenate((found, (blocks[crowded], place[crowded])), axis=1)
+            if found.shape[1] > 2 * _MAX_CROWDED:
+                found = self._foremost(found)
+        if found.shape[1] > _MAX_CROWDED:
+            found = self._foremost(found)
+        index = self._image.geometry.payload_index
+        return [(block, self._image.bat.entry(index(block))) for block in found[0].tolist()]
+
+    def _foremost(self, found: Array) -> Array:
+        import numpy
+
+        self.uncompared += found.shape[1] - _MAX_CROWDED
+        kept = numpy.argpartition(found[1], _MAX_CROWDED)[:_MAX_CROWDED]
+        return found[:, kept]
 
     def _places(self) -> Iterator[tuple[Array, Array]]:
         """Yield numbers and places of the blocks that take up a place inside the file."""
         import numpy
 
-        limit = max(0, last_start(self._image))
+        limit = last_start(self._image)
         blocks = self._image.geometry.payload_blocks
         for first, entries in bulk.payload_entries(self._image, 0, blocks):
             state, place = entries & STATE_MASK, entries >> numpy.uint64(20)

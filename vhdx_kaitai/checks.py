@@ -306,7 +306,7 @@ class _Check:
         )
         if survey.uncompared:
             self._take.skip(
-                f"overlaps of {survey.uncompared} blocks", "the file claims to be absurdly long"
+                f"overlaps of {survey.uncompared} blocks", "too many, or the file is absurdly long"
             )
         pieces = allocation.block_pieces(image, survey)
         self._take.add(allocation.check_overlaps(image, pieces))
@@ -370,13 +370,11 @@ class _Chain:
             found, _ = disk.find_parent(
                 child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
             )
-        except FormatError as error:
-            self._take.add_one(error.finding)
-            return False
         except (VhdxError, OSError) as error:
             place = Span(f"parent of {child.path or 'the image'}")
             rule = "CHAIN-01" if isinstance(error, ParentMismatchError) else "CHAIN-10"
-            self._take.add_one(Finding(rule, "error", place, str(error)))
+            name = f"{error.path}: " if isinstance(error, FormatError) and error.path else ""
+            self._take.add_one(Finding(rule, "error", place, name + str(error)))
             self._take.skip("parents", "the parent was not found")
             return False
         self._chain.append(found)

@@ -40,7 +40,15 @@ class Source:
         Raises:
             TruncatedError: Not all of the bytes are there.
         """
+        self._check_inside(offset, len(buffer))
+        self._fill(buffer, offset)
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
         raise NotImplementedError
+
+    def _check_inside(self, offset: int, length: int) -> None:
+        if not 0 <= offset <= self.size - length:
+            raise self._short(offset, length, max(0, self.size - offset) if offset >= 0 else 0)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from a file offset on.
@@ -50,8 +58,7 @@ class Source:
         Raises:
             TruncatedError: Not all of the bytes are there.
         """
-        if not 0 <= offset <= self.size - length:
-            raise self._short(offset, length, max(0, self.size - offset))
+        self._check_inside(offset, length)
         buffer = bytearray(length)
         self.readinto(memoryview(buffer), offset)
         return bytes(buffer)
@@ -93,14 +100,13 @@ class FileSource(Source):
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from a file offset on."""
-        if offset + length <= self.size:
+        if 0 <= offset <= self.size - length:
             data = os.pread(self.fd, length, offset)
             if len(data) == length:
                 return data
         return super().read(offset, length)
 
-    def readinto(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer with the bytes from a file offset on."""
+    def _fill(self, buffer: memoryview, offset: int) -> None:
         wanted = len(buffer)
         done = os.preadv(self.fd, [buffer], offset)
         while done < wanted:  # the end of the file, or more than one call may read
@@ -123,12 +129,8 @@ class BufferSource(Source):
         self._view = memoryview(data).cast("B")
         self.size = len(self._view)
 
-    def readinto(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer with the bytes from an offset on."""
-        piece = self._view[offset : offset + len(buffer)]
-        if len(piece) != len(buffer):
-            raise self._short(offset, len(buffer), len(piece))
-        buffer[:] = piece
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        buffer[:] = self._view[offset : offset + len(buffer)]
 
     def close(self) -> None:
         """Let go of the buffer, so that an mmap can be closed."""
@@ -144,8 +146,7 @@ class FileObjectSource(Source):
         self.path = _name_of(file)
         self.size = file.seek(0, io.SEEK_END)
 
-    def readinto(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer with the bytes from an offset on."""
+    def _fill(self, buffer: memoryview, offset: int) -> None:
         done = 0
         with self._lock:
             self._file.seek(offset)
@@ -206,11 +207,8 @@ class ReplayedSource(Source):
         """The updates in the order of their place."""
         return self._updates
 
-    def readinto(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer with the bytes from a file offset on, updates included."""
+    def _fill(self, buffer: memoryview, offset: int) -> None:
         end = offset + len(buffer)
-        if offset < 0 or end > self.size:
-            raise self._short(offset, len(buffer), max(0, self.size - offset))
         index = max(0, bisect_right(self._starts, offset) - 1)
         position = offset
         while position < end:
@@ -279,6 +277,8 @@ class Cursor:
         """Return up to `length` bytes from the position on, and move it."""
         left = max(0, self._source.size - self._position)
         length = left if length < 0 else min(length, left)
+        if length == 0:  # wherever the position is
+            return b""
         data = self._source.read(self._position, length)
         self._position += length
         return data
