@@ -530,7 +530,8 @@ class _Tally:
             crowded = numpy.zeros(len(place), bool)
             for step in range(self._length):
                 crowded |= self._map[place + step] > 1
-            found = numpy.concatenate((found, (blocks[crowded], place[crowded])), axis=1)
+            new = (blocks[crowded], place[crowded].astype(numpy.int64))
+            found = numpy.concatenate((found, new), axis=1)
             if found.shape[1] > 2 * _MAX_CROWDED:
                 found = self._foremost(found)
         if found.shape[1] > _MAX_CROWDED:
