@@ -20,7 +20,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format types coverage bench generated check-generated \
+.PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
         compile-all compiler build docs clean
 
 help: ## List the targets
@@ -81,6 +81,9 @@ bench: $(DEV) ## Run the benchmarks
 docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
 	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.rules import markdown; \
 	  Path("docs/rules.md").write_text(markdown(), encoding="utf-8")'
+
+fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
+	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)
 
 build: $(DEV) ## Build sdist and wheel into dist/
 	@$(BIN)/python -m build

@@ -332,6 +332,7 @@ def test_a_former_block_does_not_hide_that_two_blocks_share_a_place() -> None:
     assert {rule for rule, *_ in overlaps(layout)} == {"BAT-08", "OVL-09"}
 
 
+@pytest.mark.slow
 def test_more_sector_bitmaps_in_one_place_than_a_byte_can_count() -> None:
     layout = image_of(256 * 16 + 1, 256 * MIB, 1024, has_parent=True)
     for chunk in range(256):

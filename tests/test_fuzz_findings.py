@@ -105,7 +105,7 @@ _LOOK = """
 
 @pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [4, 32])
-@pytest.mark.parametrize(("module", "name"), [("check", "check"), ("image", "Image")])
+@pytest.mark.parametrize(("module", "name"), [("checks", "check"), ("image", "Image")])
 def test_a_log_full_of_descriptors_has_bounded_costs(
     module: str, name: str, megabytes: int, tmp_path: Path
 ) -> None:
