@@ -165,7 +165,7 @@ def wheel(packages: Path) -> Iterator[zipfile.ZipFile]:
 @pytest.mark.slow
 def test_the_wheel_has_all_modules_schemas_and_licences(wheel: zipfile.ZipFile) -> None:
     package = ROOT / "vhdx_kaitai"
-    wanted = {"vhdx_kaitai/py.typed"}
+    wanted = {"vhdx_kaitai/py.typed", "vhdx_kaitai/rules.json"}
     wanted |= {f"vhdx_kaitai/{path.relative_to(package)}" for path in package.rglob("*.py")}
     wanted |= {f"vhdx_kaitai/schemas/{path.name}" for path in package.glob("schemas/*.json")}
     wanted |= {f"vhdx_kaitai/generated/{path.name}" for path in ROOT.glob("generated/*.py")}
