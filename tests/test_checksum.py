@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.machinery import PathFinder
+
 import pytest
 from crc32c import crc32c
 from hypothesis import example, given
@@ -11,6 +13,7 @@ from tests.images import crc
 from tests.images.log import Data, Entry, Log
 from tests.images.structures import KIB, MIB
 from tests.support import good
+from vhdx_kaitai import checksum
 from vhdx_kaitai.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
 from vhdx_kaitai.grammar import HEADERS, REGION_TABLES, Place
 
@@ -18,6 +21,19 @@ from vhdx_kaitai.grammar import HEADERS, REGION_TABLES, Place
 def test_the_check_value_is_that_of_crc_32c() -> None:
     assert crc32c(b"123456789") == 0xE3069283
     assert structure_checksum(b"1234\0\0\0\0") == crc32c(b"1234\0\0\0\0")
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_the_function_is_that_of_the_package_however_it_was_loaded(data: bytes, crc: int) -> None:
+    """It is loaded past the package, whose own start takes too long."""
+    assert checksum.crc32c(data, crc) == crc32c(data, crc)
+
+
+def test_a_package_that_is_laid_out_otherwise_is_imported_as_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PathFinder, "find_spec", lambda *_arguments: None)
+    assert checksum._load_crc32c() is crc32c
 
 
 @given(st.binary(min_size=8, max_size=200), st.binary(min_size=4, max_size=4))

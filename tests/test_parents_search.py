@@ -388,16 +388,17 @@ def test_a_nul_in_a_path_is_refused_with_the_locator(key: str, tmp_path: Path) -
     assert caught.value.finding.rule == "LOC-11"
 
 
+@pytest.mark.parametrize("outside", ["outside", "own2"])
 @pytest.mark.parametrize("kind", ["file", "folder", "file by another case", "file over two links"])
 def test_a_symbolic_link_out_of_the_folder_is_not_followed(
-    kind: str, tmp_path: Path, opened_paths: list[str]
+    kind: str, outside: str, tmp_path: Path, opened_paths: list[str]
 ) -> None:
-    evil = put(parent(6), tmp_path, "outside", "parent.vhdx")
+    evil = put(parent(6), tmp_path, outside, "parent.vhdx")
     own = tmp_path / "own"
     text = "sub\\parent.vhdx" if kind == "folder" else "parent.vhdx"
     path = put(child(relative_path=text), own, "child.vhdx")
     if kind == "folder":
-        (own / "sub").symlink_to(tmp_path / "outside")
+        (own / "sub").symlink_to(tmp_path / outside)
     elif kind == "file":
         (own / "parent.vhdx").symlink_to(evil)
     elif kind == "file by another case":
@@ -412,7 +413,7 @@ def test_a_symbolic_link_out_of_the_folder_is_not_followed(
     assert str(evil) not in {os.path.realpath(path) for path in opened_paths}
     for options in (
         {"parent": evil},
-        {"search": [tmp_path / "outside"]},
+        {"search": [tmp_path / outside]},
         {"follow_absolute": True},
     ):
         with vhdx_kaitai.open(path, **options) as disk:
@@ -712,16 +713,24 @@ def test_a_child_is_not_its_own_parent_under_any_name(kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("length", [2, 3, 7])
-def test_a_circle_of_any_length_is_refused(length: int, tmp_path: Path) -> None:
+def test_a_circle_of_any_length_is_refused_when_it_closes(
+    length: int, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    """Also one that the first child is no part of."""
     for number in range(length):
         following = (number + 1) % length
         values = {"parent_linkage": braced(write_guid(following)), RELATIVE: f"{following}.vhdx"}
         image = child_of(parent(), locator=Locator.of(values), data_write_guid=write_guid(number))
         put(image.build(), tmp_path, f"{number}.vhdx")
-    for number in range(length):
+    values = {"parent_linkage": braced(write_guid(0)), RELATIVE: "0.vhdx"}
+    image = child_of(parent(), locator=Locator.of(values), data_write_guid=UUID(int=7))
+    put(image.build(), tmp_path, "outside.vhdx")
+    for number in ("outside", *range(length)):
+        opened_paths.clear()
         with pytest.raises(FormatError) as caught:
             vhdx_kaitai.open(tmp_path / f"{number}.vhdx")
         assert caught.value.finding.rule == "CHAIN-06"
+        assert len(opened_paths) <= length + 2
 
 
 def test_a_copy_of_the_child_is_no_circle_until_it_repeats(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def judge(data: bytes) -> None:
             assert refused is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 @given(st.data())
 def test_any_bytes_give_a_result_or_an_error_of_ours(kind: str, data: st.DataObject) -> None:
@@ -113,6 +114,7 @@ def test_any_bytes_give_a_result_or_an_error_of_ours(kind: str, data: st.DataObj
         assert time.process_time() - start < SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mutations", "wild files"])
 @fewer(10)
 @given(st.data())
