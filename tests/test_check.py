@@ -46,6 +46,7 @@ from vhdx_kaitai import bulk
 from vhdx_kaitai.checks import MOST_PER_RULE, Report, check
 from vhdx_kaitai.disk import Disk, open_disk
 from vhdx_kaitai.errors import Finding, FormatError
+from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.image import Image as OpenedImage
 from vhdx_kaitai.rules import catalogue
 
@@ -175,6 +176,39 @@ def test_a_finding_says_where_what_was_found_and_what_was_expected(name: str) ->
             assert finding.expected in finding.message
             assert finding.actual in finding.message
         assert text.isprintable()
+
+
+# What the builder puts where: log at 1, metadata at 3, BAT at 5, blocks from 7 MiB on, end at 12.
+NUMBERS = {
+    "log-behind-the-end": [GIB + MIB, 12 * MIB],
+    "log-over-the-end": [14 * MIB, 13 * MIB],
+    "log-end-over-the-bat-region": [5 * MIB, 6 * MIB, 4 * MIB, 6 * MIB],
+    "bat-region-behind-the-end": [GIB + MIB, 12 * MIB],
+    "bat-and-metadata-in-one-place": [3 * MIB, 4 * MIB, 3 * MIB, 4 * MIB],
+    "metadata-region-reaches-into-the-bat": [5 * MIB, 6 * MIB, 3 * MIB, 6 * MIB],
+    "items-overlap": [0x10027, 0x1002B, 0x10018, 0x10028],
+    "item-over-the-end-of-the-region": [MIB + 1, MIB],
+    "bat-block-behind-the-end": [GIB + MIB, 12 * MIB],
+    "bat-block-over-the-log": [MIB, 2 * MIB, MIB, 2 * MIB],
+    "bat-reserved-bit-high": [1 << 16],
+    "log-file-truncated": [12 * MIB, 13 * MIB],
+    "log-aims-at-itself": [MIB + 512 * KIB, MIB + 516 * KIB, MIB, 2 * MIB],
+    "log-aims-at-header-2": [128 * KIB, 132 * KIB, 192 * KIB],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_finding_has_its_numbers_right(name: str) -> None:
+    message = visible_findings(name)[0].message
+    numbers = [int(text, 16) for text in re.findall(r"\b0x[0-9a-f]+", message)]
+    assert numbers == NUMBERS[name], message
+
+
+def test_a_finding_names_the_flags_that_are_wrong_and_those_that_are_right() -> None:
+    (finding,) = visible_findings("file-parameters-virtual-disk-flag-wrong")
+    assert (finding.actual, finding.expected) == ("IsVirtualDisk+IsRequired", "IsRequired")
+    (finding,) = visible_findings("virtual-disk-size-not-required")
+    assert (finding.actual, finding.expected) == ("IsVirtualDisk", "IsVirtualDisk+IsRequired")
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -515,6 +549,15 @@ def test_what_passes_our_own_limits_is_refused_without_much_work(rule: str) -> N
     assert caught.value.finding.rule == rule
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("more", "rule"), [(0, "LOG-31"), (MIB, "HDR-18")])
+def test_a_log_as_long_as_our_limit_is_looked_at(more: int, rule: str) -> None:
+    """It holds nothing, which is wrong for another reason."""
+    layout = dynamic(4 * MIB, log_length=MAX_REPLAYED_LOG_LENGTH + more).layout()
+    layout.set_headers(log_guid=OTHER_GUID)
+    assert rules_of(report_on(layout), "error") == {rule}
+
+
 @cache
 def reporters() -> dict[str, set[str]]:
     """Return, for each rule, the names of built images that break it."""
@@ -673,11 +716,18 @@ def test_what_cannot_be_looked_at_is_skipped_with_a_reason(name: str, what: str)
     assert reasons[what]
 
 
-def test_both_tables_and_the_metadata_may_be_damaged_and_the_items_are_checked_all_the_same() -> (
-    None
-):
+def test_items_are_checked_although_the_region_tables_are_damaged() -> None:
     layout = done_together(["bat-region-missing", "logical-sector-size-1024", "disk-size-odd"])
     assert rules_of(report_on(layout), "error") == {"REG-16", "ITEM-15"}
+
+
+def test_a_metadata_region_behind_the_end_is_found_once_and_not_read() -> None:
+    layout = BASES["dynamic"]()
+    layout.file_length = layout.pack().length
+    layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "file_offset", GIB))
+    report = report_on(layout)
+    assert rules_of(report) == {"REG-13"}
+    assert "metadata, BAT" in dict(report.skipped)
 
 
 def test_a_locator_is_checked_although_the_blocks_are_damaged() -> None:
