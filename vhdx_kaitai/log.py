@@ -162,11 +162,15 @@ class Log:
 
     def offsets(self) -> Iterator[int]:
         """Yield where in the log the sectors are that begin like an entry, in bytes."""
+        piece = bytearray(MIB)  # a log has whole MiB
         for start in range(0, self.length, MIB):
-            piece = self._source.read(self.offset + start, min(MIB, self.length - start))
-            for offset in range(0, len(piece), SECTOR):
-                if piece.startswith(ENTRY_SIGNATURE, offset):
-                    yield start + offset
+            self._source.readinto(memoryview(piece), self.offset + start)
+            first_bytes = piece[::SECTOR]
+            index = first_bytes.find(ENTRY_SIGNATURE[:1])
+            while index >= 0:
+                if piece.startswith(ENTRY_SIGNATURE, index * SECTOR):
+                    yield start + index * SECTOR
+                index = first_bytes.find(ENTRY_SIGNATURE[:1], index + 1)
 
     def entries(self) -> Iterator[Entry]:
         """Yield everything in the ring that begins like an entry, stale ones included."""

@@ -416,6 +416,9 @@ def info_text(document: Document) -> Iterator[str]:
         yield from _section("Parent", _parent_lines(document["parent"]))
 
 
+_VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
+
+
 def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield title
     for name, value in lines:
@@ -520,7 +523,12 @@ def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
     if parent["path"]:
         yield "found at", f"{printable(parent['path'])}, matched by {parent['matched_by']}"
     if parent["error"]:
-        yield "not found", printable(parent["error"])
+        from textwrap import wrap
+
+        name = "not found"
+        for line in wrap(printable(parent["error"]), _VALUE_WIDTH, break_long_words=False):
+            yield name, line
+            name = ""
 
 
 # As many as a log has room for that may have to be replayed; a clean one may be larger.
