@@ -29,8 +29,9 @@ from tests.images.structures import KIB, MIB, ZERO_GUID, Header
 from tests.support import SparseSource, damaged, fewer, good, opened, refusals
 from vhdx_kaitai import grammar, log
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH, read_headers, read_root
+from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
 from vhdx_kaitai.image import Image as Opened
+from vhdx_kaitai.report import log_document, log_text
 from vhdx_kaitai.source import BufferSource
 
 BLOCK = 6 * MIB  # a place behind everything that the small image needs
@@ -51,7 +52,7 @@ def with_log(*entries: Entry, image: Image | None = None) -> Built:
 def ring_of(built: Built) -> log.Log:
     """Return the log of an image as the package sees it, without replaying anything."""
     source = BufferSource(built.to_bytes())
-    header = read_headers(read_root(source), source.size).current
+    header = read_headers(source).current
     return log.Log(source, header)
 
 
@@ -793,3 +794,37 @@ def test_dirty_images_of_all_layouts_are_replayed_from_the_log_alone() -> None:
         built = dirty(small(), hide=("bat", "metadata"), junk=junk).build()
         assert_reads_as_replayed(built)
     assert isinstance(built.layout.log, Log)
+
+
+def test_the_signature_that_a_log_is_searched_for_is_that_of_the_grammar() -> None:
+    data = log.ENTRY_SIGNATURE.ljust(log.SECTOR, b"\0")
+    assert grammar.log_entry_header(data).is_signature_valid
+    assert not grammar.log_entry_header(data.swapcase()).is_signature_valid
+
+
+def test_a_target_that_wraps_is_told_from_one_over_the_log() -> None:
+    with pytest.raises(FormatError) as caught:
+        opened(log_only(small(), [Entry([Zero(2**64 - 4096, 8192)])]).build())
+    assert caught.value.finding.rule == "LOG-37"
+    assert "to 0x10000000000001000, expected an end of at most 2^64" in str(caught.value)
+
+
+class FullOfEntries(SparseSource):
+    """A file whose every sector behind the header section begins like an entry."""
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        super().readinto(buffer, offset)
+        if offset >= MIB:
+            for start in range(0, len(buffer), log.SECTOR):
+                buffer[start : start + 4] = log.ENTRY_SIGNATURE
+
+
+def test_a_clean_log_of_any_length_is_listed_in_bounded_memory() -> None:
+    built = dynamic(8 * MIB, log_length=128 * MIB).build()
+    source = FullOfEntries(built.file)
+    ring = log.read_log(source, read_headers(source).current)
+    assert ring is not None
+    document = log_document("x", ring, None, None)
+    assert len(document["entries"]) == 16384
+    assert document["more_entries"] == 128 * MIB // 4096 - 16384
+    assert list(log_text(document))[-3] == "  ... and 16384 more that begin like entries"

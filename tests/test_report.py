@@ -31,7 +31,7 @@ from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
 from vhdx_kaitai import log, report
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.guids import NIL
-from vhdx_kaitai.headers import read_headers, read_root
+from vhdx_kaitai.headers import read_headers
 from vhdx_kaitai.source import BufferSource
 from vhdx_kaitai.units import human_size
 
@@ -58,7 +58,7 @@ def text_of(built: Built, *, allocation: bool = False) -> list[str]:
 def log_of(built: Built) -> dict[str, Any]:
     """Return the document of `log`; nobody changes it."""
     source = BufferSource(built.to_bytes())
-    header = read_headers(read_root(source), source.size).current
+    header = read_headers(source).current
     ring = log.Log(source, header) if header.log_length else None
     replayed: log.ReplaySummary | None = None
     error: VhdxError | None = None

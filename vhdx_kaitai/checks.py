@@ -205,10 +205,7 @@ class _Check:
         return image
 
     def _headers(self, root: grammar.Root) -> grammar.Header | None:
-        copies = (
-            headers.judge_copy(1, root.header(1)),
-            headers.judge_copy(2, root.header(2)),
-        )
+        copies = headers.judge_copies(root)
         self._take.add(headers.check_copies(copies))
         current = headers.choose_current(copies)
         if current is None:
@@ -243,7 +240,7 @@ class _Check:
         return source
 
     def _layers(self, root: grammar.Root, source: Source, header: grammar.Header) -> None:
-        tables = root.region_tables()
+        tables = (root.region_table(1), root.region_table(2))
         defects = (regions.defect(tables[0]), regions.defect(tables[1]))
         self._take.add(regions.check_copies(tables, defects))
         copy = regions.choose_copy(defects)

@@ -66,6 +66,27 @@ class _Output:
             raise OutputError(error.strerror) from error
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal, found out without `shutil`, which takes time to import.
+
+    The parser makes one of these for every argument, to check its metavar.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -83,7 +104,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
         epilog=_EXIT_STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     _add_color(parser, "auto")
@@ -99,7 +120,9 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 
 
 def _add_command(commands: Commands, name: str, run: Command, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, formatter_class=_Formatter
+    )
     command.set_defaults(run=run, json=False)
     _add_color(command, argparse.SUPPRESS)  # it may stand before the command or behind it
     return command
@@ -565,17 +588,17 @@ def _progress(total: int) -> Iterator[Callable[[int], object]]:
 
 
 def _log(arguments: argparse.Namespace) -> int:
-    from . import headers, log, report
+    from . import log, report
     from .errors import FormatError
-    from .guids import NIL
+    from .headers import read_headers
     from .source import open_source
 
     source = open_source(arguments.file)
     try:
-        header = headers.read_headers(headers.read_root(source), source.size).current
-        ring = log.Log(source, header) if header.log_length else None
+        headers = read_headers(source)
+        ring = log.read_log(source, headers.current)
         replayed = error = None
-        if ring is not None and header.log_guid != NIL:
+        if ring is not None and headers.is_log_dirty:
             try:
                 replayed = log.replay(source, ring)[1]
             except FormatError as refusal:
@@ -636,16 +659,22 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 def _print_colored(arguments: argparse.Namespace, lines: Iterable[str]) -> None:
-    """Print lines with titles in bold and a warning in red, when colour is wanted."""
+    """Print lines with titles in bold and warnings in red, when colour is wanted."""
     if not _wants_color(arguments.color):
         _print_lines(lines)
         return
     for line in lines:
-        title = f"{_BOLD}{line}{_PLAIN}" if line and not line.startswith((" ", "*")) else line
-        _Output.write(title.replace("DIRTY", f"{_RED}DIRTY{_PLAIN}") + "\n")
+        if line and not line.startswith((" ", "*")):
+            line = f"{_BOLD}{line}{_PLAIN}"
+        elif line.startswith(_MAY_WARN):  # not what an image says of itself
+            for word in _WARNINGS:
+                line = line.replace(word, f"{_RED}{word}{_PLAIN}")
+        _Output.write(line + "\n")
 
 
 _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
+_WARNINGS = ("DIRTY", "NOT VALID")
+_MAY_WARN = ("  log ", "  other header ")
 
 
 def _wants_color(choice: str) -> bool:

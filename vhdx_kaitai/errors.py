@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from .rules import section_of
-
 if TYPE_CHECKING:
     from .log import ReplaySummary
 
@@ -69,6 +67,8 @@ class Finding(NamedTuple):
     @property
     def section(self) -> str:
         """Section of [MS-VHDX] that states the rule, or the nearest one."""
+        from .rules import section_of  # most files are fine, and need no catalogue
+
         return section_of(self.rule)
 
     @property

@@ -27,16 +27,29 @@ from .units import MIB
 DescriptorKind = Vhdx.DescriptorKind
 
 
-_U2 = struct_module.Struct("<H").unpack
-_U4 = struct_module.Struct("<I").unpack
-_U8 = struct_module.Struct("<Q").unpack
+def _number_reader(code: str) -> Callable[[_Buffer], int]:
+    """Return a method that reads one number of a kind that `struct` knows."""
+    kind = struct_module.Struct(code)
+    unpack, length = kind.unpack_from, kind.size
+
+    def read(self: _Buffer) -> int:
+        start = self._position
+        try:
+            (value,) = unpack(self._data, start)
+        except struct_module.error:
+            raise self._end(length) from None
+        self._position = start + length
+        self.bits_left = 0
+        return value  # type: ignore[no-any-return]
+
+    return read
 
 
 class _Buffer(KaitaiStream):  # type: ignore[misc]
     """The runtime's stream over bytes that are in memory already.
 
     The runtime's own takes four calls and a file object for every number, which
-    is most of the time of opening an image; this one takes one or two.
+    is most of the time of opening an image; this one takes one.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -57,24 +70,15 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
     def is_eof(self) -> bool:
         return self.bits_left == 0 and self._position >= len(self._data)
 
-    def read_u2le(self) -> int:
-        value: int = _U2(self.read_bytes(2))[0]
-        return value
-
-    def read_u4le(self) -> int:
-        value: int = _U4(self.read_bytes(4))[0]
-        return value
-
-    def read_u8le(self) -> int:
-        value: int = _U8(self.read_bytes(8))[0]
-        return value
+    read_u2le = _number_reader("<H")
+    read_u4le = _number_reader("<I")
+    read_u8le = _number_reader("<Q")
 
     def read_bits_int_le(self, n: int) -> int:
-        left = self.bits_left
-        bits = self.bits if left else 0
+        left, bits = self.bits_left, self.bits
         if n > left:
             count = n - left + 7 >> 3
-            bits |= int.from_bytes(self.read_bytes(count), "little") << left
+            bits = int.from_bytes(self.read_bytes(count), "little") << left | (bits if left else 0)
             left += 8 * count
         self.bits = bits >> n
         self.bits_left = left - n
@@ -86,9 +90,13 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
         self._position = end = start + n
         data = self._data[start:end]
         if len(data) != n:
-            found = max(0, len(self._data) - start)
-            raise EndOfStreamError(f"{n} bytes wanted, {found} there", n, found)
+            self._position = start
+            raise self._end(n)
         return data
+
+    def _end(self, wanted: int) -> EndOfStreamError:
+        found = max(0, len(self._data) - self._position)
+        return EndOfStreamError(f"{wanted} bytes wanted, {found} there", wanted, found)
 
     def read_bytes_full(self) -> bytes:
         return self.read_bytes(max(0, len(self._data) - self._position))
@@ -306,13 +314,10 @@ class Root:
             struct.reserved,
         )
 
-    def region_tables(self) -> tuple[RegionTable, RegionTable]:
-        """Return both copies of the region table."""
-        one = _region_table(self._source.read(*_top_level("region_table_1")), REGION_TABLES[0])
-        data = self._source.read(*_top_level("region_table_2"))
-        if data == one.raw:  # as in nearly every file
-            return one, one._replace(place=REGION_TABLES[1])
-        return one, _region_table(data, REGION_TABLES[1])
+    def region_table(self, copy: int) -> RegionTable:
+        """Return copy 1 or 2 of the region table."""
+        data = self._source.read(*_top_level(f"region_table_{copy}"))
+        return _region_table(data, REGION_TABLES[copy - 1])
 
 
 def _region_table(data: bytes, place: Place) -> RegionTable:
@@ -332,6 +337,10 @@ def _region_table(data: bytes, place: Place) -> RegionTable:
     )
 
 
+# Enough of a metadata table for 127 entries; only if it has more, all of it is read.
+_BEGIN_OF_TABLE = 4096
+
+
 def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     """Return the table at the start of the metadata region.
 
@@ -344,9 +353,13 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     """
     place = Place("metadata table", "metadata_table", ofs_region)
     offset, length = _metadata_table_place()
-    data = source.read(ofs_region + offset, length)
+    data = source.read(ofs_region + offset, _BEGIN_OF_TABLE)
     try:
-        struct = Vhdx.MetadataTable(_Buffer(data))
+        try:
+            struct = Vhdx.MetadataTable(_Buffer(data))
+        except EndOfStreamError:
+            data = source.read(ofs_region + offset, length)
+            struct = Vhdx.MetadataTable(_Buffer(data))
     except KaitaiStructError:
         signature = place.field("signature")
         raise refusal(
@@ -646,25 +659,25 @@ def _whole_lengths() -> dict[str, int]:
     }
 
 
-class _Probe(BytesIO):
-    """The start of an empty file, which notes what the grammar reads last."""
+class _Probe(_Buffer):
+    """An empty file, which notes what the grammar reads last."""
 
     def __init__(self) -> None:
-        super().__init__(b"vhdxfile".ljust(MIB // 2, b"\0"))
+        super().__init__(_STUBS["file_type_identifier"])
         self.last_read = (0, 0)
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        start = self.tell()
-        data = super().read(size)
-        self.last_read = (start, len(data))
-        return data
+    def read_bytes(self, n: int) -> bytes:
+        start = self._position
+        self._position += n
+        self.last_read = (start, n)
+        return self._data[start : start + n].ljust(n, b"\0")
 
 
 @cache
 def _top_level(name: str) -> tuple[int, int]:
     """Return file offset and length, in bytes, of a structure at the grammar's top level."""
     probe = _Probe()
-    getattr(Vhdx(KaitaiStream(probe)), name)
+    getattr(Vhdx(probe), name)
     return probe.last_read
 
 
@@ -672,8 +685,8 @@ def _top_level(name: str) -> tuple[int, int]:
 def _end_of_identifier() -> int:
     """Return how many bytes the fields of the file type identifier take."""
     probe = _Probe()
-    Vhdx(KaitaiStream(probe))
-    return probe.tell()
+    Vhdx(probe)
+    return probe.pos()
 
 
 @cache
@@ -681,5 +694,5 @@ def _metadata_table_place() -> tuple[int, int]:
     """Return where the metadata table begins in its region, and its length, in bytes."""
     probe = _Probe()
     with contextlib.suppress(KaitaiStructError):  # there is no signature
-        _ = Vhdx.MetadataRegion(0, 0, KaitaiStream(probe)).table
+        _ = Vhdx.MetadataRegion(0, 0, probe).table
     return probe.last_read

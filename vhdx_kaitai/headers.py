@@ -60,6 +60,11 @@ class Headers(NamedTuple):
         """The current header; the only one whose fields may be used."""
         return self.copies[self.current_copy - 1].header
 
+    @property
+    def is_log_dirty(self) -> bool:
+        """Whether the log has to be replayed before anything else is read (HDR-14)."""
+        return self.current.log_guid != NIL
+
 
 def check_file_length(size: int) -> Iterator[Finding]:
     """Yield what is wrong with the length of the file, in bytes."""
@@ -232,21 +237,26 @@ def read_root(source: Source) -> grammar.Root:
 SIGNATURE = b"vhdxfile"
 
 
-def read_headers(root: grammar.Root, size: int) -> Headers:
+def judge_copies(root: grammar.Root) -> tuple[HeaderCopy, HeaderCopy]:
+    """Return both copies of the header, judged."""
+    return judge_copy(1, root.header(1)), judge_copy(2, root.header(2))
+
+
+def read_headers(source: Source) -> Headers:
     """Return both headers, the current one chosen and judged.
 
     Args:
-        root: The structures at fixed places.
-        size: Length of the file in bytes.
+        source: The file as it is stored.
 
     Raises:
-        FormatError: No header is current, or the current one refuses the file.
+        FormatError: It is no VHDX file, or too short, no header is current, or
+            the current one refuses the file.
     """
-    copies = (judge_copy(1, root.header(1)), judge_copy(2, root.header(2)))
+    copies = judge_copies(read_root(source))
     refuse(check_copies(copies))
     current = choose_current(copies)
     assert current is not None  # check_copies refuses whenever there is none
-    refuse(check_current(copies[current - 1].header, size))
+    refuse(check_current(copies[current - 1].header, source.size))
     return Headers(copies, current)
 
 

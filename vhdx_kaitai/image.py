@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from . import bat, grammar, headers, log, metadata, regions
+from . import bat, grammar, headers, metadata, regions
 from .errors import FormatError, ReplayRequiredError, refuse
-from .guids import NIL, REGION_NAMES
+from .guids import REGION_NAMES
 from .source import Source, SourceLike, open_source
-from .units import human_size
+from .units import counted, human_size
 
 if TYPE_CHECKING:
+    from .log import Log, ReplaySummary
     from .parents import Locator
 
 Replay = Literal["memory", "refuse"]
@@ -26,7 +28,6 @@ class Image:
         file_size: Length of the file as it is stored, in bytes.
         source: The file as it reads after log replay; `size` is its length then.
         headers: Both headers.
-        log: The log, clean or dirty; None when the file has none.
         replayed: What the replay of the log changes; None when the log is clean.
         regions: The regions.
         metadata: What the metadata says.
@@ -65,13 +66,14 @@ class Image:
 
     def _open(self, replay: Replay) -> None:
         self.file_size = self.stored.size
-        root = headers.read_root(self.stored)
-        self.headers = headers.read_headers(root, self.file_size)
-        self.source, self.log, self.replayed = self._replay(replay)
-        if self.replayed:
-            root = grammar.Root(self.source)
+        self.headers = headers.read_headers(self.stored)
+        self.source: Source = self.stored
+        self.replayed: ReplaySummary | None = None
+        if self.headers.is_log_dirty:
+            self._replay(replay)
         header = self.headers.current
         place_of_log = (header.log_offset, header.log_length)
+        root = grammar.Root(self.source)
         self.regions = regions.read_regions(root, self.source.size, place_of_log)
         self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
         self.geometry = bat.Geometry(
@@ -85,19 +87,23 @@ class Image:
         self.bat = bat.Bat(self.source, self.regions.bat, self.geometry)
         self.locator = self._read_locator()
 
-    def _replay(self, replay: Replay) -> tuple[Source, log.Log | None, log.ReplaySummary | None]:
-        header = self.headers.current
-        ring = log.Log(self.stored, header) if header.log_length else None
-        if header.log_guid == NIL or ring is None:
-            return self.stored, ring, None
-        source, summary = log.replay(self.stored, ring)
+    @cached_property
+    def log(self) -> Log | None:
+        """The log, clean or dirty; None when the file has none."""
+        from .log import read_log  # a clean log takes no part in opening
+
+        return read_log(self.stored, self.headers.current)
+
+    def _replay(self, replay: Replay) -> None:
+        from .log import replay as replayed
+
+        assert self.log is not None  # no header with a LogGuid and without a log is current
+        self.source, self.replayed = replayed(self.stored, self.log)
         if replay == "refuse":
-            message = (
-                f"the log is dirty: {len(summary.entries)} entries change "
-                f"{human_size(summary.changed_bytes)} of the file, and replay is refused"
-            )
-            raise ReplayRequiredError(message, summary)
-        return source, ring, summary
+            entries = counted(len(self.replayed.entries), "entry changes", "entries change")
+            changed = human_size(self.replayed.changed_bytes)
+            message = f"the log is dirty: {entries} {changed} of the file, and replay is refused"
+            raise ReplayRequiredError(message, self.replayed)
 
     def _read_locator(self) -> Locator | None:
         locator = self.metadata.parent_locator

@@ -263,13 +263,11 @@ class Items:
         """Return a known item."""
         if kind not in self._parsed:
             entry = self._by_kind[kind]
-            place = Place(
-                ITEM_NAMES[entry.item_id], f"{kind}_item", self._region_offset + entry.offset
-            )
-            data = self._source.read(self._region_offset + entry.offset, entry.length)
+            offset = self._region_offset + entry.offset
+            place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", offset)
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place
-            self._parsed[kind] = parse(data, place)
+            self._parsed[kind] = parse(self._source.read(offset, entry.length), place)
         return self._parsed[kind]
 
 

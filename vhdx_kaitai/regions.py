@@ -2,7 +2,8 @@
 
 Tables are updated through the log, so they are read after replay. The text
 does not say which copy to take; copy 1 is taken when it is valid, else copy 2
-[MS-VHDX 2.2.3].
+[MS-VHDX 2.2.3]. Nothing that is wrong with copy 2 refuses a file whose copy 1
+is valid, so opening does not read it then.
 """
 
 from __future__ import annotations
@@ -217,15 +218,12 @@ def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions
     Raises:
         FormatError: Neither table is valid, or the one in use refuses the file.
     """
-    tables = root.region_tables()
-    one = defect(tables[0])
-    # The copies are the same in nearly every file; then one checksum will do.
-    same = one is None and tables[0].raw == tables[1].raw
-    defects = (one, None if same else defect(tables[1]))
-    refuse(check_copies(tables, defects))
-    copy = choose_copy(defects)
-    assert copy is not None  # check_copies refuses whenever there is none
-    table = tables[copy - 1]
+    copy, table = 1, root.region_table(1)
+    if defect(table) is not None:
+        tables = table, root.region_table(2)
+        defects = defect(tables[0]), defect(tables[1])
+        refuse(check_copies(tables, defects))
+        copy, table = 2, tables[1]
     refuse(check_table(table, size))
     refuse(check_overlaps(table, log))
     by_guid = {entry.guid: entry for entry in table.entries}

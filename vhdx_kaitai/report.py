@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import log
 from .bat import STATE_NAMES
 from .errors import Finding, FormatError, VhdxError
 from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from .headers import HeaderCopy
 from .image import Image
-from .units import human_size
+from .units import counted, human_size
 
 if TYPE_CHECKING:  # `info` needs none of them
+    from . import log
     from .checks import Report
     from .disk import Disk, Link
     from .rules import Rule
@@ -315,7 +316,7 @@ def check_text(report: Report, path: str) -> Iterator[str]:
     """Yield the lines of `check` for one file: verdict, meaning, findings by level."""
     counts: Counter[str] = Counter(finding.level for finding in report.findings)
     counts.update({level: 0 for level, _ in _LEVELS})
-    numbers = ", ".join(_count(counts[level], level) for level, _ in _LEVELS if counts[level])
+    numbers = ", ".join(counted(counts[level], level) for level, _ in _LEVELS if counts[level])
     yield f"{printable(path)}: {_VERDICTS[report.verdict]}{f' ({numbers})' if numbers else ''}"
     for sentence in report.diagnosis:
         yield f"  {sentence}"
@@ -336,10 +337,6 @@ def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[st
         following = findings[index + 1 :]
         if more.get(finding.rule) and all(other.rule != finding.rule for other in following):
             yield f"  ... and {more[finding.rule]} more [{finding.rule}]"
-
-
-def _count(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def rule_text(rule: Rule) -> Iterator[str]:
@@ -419,6 +416,9 @@ def info_text(document: Document) -> Iterator[str]:
         yield from _section("Parent", _parent_lines(document["parent"]))
 
 
+_VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
+
+
 def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield title
     for name, value in lines:
@@ -426,7 +426,7 @@ def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _sized(size: int) -> str:
-    return f"{human_size(size)} ({size} bytes)" if size >= 1024 else f"{size} bytes"
+    return f"{human_size(size)} ({size} bytes)" if size >= 1024 else human_size(size)
 
 
 def _disk_lines(document: Document) -> Iterator[tuple[str, str]]:
@@ -450,34 +450,31 @@ def _file_lines(document: Document) -> Iterator[tuple[str, str]]:
     yield "length", _sized(document["file_size"])
     creator = document["creator"]
     yield "created by", printable(creator) if creator is not None else "(not stated)"
-    yield "current header", _header_line(document)
-    current = document["headers"][document["current_header"] - 1]
-    yield "file write GUID", current["file_write_guid"]
-    yield "data write GUID", current["data_write_guid"]
-    yield "log", _log_line(document["log"], current)
-
-
-def _header_line(document: Document) -> str:
     current = document["headers"][document["current_header"] - 1]
     other = document["headers"][2 - document["current_header"]]
-    state = (
-        f"is valid, {other['sequence_number']}" if other["valid"] else f"is not: {other['reason']}"
-    )
-    return (
-        f"{current['copy']}, sequence number {current['sequence_number']} "
-        f"(header {other['copy']} {state})"
-    )
+    yield "current header", f"{current['copy']}, sequence number {current['sequence_number']}"
+    if other["valid"]:
+        yield "other header", f"{other['copy']}, sequence number {other['sequence_number']}"
+    else:
+        yield "other header", f"{other['copy']}, NOT VALID"
+        yield "", other["reason"]
+    yield "file write GUID", current["file_write_guid"]
+    yield "data write GUID", current["data_write_guid"]
+    yield from _log_lines(document["log"], current)
 
 
-def _log_line(state: Document, header: Document) -> str:
-    place = f"{human_size(header['log_length'])} at {header['log_offset']:#x}"
+def _log_lines(state: Document, header: Document) -> Iterator[tuple[str, str]]:
     if not header["log_length"]:
-        return "none"
+        yield "log", "none"
+        return
+    place = f"{human_size(header['log_length'])} at {header['log_offset']:#x}"
     if state["state"] == "clean":
-        return f"clean, {place}"
-    entries = "1 entry changes" if state["entries"] == 1 else f"{state['entries']} entries change"
+        yield "log", f"clean, {place}"
+        return
+    yield "log", f"DIRTY, {place}"
+    entries = counted(state["entries"], "entry changes", "entries change")
     changed = human_size(state["changed_bytes"])
-    return f"DIRTY, {place}: {entries} {changed}; all below is as after replay"
+    yield "replay", f"{entries} {changed}; what you see is the state after it"
 
 
 # More lines would push everything else off the screen; --json has them all.
@@ -489,7 +486,7 @@ def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
         required = "required" if region["required"] else "not required"
         place = f"{human_size(region['length'])} at {region['file_offset']:#x}, {required}"
         if region["name"] == "BAT":
-            place += f", {document['bat']['entry_count']} entries"
+            place += f", {counted(document['bat']['entry_count'], 'entry', 'entries')}"
         if region["name"] is None:
             place += f", {region['guid']}"
         yield region["name"] or "(unknown)", place
@@ -514,7 +511,7 @@ def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
             if item[name]
         ]
         name = item["name"] or ("(user item)" if item["is_user"] else "(unknown)")
-        place = f"{item['length']} bytes at {item['offset']:#x}"
+        place = f"{counted(item['length'], 'byte')} at {item['offset']:#x}"
         unknown = "" if item["name"] else f", {item['item_id']}"
         yield name, ", ".join([place, *flags]) + unknown
     yield from _rest(items)
@@ -526,7 +523,16 @@ def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
     if parent["path"]:
         yield "found at", f"{printable(parent['path'])}, matched by {parent['matched_by']}"
     if parent["error"]:
-        yield "not found", printable(parent["error"])
+        from textwrap import wrap
+
+        name = "not found"
+        for line in wrap(printable(parent["error"]), _VALUE_WIDTH, break_long_words=False):
+            yield name, line
+            name = ""
+
+
+# As many as a log has room for that may have to be replayed; a clean one may be larger.
+_MOST_ENTRIES = 1 << 14
 
 
 def log_document(
@@ -541,6 +547,7 @@ def log_document(
         error: Why it must not be replayed.
     """
     active = {entry.offset for entry in replayed.entries} if replayed else set()
+    entries, more = _entry_documents(ring, active) if ring else ([], 0)
     dirty = replayed is not None or error is not None
     return {
         "schema_version": SCHEMA_VERSION,
@@ -549,11 +556,20 @@ def log_document(
         "log_guid": str(ring.guid) if ring else None,
         "file_offset": ring.offset if ring else None,
         "length": ring.length if ring else None,
-        "entries": [_entry_document(e, ring, active) for e in ring.entries()] if ring else [],
+        "entries": entries,
+        "more_entries": more,
         "sequences": _sequence_documents(ring, active) if ring and dirty else [],
         "replay": _replay_document(replayed) if replayed else None,
         "error": error_document(path, error)["error"] if error else None,
     }
+
+
+def _entry_documents(ring: log.Log, active: set[int]) -> tuple[list[Document], int]:
+    """Return the first entries of a log, and how many more of its sectors begin like one."""
+    offsets = ring.offsets()
+    entries = (ring.entry(offset) for offset in islice(offsets, _MOST_ENTRIES))
+    documents = [_entry_document(entry, ring, active) for entry in entries if entry]
+    return documents, sum(1 for _ in offsets)
 
 
 def _entry_document(entry: log.Entry, ring: log.Log, active: set[int]) -> Document:
@@ -600,6 +616,8 @@ def _sequence_documents(ring: log.Log, active: set[int]) -> list[Document]:
 
 
 def _replay_document(summary: log.ReplaySummary) -> Document:
+    from .log import SECTOR
+
     changes = []
     for entry in summary.entries:
         for descriptor in entry.descriptors:
@@ -609,7 +627,7 @@ def _replay_document(summary: log.ReplaySummary) -> Document:
                     "sequence_number": str(entry.header.sequence_number),
                     "kind": "data" if is_data else "zero",
                     "file_offset": descriptor.file_offset,
-                    "length": log.SECTOR if is_data else descriptor.length,
+                    "length": SECTOR if is_data else descriptor.length,
                 }
             )
     return {
@@ -643,6 +661,8 @@ def log_text(document: Document) -> Iterator[str]:
             f"{mark} {entry['offset']:#10x} {entry['length']:#9x} {entry['tail']:#10x} "
             f"{entry['descriptors']:>11} {entry['sequence_number']}{note}"
         )
+    if document["more_entries"]:
+        yield f"  ... and {document['more_entries']} more that begin like entries"
     yield from _sequence_text(document)
 
 
@@ -662,7 +682,7 @@ def _sequence_text(document: Document) -> Iterator[str]:
     for sequence in document["sequences"]:
         numbers = f"{sequence['first_sequence_number']} to {sequence['last_sequence_number']}"
         state = "active" if sequence["active"] else f"not used, {sequence['reason']}"
-        yield f"sequence {numbers} ({sequence['entries']} entries): {state}"
+        yield f"sequence {numbers} ({counted(sequence['entries'], 'entry', 'entries')}): {state}"
     replay = document["replay"]
     if replay:
         changed = human_size(replay["changed_bytes"])

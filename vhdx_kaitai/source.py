@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple, Union
@@ -141,6 +140,8 @@ class FileObjectSource(Source):
     """A binary file object. It has one position, so a lock guards seek and read."""
 
     def __init__(self, file: BinaryIO) -> None:
+        import threading  # nobody else here needs it, and it takes time
+
         self._file = file
         self._lock = threading.Lock()
         self.path = _name_of(file)

@@ -18,11 +18,22 @@ def ceil_div(dividend: int, divisor: int) -> int:
     return -(-dividend // divisor)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with the noun it counts: `1 entry`, `2 entries`.
+
+    Args:
+        count: The number.
+        one: The noun in the singular.
+        many: In the plural; unless given, the singular with an s.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def human_size(size: int) -> str:
     """Return a number of bytes in the largest binary unit that keeps it readable."""
     value = float(size)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:
-            return f"{value:.4g} {unit}" if unit != "bytes" else f"{size} {unit}"
+            return f"{value:.4g} {unit}" if unit != "bytes" else counted(size, "byte")
         value /= 1024
     return f"{value:.4g} TiB" if value < 1024 else f"{value / 1024:.4g} PiB"
