@@ -1,4 +1,4 @@
-"""The parsed tree of the Kaitai Web IDE, as `panel.js` shows it, and the page made from it.
+"""The parsed tree of the Kaitai Web IDE, as `panel.js` shows it.
 
 `make webide` fetches what the IDE is made of: the compiler and the runtime for JavaScript.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -17,9 +16,6 @@ from typing import Any, Literal, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = ROOT / "build" / "webide" / "node_modules"
-PAGE = ROOT / "docs" / "webide.md"
-
-_PANEL = re.compile(r"<!-- panel (\S+):(.*?)-->\n```text\n(.*?)```\n", re.DOTALL)
 
 
 class Node(NamedTuple):
@@ -120,19 +116,3 @@ class WebIde:
         if "failure" in answer:
             raise AssertionError(answer["failure"])
         return [Node(**node) for node in answer["nodes"]]
-
-
-def rendered(page: str, ide: WebIde, images: dict[str, Path]) -> str:
-    """Return a page in which every block below `<!-- panel IMAGE: PATHS -->` is what one sees.
-
-    A path followed by `!` is shown without what is below its siblings: only the opened nodes and
-    their lines are printed anyway, and arrays show their first and last two elements.
-    """
-
-    def block(match: re.Match[str]) -> str:
-        name, paths = match[1], match[2].split()
-        nodes = ide.show(images[name], paths, limit=4)
-        lines = "\n".join(node.line for node in nodes[1:])
-        return f"<!-- panel {name}:{match[2]}-->\n```text\n{lines}\n```\n"
-
-    return _PANEL.sub(block, page)

@@ -30,7 +30,7 @@ const compiler = require('kaitai-struct-compiler');
 const yaml = require('js-yaml');
 
 const LONG = 64; // above so many bytes an answer has their hash
-const HUGE = 1 << 20; // and from so many on only their number
+const HUGE = 1 << 20; // above so many, only their number
 
 // --- Names ---
 
@@ -237,7 +237,7 @@ function textOf(node) {
 /** A value as JSON can hold it; numbers as text, because they may be any. */
 function plainValue(node) {
   if (node.kind === 'bytes') {
-    if (node.value.length >= HUGE) return null;
+    if (node.value.length > HUGE) return null;
     if (node.value.length <= LONG) return hexBytes(node.value);
     return crypto.createHash('sha256').update(node.value).digest('hex');
   }
@@ -248,6 +248,7 @@ function plainValue(node) {
 function* visit(panel, node, path, request, depth) {
   const place = node.debug;
   const failure = node.error || (place && place.validationError);
+  const interruption = place && place.incomplete ? 'incomplete' : null;
   yield {
     path,
     depth,
@@ -259,7 +260,7 @@ function* visit(panel, node, path, request, depth) {
     length: node.elements ? node.elements.length : node.kind === 'bytes' ? node.value.length : null,
     start: place && place.start !== undefined ? place.ioOffset + place.start : null,
     end: place && place.end !== undefined ? place.ioOffset + place.end : null,
-    error: failure ? `${failure.name}: ${failure.message}` : null,
+    error: failure ? `${failure.name}: ${failure.message}` : interruption,
   };
   const isOpen = (below) => {
     if (request.open === 'all') return true;
