@@ -7,7 +7,9 @@ images, from the compiled Python.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -21,7 +23,7 @@ import yaml
 from kaitaistruct import KaitaiStruct
 from vhdx_kaitai.generated.vhdx import Vhdx
 
-from tests.conftest import Files
+from tests.conftest import Files, Run
 from tests.fields import ELEMENTS, FIELDS, LENGTHS
 from tests.images.damage import BASES, DAMAGES
 from tests.images.goods import GOODS
@@ -41,6 +43,9 @@ COPIES = {
     "region_table_2": 4 << 16,
 }
 
+VECTORS = ROOT / "tests" / "conformance" / "vectors"
+
+EXACT = 1 << 53  # no number up to this one is rounded in JavaScript
 FEW = 16  # elements of an array that are looked at
 SMALL = 64 * MIB
 
@@ -135,7 +140,8 @@ def test_what_a_person_meets_first_is_said_beside_it(tmp_path: Path, ide: WebIde
         "header_1": f"header1 [Header]: sequence number 1, {log}, valid signature: true",
         "header_2": f"header2 [Header]: sequence number 2, {log}, valid signature: true",
         "log": "log [LogRing]: 0x100000 bytes at 0x100000",
-        "metadata": "metadata [MetadataRegion]: 67108864 bytes in blocks of 0x100000, parent: false",
+        "metadata": "metadata [MetadataRegion]: "
+        "67108864 bytes in blocks of 0x100000, parent: false",
         "preview": "preview [CopyChoice]: header 2, region table 1",
         "region_table_1": "regionTable1 [RegionTable]: 2 regions, valid signature: true",
         "region_table_2": "regionTable2 [RegionTable]: 2 regions, valid signature: true",
@@ -366,6 +372,59 @@ def test_a_wrong_signature_is_said_beside_the_copy(
     assert nodes["metadata"].text.endswith("parent: false")
 
 
+# --- The conformance kit, metadata dumps ---
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in VECTORS.glob("*.json")))
+def test_a_vector_reads_as_the_kit_says(name: str, tmp_path: Path, ide: WebIde) -> None:
+    image = tmp_path / f"{name}.vhdx"
+    image.write_bytes(gzip.decompress((VECTORS / f"{name}.vhdx.gz").read_bytes()))
+    values = json.loads((VECTORS / f"{name}.json").read_bytes())["values"]
+    nodes = by_path(ide.show(image, [path for path, _, _ in values]))
+    for path, kind, value in values:
+        if kind in ("error", "broken_text"):
+            continue  # an error would be there, U+FFFD is
+        node = nodes.get(path)
+        if kind == "absent":
+            assert node is None or node.kind == "nothing", path
+        else:
+            assert node is not None, path
+            assert is_said(node, kind, value), (path, value, node)
+
+
+def is_said(node: Node, kind: str, value: str) -> bool:
+    """Whether a node shows a value of the conformance kit."""
+    if kind == "size":
+        return str(node.length) == value
+    if kind == "bytes":
+        parts = re.findall(r"(\w\w)\*(\d+)|(\w\w)", value)
+        data = bytes.fromhex("".join(byte * int(count or 1) or one for byte, count, one in parts))
+        return node.value == shortened(data)
+    if kind == "int":
+        return node.value == value or (
+            int(value) > EXACT and node.value == str(int(float(int(value))))
+        )
+    if kind in ("bool", "str"):
+        return node.value == (value == "true" if kind == "bool" else value)
+    label = node.text.partition(" = ")[2].partition(" (")[0]
+    return value.upper() == label or value == node.value
+
+
+def test_a_metadata_dump_shows_what_its_image_shows(
+    sample: tuple[Any, Path], tmp_path: Path, run: Run, ide: WebIde
+) -> None:
+    if run("metadump", "--help").status != 0:
+        pytest.skip("there is no command metadump")
+    _, path = sample
+    dump = tmp_path / "dump.vhdx"
+    assert run("metadump", path, dump).status == 0
+    assert dump.stat().st_size < 32 * MIB
+    opened = ["header_1", "header_2", "metadata.items", "regions", "bat.chunks", "log.slots"]
+    ours = ide.show(dump, [*opened, "bat.chunks[0].payload_blocks"], limit=FEW)
+    theirs = ide.show(path, [*opened, "bat.chunks[0].payload_blocks"], limit=FEW)
+    assert [node.line for node in ours] == [node.line for node in theirs]
+
+
 # --- Python and JavaScript ---
 
 
@@ -399,6 +458,11 @@ def test_where_numbers_are_too_close_javascript_takes_the_other_header(
     assert {path.partition(".")[0] for path in differing} == {"header_1", "header_2", "preview"}
 
 
+def shortened(data: bytes) -> str:
+    """Return bytes in the form of `Node.value`."""
+    return data.hex() if len(data) <= 64 else hashlib.sha256(data).hexdigest()
+
+
 def disagreements(image: Path, nodes: dict[str, Node], limit: int = 1 << 30) -> set[str]:
     """Return the attributes that JavaScript rounds; any other difference fails."""
     values = dict(python_values(image, limit))
@@ -410,7 +474,7 @@ def disagreements(image: Path, nodes: dict[str, Node], limit: int = 1 << 30) -> 
             continue
         assert isinstance(value, str), path
         assert isinstance(found, str), path
-        assert abs(int(value)) > 1 << 53, path
+        assert abs(int(value)) > EXACT, path
         assert int(found) == int(float(int(value))), path
         owner = nodes[parent_of(path)].type
         rounded.add(f"{owner}.{path.rpartition('.')[2]}")
@@ -450,7 +514,7 @@ def _value(value: Any, path: str, limit: int) -> Iterator[tuple[str, str | bool 
             if index < half or index >= len(value) - half:
                 yield from _value(element, f"{path}[{index}]", limit)
     elif isinstance(value, bytes):
-        yield path, value.hex() if len(value) <= 64 else hashlib.sha256(value).hexdigest()
+        yield path, shortened(value)
     elif isinstance(value, Enum):
         yield path, str(value.value)
     elif isinstance(value, int) and not isinstance(value, bool):

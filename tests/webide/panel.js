@@ -262,11 +262,7 @@ function* visit(panel, node, path, request, depth) {
     end: place && place.end !== undefined ? place.ioOffset + place.end : null,
     error: failure ? `${failure.name}: ${failure.message}` : interruption,
   };
-  const isOpen = (below) => {
-    if (request.open === 'all') return true;
-    return request.open.some((wanted) => wanted === below || wanted.startsWith(`${below}.`)
-      || wanted.startsWith(`${below}[`));
-  };
+  const isOpen = (below) => request.opened === 'all' || request.opened.has(below);
   if (path !== '' && !isOpen(path)) return;
   if (node.kind === 'array') {
     const half = Math.ceil(request.limit / 2);
@@ -292,9 +288,15 @@ function* visit(panel, node, path, request, depth) {
   }
 }
 
+/** A path and all paths that lead to it. */
+function wayTo(path) {
+  return [...path.matchAll(/[.[]|$/g)].map((end) => path.slice(0, end.index));
+}
+
 function answer(program, types, request) {
   const panel = new Panel(program, types, request.image, request.eager);
-  return { nodes: [...visit(panel, panel.root, '', request, -1)] };
+  const opened = request.open === 'all' ? 'all' : new Set(request.open.flatMap(wayTo));
+  return { nodes: [...visit(panel, panel.root, '', { opened, limit: request.limit }, -1)] };
 }
 
 async function main() {
