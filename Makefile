@@ -22,7 +22,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
-        compile-all compiler webide webide-test build docs clean
+        compile-all compiler diagram gallery webide webide-test build docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -138,6 +138,15 @@ compile-all: $(COMPILER) ## Compile vhdx.ksy for every target, without a warning
 	$(call compile_silently,-w -t python --outdir $(BUILD)/all/python-rw)
 	$(call compile_silently,-w -t java --outdir $(BUILD)/all/java-rw)
 	@echo "vhdx.ksy compiles for every target"
+
+diagram: $(COMPILER) $(RUNTIME) ## Draw docs/vhdx.svg from vhdx.ksy
+	@command -v dot >/dev/null 2>&1 || { echo "make: 'dot' not found; install graphviz" >&2; exit 1; }
+	@$(KSC) -t graphviz --outdir $(BUILD)/graphviz vhdx.ksy
+	@$(BIN)/python -m tools.diagram $(BUILD)/graphviz/vhdx.dot docs/vhdx.dot
+	@dot -Tsvg docs/vhdx.dot -o docs/vhdx.svg
+
+gallery: $(DEV) ## Print vhdx.ksy for Kaitai's format gallery, if it keeps the gallery's rules
+	@$(BIN)/python -m tools.gallery
 
 webide: $(WEBIDE)
 
