@@ -9,8 +9,9 @@ import subprocess
 import pytest
 import yaml
 
-from tests.support import ROOT
-from tools.diagram import HELPERS, SHORTCUTS, diagram
+from tests.support import ROOT, tool
+
+TOOL = tool("diagram")
 
 DOT = (ROOT / "docs" / "vhdx.dot").read_text(encoding="utf-8")
 SVG = (ROOT / "docs" / "vhdx.svg").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def test_the_drawing_is_made_from_the_grammar() -> None:
     command = ["java", *main, "-t", "graphviz", "--outdir", str(folder), "vhdx.ksy"]
     environment = {key: value for key, value in os.environ.items() if key != "JAVA_TOOL_OPTIONS"}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    drawn = diagram((folder / "vhdx.dot").read_text(encoding="utf-8"))
+    drawn = TOOL.diagram((folder / "vhdx.dot").read_text(encoding="utf-8"))
     assert drawn == DOT, "run 'make diagram'"
 
 
@@ -40,11 +41,11 @@ def test_every_type_and_every_field_of_the_file_is_drawn() -> None:
     grammar = yaml.safe_load((ROOT / "vhdx.ksy").read_text(encoding="utf-8"))
     drawn = boxes()
     types = {"vhdx": grammar, **grammar["types"]}
-    assert drawn.keys() == types.keys() - HELPERS
+    assert drawn.keys() == types.keys() - TOOL.HELPERS
     for owner, names in drawn.items():
         fields = [field["id"] for field in types[owner].get("seq", [])]
         assert [name for name in names if name in fields] == fields
-    for shortcut in SHORTCUTS:
+    for shortcut in TOOL.SHORTCUTS:
         owner, field = shortcut.split(".")
         assert field in types[owner]["instances"], shortcut
 
