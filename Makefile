@@ -21,7 +21,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
-        compile-all compiler build docs clean
+        vectors conformance compile-all compiler build docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -137,6 +137,12 @@ compile-all: $(COMPILER) ## Compile vhdx.ksy for every target, without a warning
 	$(call compile_silently,-w -t python --outdir $(BUILD)/all/python-rw)
 	$(call compile_silently,-w -t java --outdir $(BUILD)/all/java-rw)
 	@echo "vhdx.ksy compiles for every target"
+
+vectors: $(DEV) ## Write the vectors of the conformance kit
+	@$(BIN)/python -m tests.conformance.make
+
+conformance: $(DEV) $(COMPILER) ## Ask the parsers of all languages for the values of the vectors
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 clean: ## Remove everything that was built, .venv included
 	rm -rf $(BUILD) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
