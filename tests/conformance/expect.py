@@ -533,9 +533,9 @@ class Expectation:
         if fits:
             if count != len(locator.entries):
                 raise ValueError("no vector counts other keys than it describes, if they fit")
-            for index, (entry, places) in enumerate(zip(locator.entries, key_places(locator))):
+            for index, places in enumerate(key_places(locator)):
                 one = f"{path}.key_values[{index}]"
-                yield from self.locator_entry(one, entry, places, at, length)
+                yield from self.locator_entry(one, locator.entries[index], places, at, length)
 
     def locator_entry(
         self, path: str, entry: LocatorEntry, places: tuple[int, int], at: int, length: int
@@ -894,4 +894,3 @@ def key_places(locator: Locator) -> list[tuple[int, int]]:
 def expected(layout: Layout, file: Sparse) -> list[Value]:
     """Return all values of an image."""
     return list(Expectation(layout, file).values())
-

@@ -29,9 +29,6 @@ ROOT = KIT.parent.parent
 KSY = ROOT / "vhdx.ksy"
 BUILD = ROOT / "build" / "conformance"
 
-# What an error may be answered to: reading fails, or gives text with U+FFFD in it.
-FRESH = ("error", "broken_text")
-
 
 class Value(NamedTuple):
     """One value: where it is, of which kind it is, and what it is, as the README says."""
@@ -296,9 +293,7 @@ class Runner:
     def check(self, asked: Sequence[Vector]) -> list[Mismatch]:
         """Return everything that came out otherwise than expected."""
         answers = self.ask(asked)
-        return [
-            mismatch for vector in asked for mismatch in compare(vector, answers[vector.name])
-        ]
+        return [mismatch for vector in asked for mismatch in compare(vector, answers[vector.name])]
 
 
 def languages() -> list[str]:

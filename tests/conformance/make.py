@@ -19,14 +19,13 @@ from tests.images.image import (
     Block,
     Image,
     Layout,
-    Region,
     differencing,
     dynamic,
     fixed,
     partial,
     windows_locator,
 )
-from tests.images.log import SECTOR, Data, Entry, Log, Zero
+from tests.images.log import SECTOR, Data, Descriptor, Entry, Log, Zero
 from tests.images.structures import (
     BAT_REGION,
     CHS_PARAMETERS,
@@ -40,7 +39,6 @@ from tests.images.structures import (
     LOGICAL_SECTOR_SIZE,
     METADATA_REGION,
     MIB,
-    PARENT_LOCATOR,
     PHYSICAL_SECTOR_SIZE,
     TIB,
     UNDEFINED,
@@ -553,8 +551,12 @@ def _sector(seed: int) -> bytes:
 def log_entries_of_every_shape() -> Layout:
     """An empty entry, zeros, data, both, descriptors in two and three sectors, and an entry that
     runs over the end of the ring; sequence numbers beyond 2^53."""
-    mixed = [Data(3 * MIB, _sector(1)), Zero(4 * MIB, 8192), Data(3 * MIB + 4096, _sector(2))]
-    many = [Zero(n * 4096, 4096 * n) for n in range(1, 127)]
+    mixed: list[Descriptor] = [
+        Data(3 * MIB, _sector(1)),
+        Zero(4 * MIB, 8192),
+        Data(3 * MIB + 4096, _sector(2)),
+    ]
+    many: list[Descriptor] = [Zero(n * 4096, 4096 * n) for n in range(1, 127)]
     entries = [
         Entry(at=250 * SECTOR, sequence_number=(1 << 53) + 1),
         Entry([Zero(0x0102030405060000, 0x0807060504030000)]),
