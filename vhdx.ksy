@@ -1234,7 +1234,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and len_data <= _io.size.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - len_data.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the block is stored and lies inside the file.
       data:
@@ -1266,7 +1266,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and _io.size.as<s8> >= 0x100000.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - 0x100000.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the bitmap is stored and lies inside the file.
       data:

@@ -2084,7 +2084,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_data'):
                 return self._m_has_data
 
-            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - self.len_data) // 1048576))) 
+            self._m_has_data =  ((self.is_stored) and (self.len_data <= self._io.size()) and (self.file_offset_mb <= ((self._io.size() - self.len_data) // 1048576))) 
             return getattr(self, '_m_has_data', None)
 
         @property
@@ -2559,7 +2559,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_data'):
                 return self._m_has_data
 
-            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - 1048576) // 1048576))) 
+            self._m_has_data =  ((self.is_stored) and (self._io.size() >= 1048576) and (self.file_offset_mb <= ((self._io.size() - 1048576) // 1048576))) 
             return getattr(self, '_m_has_data', None)
 
         @property
