@@ -229,7 +229,9 @@ class Expectation:
         yield number(f"{path}.log_offset", header.log_offset)
         yield raw(f"{path}.reserved", header.reserved.ljust(4016, b"\0"))
         yield flag(f"{path}.is_signature_valid", header.signature == b"head")
-        yield number(f"{path}.rank", self.rank(copy))
+        yield number(f"{path}.sequence_number_low", header.sequence_number & 0xFFFFFFFF)
+        yield number(f"{path}.sequence_number_high", header.sequence_number >> 32)
+        yield number(f"{path}.rank_high", -1 if self.rank(copy) < 0 else self.rank(copy) >> 32)
 
     def rank(self, copy: int) -> int:
         """Return the sequence number of a copy with the right signature, otherwise -1."""
@@ -278,8 +280,11 @@ class Expectation:
         if not self.has_preview:
             yield error("preview", "end of file")
             return
-        yield number("preview.rank_1", self.rank(1))
-        yield number("preview.rank_2", self.rank(2))
+        for copy in (1, 2):
+            rank = self.rank(copy)
+            low = self.layout.headers[copy - 1].sequence_number & 0xFFFFFFFF
+            yield number(f"preview.rank_{copy}_high", -1 if rank < 0 else rank >> 32)
+            yield number(f"preview.number_{copy}_low", low)
         table = self.layout.region_tables[0]
         yield flag("preview.is_region_table_1_valid", table.signature == b"regi")
         yield number("preview.current_header", self.current_header)

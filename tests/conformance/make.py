@@ -277,6 +277,16 @@ def headers_alike() -> Layout:
 
 
 @vector
+def sequence_numbers_past_2_32() -> Layout:
+    """Sequence numbers of which the greater one has the smaller lower half."""
+    layout = _bare(_small())
+    layout.headers[0].sequence_number = 1 << 32
+    layout.headers[1].sequence_number = (1 << 32) - 1
+    layout.headers[1].log_offset = 2 * MIB
+    return layout
+
+
+@vector
 def sequence_numbers_past_2_53() -> Layout:
     """Sequence numbers that differ only beyond the 53 bits of a double."""
     layout = _bare(_small())
