@@ -111,10 +111,8 @@ def dynamic_512() -> Layout:
     }
     image = dynamic(7 * MIB + 512, blocks=blocks, creator="conformance kit")
     layout = _bare(image, 5 * MIB + 300)
-    header, other = layout.headers
-    header.sequence_number, other.sequence_number = 0x0102030405060708, 0x0102030405060709
     layout.headers[0] = Header(
-        7, GUID_A, GUID_B, GUID_C, 3, 4, 0x100000, 0x100000, reserved=ONCE, slack=b"slack"
+        7, GUID_A, GUID_B, GUID_C, 0x93A4, 0xB5C6, 0x81828384, 0x9192939495969798, reserved=ONCE
     )
     layout.headers[1] = Header(9, GUID_D, GUID_C, ZERO_GUID)
     layout.identifier.reserved = ONCE
@@ -315,7 +313,7 @@ def regions_unknown() -> Layout:
         bat, metadata = table.entries
         near = UUID(bytes_le=BAT_REGION.bytes_le[:-1] + b"\x09")
         table.entries = [
-            RegionEntry(GUID_A, 0x0102030405060708, 0x090A0B0C, 0x0D0E0F10),
+            RegionEntry(GUID_A, 0x0102030405060708, 0x090A0B0C, 0x8D0E0F10),
             RegionEntry(near, LAST, 0xFFFFFFFF, 0),
             metadata,
             RegionEntry(GUID_B, 1 << 63, 1 << 31, 1),
@@ -347,6 +345,14 @@ def regions_2047() -> Layout:
 def regions_2048() -> Layout:
     """One region more than a table holds: the count is impossible, no region is found."""
     return _regions(2047, 2048)
+
+
+@vector
+def regions_too_many() -> Layout:
+    """A count of regions with something in each of its bytes."""
+    layout = _bare(_small())
+    layout.set_tables(lambda table: setattr(table, "entry_count", 0x81828384))
+    return layout
 
 
 @vector
@@ -384,10 +390,12 @@ def items_of_all_kinds() -> Layout:
     own = [
         MetadataItem(VIRTUAL_DISK_SIZE, b"a user's own", IS_USER),
         MetadataItem(GUID_A, ONCE, IS_USER | IS_VIRTUAL_DISK),
-        MetadataItem(GUID_B, b"\x01", IS_REQUIRED, reserved2=0x01020304),
+        MetadataItem(GUID_B, b"\x01", 0xA5A5A5A0 | IS_REQUIRED),
     ]
     items = [
-        MetadataItem(CHS_PARAMETERS, b"\x0a\x0b\x0c\x0d", 0x5A5A5A58 | everything),
+        MetadataItem(
+            CHS_PARAMETERS, b"\x0a\x0b\x0c\x0d", 0x5A5A5A58 | everything, reserved2=0xF1020304
+        ),
         MetadataItem(GUID_C, b"", IS_USER),
         MetadataItem(GUID_D, b"table", 0, offset=64 * KIB - 1),
         MetadataItem(GUID_A, b"", 0, offset=64 * KIB, length=MIB + 1),
@@ -399,7 +407,7 @@ def items_of_all_kinds() -> Layout:
     layout = _bare(_small(physical_sector_size=512))
     table = layout.metadata
     table.items = own + table.items + items
-    table.reserved, table.reserved2 = 0x0304, bytes(range(1, 21))
+    table.reserved, table.reserved2 = 0x8384, bytes(range(1, 21))
     table.tail = ONCE
     return layout
 
@@ -423,6 +431,12 @@ def items_2047() -> Layout:
 def items_2048() -> Layout:
     """One item more than the table holds: the count is impossible, no item is found."""
     return _items(2047, 2048)
+
+
+@vector
+def items_too_many() -> Layout:
+    """A count of items with something in each of its bytes."""
+    return _items(5, 0x8182)
 
 
 @vector
@@ -460,6 +474,14 @@ def _sizes(block_size: int, sector_size: int, disk_size: int) -> Layout:
 def block_size_too_small() -> Layout:
     """Blocks one byte smaller than 1 MiB: there is nothing to count."""
     return _sizes(MIB - 1, 512, 4 * MIB)
+
+
+@vector
+def sizes_of_every_byte() -> Layout:
+    """Sizes with something in each of their bytes, none of them possible."""
+    layout = _sizes(0x81828384, 0x91929394, 0xA1A2A3A4A5A6A7A8)
+    layout.metadata.find(PHYSICAL_SECTOR_SIZE).data = 0xB1B2B3B4.to_bytes(4, "little")
+    return layout
 
 
 @vector
@@ -520,10 +542,13 @@ def locator_texts() -> Layout:
         LocatorEntry("high at the end", b"q\0\x3d\xd8"),
         LocatorEntry("zeros\0inside", "\0between\0"),
         LocatorEntry("odd", b"o\0d\0d"),
-        LocatorEntry("shared", b"", value_offset=20 + 12 * 10, value_length=26),
-        LocatorEntry("outside", "", value_offset=0xFFFFFFF0, value_length=2, key_length=0xFFFF),
+        LocatorEntry("shared", b"", value_offset=20 + 12 * 11, value_length=26),
+        LocatorEntry(
+            "outside", "", value_offset=0xFFFFFFF0, value_length=0x9192, key_length=0xFFFF
+        ),
+        LocatorEntry("far away", "", key_offset=0x81828384),
     ]
-    return _located(Locator(entries, locator_type=GUID_A, reserved=0x0506, tail=b"tail"))
+    return _located(Locator(entries, locator_type=GUID_A, reserved=0x8586, tail=b"tail"))
 
 
 @vector
@@ -533,6 +558,12 @@ def locator_count_too_large() -> Layout:
     room = len(locator.pack())
     locator.count = (room - 20) // 12 + 1
     return _located(locator)
+
+
+@vector
+def locator_count_of_every_byte() -> Layout:
+    """A parent locator that counts keys with something in each byte of the count."""
+    return _located(Locator([LocatorEntry("key", "value")], count=0x8182))
 
 
 @vector
@@ -569,10 +600,10 @@ def log_entries_of_every_shape() -> Layout:
     many: list[Descriptor] = [Zero(n * 4096, 4096 * n) for n in range(1, 127)]
     entries = [
         Entry(at=250 * SECTOR, sequence_number=(1 << 53) + 1),
-        Entry([Zero(0x0102030405060000, 0x0807060504030000)]),
+        Entry([Zero(0x8182838485868788, 0x9192939495969798)]),
         Entry([Data(1 << 63, _sector(3), leading=bytes(range(8)), trailing=b"tail")]),
         Entry([Data(3 * MIB, _sector(4)), Data(3 * MIB, _sector(5))]),
-        Entry(mixed, flushed_file_offset=0x1112131415161718, last_file_offset=0x2122232425262728),
+        Entry(mixed, flushed_file_offset=0x9192939495969798, last_file_offset=0xA1A2A3A4A5A6A7A8),
         Entry(many),
         Entry([*many, Zero(4096, 4096)]),
         Entry([Data(3 * MIB, _sector(6)), *many, *many, *many[:2], Data(3 * MIB, _sector(7))]),
@@ -587,12 +618,12 @@ def log_entries_damaged() -> Layout:
     their signature, reserved fields, other sequence numbers, lengths and counts that do not fit."""
     entries = [
         Entry([Zero(MIB, 4096)], log_guid=GUID_B, sequence_number=7),
-        Entry([Zero(MIB, 4096)], checksum=0x01020304, reserved=0x05060708),
+        Entry([Zero(MIB, 4096)], checksum=1, reserved=0x81828384, tail=0x91929394),
         Entry(
             [
                 Zero(MIB, 4096, signature=b"Zero", reserved=0x11121314),
                 Data(MIB, _sector(1), signature=b"Desc"),
-                Zero(MIB, 4096, reserved=0x21222324, sequence_number=LAST),
+                Zero(MIB, 4096, reserved=0xA1A2A3A4, sequence_number=LAST),
             ]
         ),
         Entry([Data(MIB, _sector(2), sector_signature=b"Data", sector_high=1, sector_low=2)]),
