@@ -82,7 +82,20 @@ class Vector:
 
     def image(self) -> bytes:
         """Return the image."""
-        return gzip.decompress((VECTORS / f"{self.name}.vhdx.gz").read_bytes())
+        return gzip.decompress(self.packed.read_bytes())
+
+    @property
+    def packed(self) -> Path:
+        """Where the image is."""
+        return VECTORS / f"{self.name}.vhdx.gz"
+
+    def unpacked(self) -> Path:
+        """Return the image as a file of its own, written unless it is there."""
+        path = BUILD / "images" / f"{self.name}.vhdx"
+        if not path.exists() or path.stat().st_mtime_ns < self.packed.stat().st_mtime_ns:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.image())
+        return path
 
 
 @cache
@@ -260,14 +273,7 @@ class Runner:
 
     def ask(self, asked: Sequence[Vector]) -> dict[str, list[Answer]]:
         """Return the answers for every vector."""
-        images = self.build / "images"
-        images.mkdir(parents=True, exist_ok=True)
-        requests = []
-        for vector in asked:
-            path = images / f"{vector.name}.vhdx"
-            path.write_bytes(vector.image())
-            requests.append((path, vector.values))
-        answers = self.ask_files(requests)
+        answers = self.ask_files([(vector.unpacked(), vector.values) for vector in asked])
         return {vector.name: one for vector, one in zip(asked, answers, strict=True)}
 
     def ask_files(self, requests: Sequence[tuple[Path, Sequence[Value]]]) -> list[list[Answer]]:
