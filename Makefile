@@ -22,7 +22,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
-        compile-all compiler diagram gallery webide webide-test build docs clean
+        compile-all compiler diagram gallery webide webide-test build docs clean vectors conformance
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -162,6 +162,11 @@ $(WEBIDE): tests/webide/package.json
 
 webide-test: $(DEV) $(WEBIDE) ## Look at images as the Kaitai Web IDE shows them
 	@$(BIN)/pytest tests/test_webide.py $(ARGS)
+vectors: $(DEV) ## Write the vectors of the conformance kit
+	@$(BIN)/python -m tests.conformance.make
+
+conformance: $(DEV) $(COMPILER) ## Ask the parsers of all languages for the values of the vectors
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 clean: ## Remove everything that was built, .venv included
 	rm -rf $(BUILD) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -93,7 +93,14 @@ instances:
     -webide-parse-mode: eager
   preview:
     pos: 0
-    type: copy_choice(header_1.rank, header_2.rank, region_table_1.is_signature_valid)
+    type: >-
+      copy_choice(
+        header_1.rank_high,
+        header_1.sequence_number_low.as<s8>,
+        header_2.rank_high,
+        header_2.sequence_number_low.as<s8>,
+        region_table_1.is_signature_valid
+      )
     doc: Which copies the instances below are built on; see there.
     -webide-parse-mode: eager
   log:
@@ -258,9 +265,21 @@ types:
       is_signature_valid:
         value: signature == [0x68, 0x65, 0x61, 0x64]
         doc: Whether the signature is right. The checksum is not looked at.
-      rank:
-        value: 'is_signature_valid ? sequence_number.as<s8> : -1.as<s8>'
-        doc: Sequence number of a copy with the right signature, otherwise -1.
+      sequence_number_low:
+        pos: 8
+        type: u4
+        doc: |
+          Lower 32 bits of the sequence number, to compare it where a number has
+          fewer than 64 bits or a sign.
+      sequence_number_high:
+        pos: 12
+        type: u4
+        doc: Upper 32 bits of the sequence number.
+      rank_high:
+        value: 'is_signature_valid ? sequence_number_high.as<s8> : -1.as<s8>'
+        doc: |
+          Upper 32 bits of the sequence number of a copy with the right
+          signature, otherwise -1.
   region_table:
     -webide-representation: '{num_entries:dec} regions, valid signature: {is_signature_valid}'
     doc: |
@@ -815,18 +834,31 @@ types:
       checksums.
     doc-ref: '[MS-VHDX] 2.2.2'
     params:
-      - id: rank_1
+      - id: rank_1_high
         type: s8
-        doc: Sequence number of header 1, -1 when its signature is wrong.
-      - id: rank_2
+        doc: |
+          Upper 32 bits of the sequence number of header 1, -1 when its
+          signature is wrong.
+      - id: number_1_low
         type: s8
-        doc: Sequence number of header 2, -1 when its signature is wrong.
+        doc: Lower 32 bits of the sequence number of header 1.
+      - id: rank_2_high
+        type: s8
+        doc: |
+          Upper 32 bits of the sequence number of header 2, -1 when its
+          signature is wrong.
+      - id: number_2_low
+        type: s8
+        doc: Lower 32 bits of the sequence number of header 2.
       - id: is_region_table_1_valid
         type: bool
         doc: Whether region table 1 has the right signature.
     instances:
       current_header:
-        value: 'rank_1 < 0.as<s8> and rank_2 < 0.as<s8> ? 0 : (rank_2 > rank_1 ? 2 : 1)'
+        value: >-
+          rank_1_high < 0.as<s8> and rank_2_high < 0.as<s8> ? 0 :
+          (rank_2_high > rank_1_high or (rank_2_high == rank_1_high and number_2_low > number_1_low)) ? 2 :
+          1
         doc: Copy of the header, 1 or 2; 0 when neither has the right signature.
       region_table:
         value: 'is_region_table_1_valid ? 1 : 2'
@@ -1239,7 +1271,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and len_data <= _io.size.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - len_data.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the block is stored and lies inside the file.
       data:
@@ -1271,7 +1303,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and _io.size.as<s8> >= 0x100000.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - 0x100000.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the bitmap is stored and lies inside the file.
       data:

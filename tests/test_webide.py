@@ -63,10 +63,6 @@ ROUNDED = {
     "log_entry_header.sequence_number",
 }
 
-# Here rounding decides something: 2^64 - 2 and 2^64 - 1 are the same number to JavaScript, so that
-# `preview` takes the other header, with the same contents.
-TOO_CLOSE = "sequence-number-max"
-
 
 @pytest.fixture(scope="session")
 def ide() -> Iterator[WebIde]:
@@ -204,7 +200,7 @@ def is_broken(node: Node, nodes: dict[str, Node]) -> bool:
 # --- Values ---
 
 
-@pytest.mark.parametrize("name", sorted(set(GOODS) - {TOO_CLOSE}))
+@pytest.mark.parametrize("name", sorted(GOODS))
 def test_values_are_those_of_the_builder(name: str, shown: Shown) -> None:
     layout = GOODS[name].layout()
     if layout.log is not None and layout.log.placed():
@@ -216,7 +212,13 @@ def test_values_are_those_of_the_builder(name: str, shown: Shown) -> None:
         if path in nodes:
             node = nodes[path]
             found = node.representation if isinstance(value, UUID) else node.value
-            assert found == (value if isinstance(value, bool) else str(value)), path
+            assert found in (value, str(value), rounded(value)), path
+
+
+def rounded(value: Any) -> str | None:
+    """A number as JavaScript has it, when that is another one."""
+    is_exact = not isinstance(value, int) or value <= EXACT
+    return None if is_exact else str(int(float(value)))
 
 
 def model_values(layout: Layout) -> Iterator[tuple[str, Any]]:
@@ -441,21 +443,9 @@ def test_what_is_said_to_be_rounded_is_rounded(samples: Callable[[str], Path], i
     assert disagreements(image, by_path(ide.show(image))) == ROUNDED
 
 
-@pytest.mark.parametrize("name", sorted(set(GOODS) - NEEDS_REPLAY - NOT_UTF_16 - {TOO_CLOSE}))
+@pytest.mark.parametrize("name", sorted(set(GOODS) - NEEDS_REPLAY - NOT_UTF_16))
 def test_python_and_javascript_agree_on_good_images(name: str, files: Files, shown: Shown) -> None:
     disagreements(files.good(name), shown(name), FEW)
-
-
-def test_where_numbers_are_too_close_javascript_takes_the_other_header(
-    files: Files, ide: WebIde
-) -> None:
-    image = files.good(TOO_CLOSE)
-    nodes = by_path(ide.show(image))
-    values = dict(python_values(image))
-    assert values["preview.current_header"] == "2"
-    assert nodes["preview.current_header"].value == "1"
-    differing = {path for path, value in values.items() if nodes[path].value != value}
-    assert {path.partition(".")[0] for path in differing} == {"header_1", "header_2", "preview"}
 
 
 def shortened(data: bytes) -> str:

@@ -27,6 +27,7 @@ SHORTCUTS = {
     *("metadata_region.file_parameters", "metadata_region.virtual_disk_size_item"),
     *("metadata_region.logical_sector_size_item", "bat_chunk.raw_entries", "log_slot.header"),
     *("log_slot.signature", "file_type_identifier.creator", "vhdx.preview", "vhdx.regions"),
+    *("header.sequence_number_low", "header.sequence_number_high"),
 }
 
 # Colours of the boxes: what lies on disk, and what leads there.
