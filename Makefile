@@ -162,6 +162,7 @@ $(WEBIDE): tests/webide/package.json
 
 webide-test: $(DEV) $(WEBIDE) ## Look at images as the Kaitai Web IDE shows them
 	@$(BIN)/pytest tests/test_webide.py $(ARGS)
+
 vectors: $(DEV) ## Write the vectors of the conformance kit
 	@$(BIN)/python -m tests.conformance.make
 
