@@ -191,6 +191,7 @@ class Disk:
 # when it is whole in one local file; else its pieces, or nothing.
 _Window = tuple[FileSource | None, int, Pieces | None]
 _UNKNOWN: _Window = (None, 0, None)
+_ALL_ZEROS: Pieces = ((), ())
 
 # More pieces than these are not kept: finding all takes longer than finding those of a request.
 _MANY_PIECES = 64
@@ -199,7 +200,8 @@ _MANY_PIECES = 64
 _KEPT_PIECES = 3 << 15
 _WINDOW_AS_PIECES = 20
 
-_ZEROS = memoryview(bytes(256 * KIB))
+_MANY_ZEROS = 256 * KIB
+_ZEROS = memoryview(bytes(_MANY_ZEROS))
 
 
 class _Reader(NamedTuple):
@@ -233,16 +235,35 @@ def _reader(top: Layer) -> _Reader:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
         number = offset >> shift
         file, distance, pieces = get_window(number) or learn(number)
-        if file is not None:
-            if (offset & mask) + length <= window_size and (
-                preadv(file.fd, (buffer,), offset + distance) == length
-            ):
-                return length
-        elif pieces is not None and offset + length <= pieces[0][-1]:
-            perform(pieces, memoryview(buffer).cast("B"), offset)
+        if (offset & mask) + length > window_size or offset + length > size:
+            return fill(memoryview(buffer).cast("B"), offset)
+        if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
             return length
-        length = clipped(offset, length)
-        fill(memoryview(buffer).cast("B")[:length], offset)
+        view = memoryview(buffer)
+        if type(buffer) is not bytearray:
+            view = view.cast("B")
+        if pieces is _ALL_ZEROS:
+            fill_with_zeros(view)
+            return length
+        if pieces is None:
+            pieces = resolve.pieces(top, not_negative(offset), offset + length)
+        bounds, places = pieces
+        index = bisect_right(bounds, offset)
+        done = 0
+        while done < length:
+            file, distance, source = places[index - 1]
+            stop = bounds[index] - offset
+            index += 1
+            part = view[done:stop]  # shorter where the request ends inside the piece
+            if file is not None:
+                count = preadv(file.fd, (part,), offset + done + distance)
+                if count != stop - done and count != length - done:
+                    file.readinto(part, offset + done + distance)
+            elif source is None:
+                fill_with_zeros(part)
+            else:
+                source.readinto(part, offset + done + distance)
+            done = stop
         return length
 
     def pread(length: int, offset: int) -> bytes:
@@ -255,15 +276,31 @@ def _reader(top: Layer) -> _Reader:
         if length < 0:
             raise ValueError(f"length is {length}, expected at least 0")
         # A buffer whose bytes can be taken out of it without a copy.
-        stream = io.BytesIO(bytes(clipped(offset, length)))
+        stream = io.BytesIO(bytes(max(0, min(length, size - not_negative(offset)))))
         with stream.getbuffer() as view:
-            fill(view, offset)
+            readinto_at(view, offset)
         return stream.getvalue()
 
-    def clipped(offset: int, length: int) -> int:
+    def not_negative(offset: int) -> int:
         if offset < 0:
             raise ValueError(f"offset is {offset}, expected at least 0")
-        return max(0, min(length, size - offset))
+        return offset
+
+    def fill(view: memoryview, offset: int) -> int:
+        """Fill a buffer window by window, or less of it at the end of the disk."""
+        end = min(not_negative(offset) + len(view), size)
+        start = offset
+        while start < end:
+            stop = min(end, (start | mask) + 1)
+            window = file, distance, _pieces = get_window(start >> shift) or learn(start >> shift)
+            if file is not None:  # as many as follow each other in the file are read at once
+                while stop < end and (get_window(stop >> shift) or learn(stop >> shift)) == window:
+                    stop = min(end, (stop | mask) + 1)
+                file.readinto(view[start - offset : stop - offset], start + distance)
+            else:
+                readinto_at(view[start - offset : stop - offset], start)
+            start = stop
+        return max(0, end - offset)
 
     def learn(number: int) -> _Window:
         """Return what a window is made of, and keep it."""
@@ -274,20 +311,17 @@ def _reader(top: Layer) -> _Reader:
         end = min(start + window_size, size)
         if not 0 <= start < end:
             return _UNKNOWN
-        try:
-            pieces = resolve.window(top, start, end, _MANY_PIECES)
-        except FormatError:  # some of it is damaged, and perhaps not what was asked for
-            pieces = None
-        window = _UNKNOWN
-        count = 0
-        if pieces is not None:
-            bounds, places = pieces
-            count = len(places)
-            file, distance, _source = places[0]
-            if count == 1 and file is not None and end - start == window_size:
-                window = (file, distance, None)
-            else:
-                window = (None, 0, (array("Q", bounds), places))
+        count = 1
+        distance = None if top.has_parent else top.distance_of_block(number)
+        if distance is not None:
+            window: _Window = (top.file, distance, None)
+        else:
+            try:
+                pieces = resolve.window(top, start, end, _MANY_PIECES)
+            except FormatError:  # some of it is damaged, and perhaps not what was asked for
+                pieces = None
+            window = _UNKNOWN if pieces is None else as_window(*pieces)
+            count = 1 if pieces is None else len(pieces[1])
         if kept >= _KEPT_PIECES:
             kept = 0
             windows.clear()
@@ -295,41 +329,13 @@ def _reader(top: Layer) -> _Reader:
         windows[number] = window
         return window
 
-    def fill(view: memoryview, offset: int) -> None:
-        """Fill a buffer with any range of the disk, window by window."""
-        end = offset + len(view)
-        start = offset
-        while start < end:
-            stop = min(end, (start | mask) + 1)
-            file, distance, pieces = window = get_window(start >> shift) or learn(start >> shift)
-            if file is not None:
-                while stop < end and (get_window(stop >> shift) or learn(stop >> shift)) == window:
-                    stop = min(end, (stop | mask) + 1)
-                pieces = [start, stop], [(file, distance, file)]
-            elif pieces is None:
-                pieces = resolve.pieces(top, start, stop)
-            perform(pieces, view[start - offset : stop - offset], start)
-            start = stop
-
-    def perform(pieces: Pieces, view: memoryview, offset: int) -> None:
-        """Fill a buffer with a range of the disk that lies inside of some pieces."""
-        bounds, places = pieces
-        index = bisect_right(bounds, offset)
-        start, end = offset, offset + len(view)
-        while start < end:
-            file, distance, source = places[index - 1]
-            stop = bounds[index]
-            if stop > end:
-                stop = end
-            part = view[start - offset : stop - offset]
-            if file is not None and preadv(file.fd, (part,), start + distance) == stop - start:
-                pass
-            elif source is not None:  # also what was not read wholly: more of it, or an error
-                source.readinto(part, start + distance)
-            else:
-                _fill_with_zeros(part)
-            start = stop
-            index += 1
+    def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> _Window:
+        file, distance, source = places[0]
+        if len(places) == 1 and source is None:
+            return None, 0, _ALL_ZEROS
+        if len(places) == 1 and file is not None and bounds[1] - bounds[0] == window_size:
+            return file, distance, None
+        return None, 0, (array("Q", bounds), tuple(places))
 
     def close() -> None:
         nonlocal is_closed
@@ -339,10 +345,14 @@ def _reader(top: Layer) -> _Reader:
     return _Reader(readinto_at, pread, close)
 
 
-def _fill_with_zeros(view: memoryview) -> None:
-    for start in range(0, len(view), len(_ZEROS)):
-        part = view[start : start + len(_ZEROS)]
-        part[:] = _ZEROS[: len(part)]
+def fill_with_zeros(view: memoryview) -> None:
+    """Fill a buffer with zeros."""
+    length = len(view)
+    if length <= _MANY_ZEROS:
+        view[:] = _ZEROS[:length]
+    else:
+        for start in range(0, length, _MANY_ZEROS):
+            fill_with_zeros(view[start : start + _MANY_ZEROS])
 
 
 class DiskFile(io.RawIOBase):
