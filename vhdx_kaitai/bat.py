@@ -222,8 +222,6 @@ class Bat:
         self.geometry = geometry
         self.region = region
         self._source = source
-        self._read = source.read
-        self._start = region.file_offset
         self._pages: dict[int, array[int]] = {}
 
     def entry(self, index: int) -> int:
@@ -234,17 +232,12 @@ class Bat:
             if len(self._pages) >= _KEPT_PAGES:
                 self._pages.clear()
             self._pages[number] = _ASKED_ONCE
-            return self.raw_entry(index)
+            offset = self.region.file_offset + index * ENTRY_LENGTH
+            return int.from_bytes(self._source.read(offset, ENTRY_LENGTH), "little")
         if page is _ASKED_ONCE:
             page = self.numbers(number << PAGE_SHIFT, PAGE_ENTRIES)
             self._pages[number] = page
         return page[index & PAGE_ENTRIES - 1]
-
-    def raw_entry(self, index: int) -> int:
-        """Return an entry of the BAT, read anew."""
-        return int.from_bytes(
-            self._read(self._start + index * ENTRY_LENGTH, ENTRY_LENGTH), "little"
-        )
 
     def count_states(self) -> dict[int, int]:
         """Return how many payload blocks are in each of the eight states, reserved ones included.

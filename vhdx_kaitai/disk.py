@@ -196,9 +196,9 @@ _ALL_ZEROS: Pieces = ((), ())
 # More pieces than these are not kept: finding all takes longer than finding those of a request.
 _MANY_PIECES = 64
 
-# What is kept takes at most about 1.5 MiB: pieces 16 bytes each, and a window as much as some.
-_KEPT_PIECES = 3 << 15
-_WINDOW_AS_PIECES = 20
+# What is kept takes about 1.5 MiB: pieces 16 bytes each, windows some 300 besides.
+_KEPT_WINDOWS = 1 << 12
+_KEPT_PIECES = 1 << 16
 
 _MANY_ZEROS = 256 * KIB
 _ZEROS = memoryview(bytes(_MANY_ZEROS))
@@ -225,6 +225,7 @@ def _reader(top: Layer) -> _Reader:
     mask = window_size - 1
     windows: dict[int, _Window] = {}
     get_window = windows.get
+    distance_of_block = top.block_finder()
     kept = 0
     is_closed = False
     # Systems without these have no sources that are local files.
@@ -307,27 +308,29 @@ def _reader(top: Layer) -> _Reader:
         nonlocal kept
         if is_closed:
             raise ValueError("the disk is closed")
+        if len(windows) >= _KEPT_WINDOWS or kept >= _KEPT_PIECES:
+            kept = 0
+            windows.clear()
+        window: _Window
+        distance = distance_of_block(number)
+        if distance is not None:
+            windows[number] = window = (top.file, distance, None)
+            return window
+        windows[number] = window = find_window(number)
+        if window[2] is not None:
+            kept += len(window[2][1])
+        return window
+
+    def find_window(number: int) -> _Window:
         start = number << shift
         end = min(start + window_size, size)
         if not 0 <= start < end:
             return _UNKNOWN
-        count = 1
-        distance = None if top.has_parent else top.distance_of_block(number)
-        if distance is not None:
-            window: _Window = (top.file, distance, None)
-        else:
-            try:
-                pieces = resolve.window(top, start, end, _MANY_PIECES)
-            except FormatError:  # some of it is damaged, and perhaps not what was asked for
-                pieces = None
-            window = _UNKNOWN if pieces is None else as_window(*pieces)
-            count = 1 if pieces is None else len(pieces[1])
-        if kept >= _KEPT_PIECES:
-            kept = 0
-            windows.clear()
-        kept += _WINDOW_AS_PIECES + count
-        windows[number] = window
-        return window
+        try:
+            pieces = resolve.window(top, start, end, _MANY_PIECES)
+        except FormatError:  # some of it is damaged, and perhaps not what was asked for
+            return _UNKNOWN
+        return _UNKNOWN if pieces is None else as_window(*pieces)
 
     def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> _Window:
         file, distance, source = places[0]

@@ -11,9 +11,10 @@ Nothing is invented: what an image should say and does not is refused
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from . import bat
@@ -89,8 +90,6 @@ class Layer:
         self._block_shift = geometry.block_size.bit_length() - 1
         self._ratio_shift = geometry.chunk_ratio.bit_length() - 1
         self._sector_shift = geometry.logical_sector_size.bit_length() - 1
-        self._whole_blocks = self.size >> self._block_shift
-        self._last_offset = self.source.size - self._block_size
         # Log and regions do not overlap, so their ends are in order, too.
         occupied = sorted(image.occupied)
         self._occupied_starts = [other.start for other in occupied]
@@ -148,24 +147,33 @@ class Layer:
             self._refuse_bad_entry(block, entry, 0)
         return entry
 
-    def distance_of_block(self, block: int) -> int | None:
-        """Return what has to be added to virtual offsets of a block to get file offsets.
+    def block_finder(self) -> Callable[[int], int | None]:
+        """Return a function that tells what to add to virtual offsets of a block.
 
-        This is for random reads of large disks, whose blocks are all new, and
-        takes one system call and little else.
-
-        Returns:
-            None for a block that is not wholly present in a local file, or not
-            wholly on the disk, or that has to be looked at more closely.
+        It is for random reads of large disks, whose blocks are all new, and
+        takes one system call and little else. It returns None for a block that
+        is not wholly present in a local file, or not wholly on the disk, or
+        that has to be looked at more closely.
         """
-        index = block + (block >> self._ratio_shift)
-        if self.file is None or block >= self._whole_blocks:
-            return None
-        entry = self.image.bat.raw_entry(index)
-        offset = entry - FULLY_PRESENT
-        if offset & ~OFFSET_MASK or not self._free_from <= offset <= self._last_offset:
-            return None
-        return offset - (block << self._block_shift)
+        file, free_from = self.file, self._free_from
+        if file is None or self.has_parent:
+            return lambda _block: None
+        table, length = self.image.regions.bat.file_offset, bat.ENTRY_LENGTH
+        block_shift, ratio_shift = self._block_shift, self._ratio_shift
+        last_offset = file.size - self._block_size
+        whole_blocks = self.size >> block_shift
+        pread, number_from, no_offset = os.pread, int.from_bytes, ~OFFSET_MASK
+
+        def distance_of(block: int) -> int | None:
+            if not 0 <= block < whole_blocks:
+                return None
+            entry = pread(file.fd, length, table + (block + (block >> ratio_shift)) * length)
+            offset = number_from(entry, "little") - FULLY_PRESENT
+            if offset & no_offset or not free_from <= offset <= last_offset:
+                return None
+            return offset - (block << block_shift) if len(entry) == length else None
+
+        return distance_of
 
     def _is_free(self, offset: int, length: int) -> bool:
         """Tell whether a range of the file lies behind the headers and over no log or region."""
