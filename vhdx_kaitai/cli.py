@@ -12,13 +12,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
 
 if TYPE_CHECKING:
     from .checks import Report
-    from .disk import Disk
+    from .disk import Disk, Extent
     from .image import Image
     from .report import Document
 
@@ -455,19 +456,18 @@ def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
 
 def _map(arguments: argparse.Namespace) -> int:
     from . import bulk, report
-    from .disk import Disk
 
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        in_bulk = bulk.is_worthwhile(disk)
-        extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
+        few = _few_extents(disk, offset, length)
+        if arguments.count or (arguments.json and few is None):
+            # Counting many takes little time, and what cannot be mapped has to be known before
+            # the first word of a document.
+            count = bulk.count_extents(disk, offset, length) if few is None else len(few)
+        extents = bulk.extents(disk, offset, length) if few is None else few
         if arguments.count:
-            count = bulk.count_extents if in_bulk else _count_extents
-            _print_lines([str(count(disk, offset, length))])
+            _print_lines([str(count)])
         elif arguments.json:
-            for _ in extents:  # what cannot be mapped has to be known before the first word
-                pass
-            extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
             for piece in report.map_json(extents):
                 _Output.write(piece)
         else:
@@ -475,8 +475,14 @@ def _map(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _count_extents(disk: Disk, offset: int, length: int) -> int:
-    return sum(1 for _ in disk.extents(offset, length))
+def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
+    """Return all extents of a range; None when there are, or may be, so many that numpy pays."""
+    from . import bulk
+
+    if bulk.is_large(disk):
+        return None
+    extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+    return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
 
 
 def _read(arguments: argparse.Namespace) -> int:

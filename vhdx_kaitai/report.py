@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from . import log
@@ -378,23 +379,32 @@ def map_text(extents: Iterable[ExtentRow]) -> Iterator[str]:
 
 def map_json(extents: Iterable[ExtentRow]) -> Iterator[str]:
     """Yield the pieces of `map --json`: a list with the names of fields that qemu-img uses."""
+    forms: dict[tuple[str, int, str], str] = {}
+    iterator = iter(extents)
     separator = "["
-    tails: dict[tuple[str, int, str], str] = {}
-    for start, length, state, depth, file_offset, kind in extents:
-        tail = tails.get((state, depth, kind))
-        if tail is None:
-            tail = tails[state, depth, kind] = _map_tail(state, depth, kind)
-        place = "" if file_offset is None else f', "offset": {file_offset}'
-        yield f'{separator}{{"start": {start}, "length": {length}, {tail}{place}}}'
+    while rows := list(islice(iterator, _ROWS_AT_ONCE)):
+        starts, lengths, states, depths, places, kinds = zip(*rows, strict=True)
+        classes = list(zip(states, depths, kinds, strict=True))
+        forms.update({key: _map_form(*key) for key in set(classes) - forms.keys()})
+        form = ",\n".join(map(forms.__getitem__, classes))
+        yield separator + form % tuple(
+            chain.from_iterable(zip(starts, lengths, places, strict=True))
+        )
         separator = ",\n"
     yield "[]\n" if separator == "[" else "]\n"
 
 
-def _map_tail(state: str, depth: int, kind: str) -> str:
+_ROWS_AT_ONCE = 4096  # one format for many rows takes a third of the time
+
+
+def _map_form(state: str, depth: int, kind: str) -> str:
+    """Return the format of a row, for its start, its length and its place, which may be None."""
     present = kind == "data" or state != "not_present"
+    place = ', "offset": %d' if kind == "data" else "%.0s"
     return (
-        f'"depth": {depth}, "present": {_json(present)}, "zero": {_json(kind == "zero")}, '
-        f'"data": {_json(kind == "data")}, "state": "{state}"'
+        f'{{"start": %d, "length": %d, "depth": {depth}, "present": {_json(present)}, '
+        f'"zero": {_json(kind == "zero")}, "data": {_json(kind == "data")}, "state": "{state}"'
+        f"{place}}}"
     )
 
 
