@@ -795,7 +795,7 @@ def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
     total = -(-size // MIB)
     chance = random.Random(8)
     layout = dynamic(size, blocks={}, **fields).layout()
-    image, at, number = layout.image, 8 * MIB, 0
+    image, at, number = layout.image, 16 * MIB, 0  # behind the BAT
     while number < total:
         state = chance.choice((FULLY_PRESENT, ZERO, UNMAPPED, UNDEFINED, FULLY_PRESENT))
         for number in range(number, min(total, number + chance.choice((1, 1, 2, 9)))):  # noqa: B020
@@ -809,6 +809,15 @@ def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
         number += chance.choice((1, 5, 4000, 9000))
     layout.file_length = at + MIB
     return layout
+
+
+def rows_in_bulk(disk: Disk, offset: int, length: int) -> list[Row]:
+    """Return the extents of a range as they are found with numpy."""
+    return [
+        (start, length, state, depth, place, kind)
+        for some in bulk.extents(disk, offset, length)
+        for start, length, (state, depth, kind), place in zip(*some, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -827,7 +836,7 @@ def test_a_large_disk_is_mapped_like_a_small_one(large: tuple[Path, Model], run:
     assert_maps(run("map", "--json", path), expected)
     assert run("map", "--count", path) == (0, f"{len(expected)}\n", "")
     with vhdx_kaitai.open(path) as disk:
-        assert list(bulk.extents(disk, 0, disk.size)) == expected
+        assert rows_in_bulk(disk, 0, disk.size) == expected
 
 
 def bulk_ranges() -> list[tuple[int, int]]:
@@ -882,6 +891,76 @@ def test_the_last_block_of_a_large_disk_may_be_cut_where_the_disk_ends(
     layout.file_length = 20 * MIB + 512
     path = layout.build().write(tmp_path / "large.vhdx")
     assert_maps(run("map", "--json", path), model_extents(layout.build().model))
+
+
+WINDOWS = [(1, 64), (3, 192), (7, 4096), (1 << 16, 1 << 17)]
+
+
+def assert_maps_alike(disk: Disk, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show that numpy finds the extents of the model, wherever its windows end."""
+    chance = random.Random(disk.size)
+    ranges = [(0, disk.size)]
+    ranges += [(at, chance.randrange(disk.size - at + 1)) for at in chance.sample(range(disk.size), 3)]
+    for blocks, sectors in WINDOWS:
+        if disk.size // 64 > max(blocks, sectors) * MIB:
+            continue  # that would be a great many windows
+        monkeypatch.setattr(bulk, "_MOST_BLOCKS", blocks)
+        monkeypatch.setattr(bulk, "_MOST_SECTORS", sectors)
+        for offset, length in ranges:
+            expected = model_extents(model, offset, length)
+            assert rows_in_bulk(disk, offset, length) == expected
+            assert bulk.count_extents(disk, offset, length) == len(expected)
+
+
+@pytest.mark.parametrize("name", [name for name in GOODS if name != "largest-disk"])
+def test_any_disk_is_mapped_alike_in_bulk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(good(name), resolve_parents=False) as disk:
+        assert_maps_alike(disk, good(name).model, monkeypatch)
+
+
+@pytest.mark.parametrize("name", GOOD_CHAINS)
+def test_any_chain_is_mapped_alike_in_bulk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = good_chain(name)
+    with opened_chain(made) as disk:
+        assert_maps_alike(disk, made.model, monkeypatch)
+
+
+@pytest.mark.parametrize("name", [*UNREADABLE, *BAD_BITMAPS])
+def test_damage_is_refused_alike_in_bulk(name: str) -> None:
+    with opened(damaged(name), resolve_parents=False) as disk:
+        with pytest.raises(FormatError) as expected:
+            list(disk.extents())
+        with pytest.raises(FormatError) as actual:
+            bulk.count_extents(disk, 0, disk.size)
+        assert actual.value.finding == expected.value.finding
+        # What comes before the damage is mapped all the same.
+        assert bulk.count_extents(disk, 0, 0) == 0
+
+
+def test_damage_in_a_parent_counts_where_the_parent_is_asked(tmp_path: Path) -> None:
+    """A block that the child has on its own is never looked up."""
+    layout = dynamic(4 * MIB, blocks={0: Block(), 1: Block()}).layout()
+    layout.set_entry(1, 4)
+    parent = layout.build()
+    for number, is_hidden in ((0, False), (1, True)):
+        child = child_of(parent, "parent.vhdx", blocks={number: Block()}).build()
+        with Disk([image.Image(source_of(child)), image.Image(source_of(parent))]) as disk:
+            if is_hidden:
+                assert bulk.count_extents(disk, 0, disk.size) == len(list(disk.extents()))
+            else:
+                with pytest.raises(FormatError, match="BAT-03"):
+                    bulk.count_extents(disk, 0, disk.size)
+
+
+def test_a_map_of_many_sectors_is_made_in_bulk(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = good_chain("three-levels").write(tmp_path)
+    expected = model_extents(made.model)
+    monkeypatch.setattr(bulk, "WORTHWHILE_EXTENTS", len(expected))
+    monkeypatch.setattr(bulk, "_MOST_SECTORS", 512)
+    assert_maps(run("map", "--json", made.path), expected)
+    assert run("map", "--count", made.path) == (0, f"{len(expected)}\n", "")
 
 
 @pytest.mark.slow

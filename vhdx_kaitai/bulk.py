@@ -10,7 +10,7 @@ same. What looks wrong is left to `Disk.extents` to judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +28,7 @@ from .bat import (
 from .units import MIB, ceil_div
 
 if TYPE_CHECKING:
-    from .disk import Disk
+    from .disk import Disk, Extent
     from .image import Image
 
 # With fewer blocks and extents the import of numpy takes longer than it saves.
@@ -45,8 +45,21 @@ _ZERO, _PARENT, _SUSPECT = -1, -2, -3
 
 Array = Any  # numpy's types would have to be imported for their names
 
-Row = tuple[int, int, str, int, int | None, str]
-"""What `disk.Extent` has, as a plain tuple."""
+
+class Columns(NamedTuple):
+    """Some extents; one element of each list an extent.
+
+    Attributes:
+        start: Virtual offset in bytes.
+        length: Bytes.
+        what: State of the block, depth, and kind.
+        place: Offset in the file, None for what is not in it.
+    """
+
+    start: list[int]
+    length: list[int]
+    what: list[tuple[str, int, str]]
+    place: list[int | None]
 
 
 class Runs(NamedTuple):
@@ -92,29 +105,54 @@ def is_large(disk: Disk) -> bool:
     return any(image.geometry.payload_blocks >= WORTHWHILE_BLOCKS for image in disk.chain)
 
 
-def extents(disk: Disk, offset: int, length: int) -> Iterator[Row]:
-    """Yield what `Disk.extents` yields, as plain tuples.
+def columns(extents: Iterable[Extent]) -> Columns:
+    """Return what `Disk.extents` yields, as columns."""
+    rows = list(extents)
+    return Columns(
+        [row.offset for row in rows],
+        [row.length for row in rows],
+        [(row.state, row.depth, row.kind) for row in rows],
+        [row.file_offset for row in rows],
+    )
+
+
+def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
+    """Yield what `Disk.extents` yields, thousands at a time.
 
     Raises:
         FormatError: An image does not say rightly where some of it is.
     """
     import numpy
 
-    names = numpy.array([STATE_NAMES.get(state) for state in range(STATE_MASK + 1)], object)
-    kinds = numpy.array(["data", "parent", "zero"], object)  # at 0, and counted from the end
     end = offset + length
     for runs, following in _with_next(_merged(disk, offset, end), end):
         place = runs.place.astype(object)
         place[runs.place < 0] = None
-        yield from zip(
+        yield Columns(
             runs.start.tolist(),
             numpy.diff(runs.start, append=following).tolist(),
-            names[runs.state].tolist(),
-            (runs.depth + (runs.place == _PARENT)).tolist(),
+            _what(runs),
             place.tolist(),
-            kinds[numpy.minimum(runs.place, 0)].tolist(),
-            strict=True,
         )
+
+
+def _what(runs: Runs) -> list[tuple[str, int, str]]:
+    """Return state, depth and kind of runs; there are few different ones."""
+    import numpy
+
+    kind = -numpy.minimum(runs.place, 0)
+    depth = runs.depth + (kind == -_PARENT)
+    code = (depth * len(_KINDS) + kind) * len(_STATES) + runs.state
+    table = numpy.empty(int(code.max()) + 1, object)
+    for number in numpy.flatnonzero(numpy.bincount(code)).tolist():
+        rest, state = divmod(number, len(_STATES))
+        table[number] = (_STATES[state], rest // len(_KINDS), _KINDS[rest % len(_KINDS)])
+    what: list[tuple[str, int, str]] = table[code].tolist()
+    return what
+
+
+_KINDS = ("data", "zero", "parent")  # in a file, or by the places above
+_STATES = [STATE_NAMES.get(state, "") for state in range(STATE_MASK + 1)]
 
 
 def count_extents(disk: Disk, offset: int, length: int) -> int:
@@ -141,12 +179,17 @@ def _merged(disk: Disk, offset: int, end: int) -> Iterator[Runs]:
     """Yield the runs of a range; neighbours of one kind are one, even across windows."""
     held: Runs | None = None  # the last run so far, which the next window may go on with
     for runs in _windows(disk, offset, end):
+        begins = _beginnings(runs)
         if held is not None:
-            runs = Runs.together(held, runs)
-        runs = runs.only(_beginnings(runs))
-        held = runs.only(slice(-1, None))
+            begins[0] = _beginnings(Runs.together(held, runs.only(slice(1))))[1]
+            if not begins.any():
+                continue
+            yield held
+        if not begins.all():
+            runs = runs.only(begins)
         if len(runs.start) > 1:
-            yield runs.only(slice(None, -1))
+            yield runs.only(slice(-1))
+        held = runs.only(slice(-1, None))
     if held is not None:
         yield held
 
@@ -177,19 +220,25 @@ def _windows(disk: Disk, start: int, end: int) -> Iterator[Runs]:
 
 def _window(disk: Disk, start: int, end: int) -> tuple[Runs, int]:
     """Return the runs from an offset on, and where they end: not behind `end`."""
-    runs = _run(start, NOT_PRESENT, 0, _PARENT)
+    runs: Runs | None = None
     for depth, image in enumerate(disk.chain):
         size = image.geometry.virtual_disk_size
-        if start < size:
-            found, reached = _runs_of(image, depth, start, min(end, size))
-            end = reached if reached < size else end
+        inside = min(end, size)
+        if start < inside:
+            found, reached = _runs_of(image, depth, start, inside)
+            end = reached if reached < inside else end
         else:
             found = _run(start, NOT_PRESENT, depth, _ZERO)
         if start < size < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
             found = Runs.together(found, _run(size, NOT_PRESENT, depth, _ZERO))
-        runs = _with_parent(runs.only(slice(0, int(runs.start.searchsorted(end)))), found)
+        if runs is None:
+            runs = found
+        else:
+            runs = runs.only(slice(0, int(runs.start.searchsorted(end))))
+            runs = _with_parent(runs, found.only(_beginnings(found)))
         if not (runs.place == _PARENT).any():
             break
+    assert runs is not None
     return runs, end
 
 
@@ -197,28 +246,22 @@ def _with_parent(runs: Runs, parent: Runs) -> Runs:
     """Return runs with what belongs to the parent replaced by its runs in the same window."""
     import numpy
 
-    if len(runs.start) == 1:
-        return parent if runs.place[0] == _PARENT else runs
-    # Both are cut wherever the other begins, and then the right one is taken, run by run.
-    new = parent.start[
-        runs.start[runs.start.searchsorted(parent.start, "right") - 1] != parent.start
-    ]
-    start = numpy.insert(runs.start, runs.start.searchsorted(new), new)
-    own, below = _cut(runs, start), _cut(parent, start)
-    is_own = own.place != _PARENT
-    return Runs(
-        start, *(numpy.where(is_own, one, two) for one, two in zip(own[1:], below[1:], strict=True))
-    )
-
-
-def _cut(runs: Runs, start: Array) -> Runs:
-    """Return runs that begin at given offsets, among which are those where they began before."""
-    import numpy
-
-    begins = numpy.zeros(len(start), numpy.intp)
-    begins[start.searchsorted(runs.start)] = 1
-    cut = runs.only(begins.cumsum() - 1)
-    return Runs(start, cut.state, cut.depth, cut.place + (start - cut.start) * (cut.place >= 0))
+    # Where the parent has a new run inside such a one, it is cut.
+    at = runs.start.searchsorted(parent.start, "right") - 1
+    cuts = (runs.place[at] == _PARENT) & (runs.start[at] != parent.start)
+    if cuts.any():
+        at = at[cuts]
+        runs = runs.only(numpy.insert(numpy.arange(len(runs.start)), at + 1, at))
+        runs.start[at + numpy.arange(1, len(at) + 1)] = parent.start[cuts]
+    theirs = numpy.flatnonzero(runs.place == _PARENT)
+    below = parent  # one run stands for all; many are told apart
+    if len(parent.start) > 1:
+        below = parent.only(parent.start.searchsorted(runs.start[theirs], "right") - 1)
+    ahead = numpy.where(below.place >= 0, runs.start[theirs] - below.start, 0)
+    runs.state[theirs] = below.state
+    runs.depth[theirs] = below.depth
+    runs.place[theirs] = below.place + ahead
+    return runs
 
 
 def _judged(disk: Disk, start: int, end: int) -> Runs:
@@ -270,7 +313,9 @@ def _runs_of(image: Image, depth: int, start: int, end: int) -> tuple[Runs, int]
     runs = Runs(numpy.arange(first, first + len(place)) * size, state, depths, place)
     if geometry.is_differencing:
         is_partial &= ~is_suspect
-        if is_partial.any():
+        if is_partial.all():
+            runs = _sectors(image, runs, start, end)
+        elif is_partial.any():
             sectors = _sectors(image, runs.only(is_partial), start, end)
             runs = Runs.together(runs.only(~is_partial), sectors)
             runs = runs.only(runs.start.argsort(kind="stable"))
@@ -316,18 +361,31 @@ def _sectors(image: Image, blocks: Runs, start: int, end: int) -> Runs:
     if ahead > 0:  # and not far ahead of the window
         change[0, :ahead] = 0
         change[0, ahead] |= numpy.uint64(1)
+    change, words = change.ravel(), words.ravel()
     where = numpy.flatnonzero(change)
-    bits = numpy.unpackbits(change.ravel()[where].view("u1"), bitorder="little").view(bool)
-    at = numpy.flatnonzero(bits)
-    word, bit = where[at // _WORD], at % _WORD
-    block = word // words.shape[1]
-    inside = (word % words.shape[1] * _WORD + bit) * sector
-    is_here = (words.ravel()[word] >> bit.view("u8") & numpy.uint64(1)) != 0
-    place = numpy.where(is_here, blocks.place[block] + inside, _PARENT)
-    place[is_bad[block]] = _SUSPECT
-    state = numpy.where(is_here, PARTIALLY_PRESENT, NOT_PRESENT).astype("u1")
-    runs = Runs(blocks.start[block] + inside, state, blocks.depth[block], place)
+    begins = numpy.flatnonzero(_bits(change[where]))
+    is_here = _bits(words[where])[begins]
+    # Numbers of the sectors, counted through the blocks as if these followed each other.
+    number = begins
+    if len(where) < len(change):
+        number = where[begins // _WORD] * _WORD + begins % _WORD
+    block = number >> (size // sector).bit_length() - 1
+    offset = number * sector
+    before = numpy.arange(len(blocks.start)) * size
+    place = (blocks.place - before)[block] + offset
+    place[~is_here] = _PARENT
+    if is_bad.any():
+        place[is_bad[block]] = _SUSPECT
+    state = numpy.where(is_here, numpy.uint8(PARTIALLY_PRESENT), numpy.uint8(NOT_PRESENT))
+    depth = numpy.full(len(state), blocks.depth[0])
+    runs = Runs((blocks.start - before)[block] + offset, state, depth, place)
     return runs.only(slice(0, int(runs.start.searchsorted(end))))
+
+
+def _bits(words: Array) -> Array:
+    import numpy
+
+    return numpy.unpackbits(words.view("u1"), bitorder="little").view(bool)
 
 
 def _bitmaps(image: Image, numbers: Array) -> tuple[Array, Array]:

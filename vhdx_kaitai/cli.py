@@ -464,7 +464,7 @@ def _map(arguments: argparse.Namespace) -> int:
             # Counting many takes little time, and what cannot be mapped has to be known before
             # the first word of a document.
             count = bulk.count_extents(disk, offset, length) if few is None else len(few)
-        extents = bulk.extents(disk, offset, length) if few is None else few
+        extents = bulk.extents(disk, offset, length) if few is None else [bulk.columns(few)]
         if arguments.count:
             _print_lines([str(count)])
         elif arguments.json:
