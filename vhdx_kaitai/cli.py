@@ -148,6 +148,10 @@ def _add_range(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_force(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
 def _add_info(commands: Commands) -> None:
     command = _add_command(commands, "info", _info, "say what an image is, on one screen")
     _add_file(command)
@@ -197,6 +201,7 @@ def _add_read(commands: Commands) -> None:
     command.add_argument(
         "-o", "--output", metavar="OUT", help="a file, sparse where there are zeros"
     )
+    _add_force(command)
     _add_range(command)
     _add_parents(command)
 
@@ -206,7 +211,7 @@ def _add_convert(commands: Commands) -> None:
     command = _add_command(commands, "convert", _convert, text)
     _add_file(command)
     command.add_argument("output", metavar="OUT", help="the raw image")
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_force(command)
     _add_parents(command)
 
 
@@ -488,9 +493,11 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
 def _read(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    if arguments.output:
+        _refuse_to_replace(arguments)
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        with _progress(length) as progress:
+        with _progress(length) as progress, _interruptible():
             if arguments.output:
                 convert.convert(disk, arguments.output, offset, length, progress)
             else:
@@ -502,13 +509,32 @@ def _read(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    _refuse_to_replace(arguments)
+    with _open_disk(arguments) as disk, _progress(disk.size) as progress, _interruptible():
+        convert.convert(disk, arguments.output, 0, disk.size, progress)
+    return DONE
+
+
+def _refuse_to_replace(arguments: argparse.Namespace) -> None:
     if os.path.lexists(arguments.output) and not arguments.force:
         raise FileExistsError(
             17, "output exists already, --force would replace it", arguments.output
         )
-    with _open_disk(arguments) as disk, _progress(disk.size) as progress:
-        convert.convert(disk, arguments.output, 0, disk.size, progress)
-    return DONE
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM be an exception, so that no partial file stays behind."""
+    import signal
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -516,9 +542,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     from .headers import probe
 
     def open_either(path: str) -> Disk | convert.RawDisk:
-        with open(path, "rb") as file:
-            is_vhdx = probe(file.read(8))
-        return _open_disk(arguments, path) if is_vhdx else convert.RawDisk(path)
+        raw = convert.RawDisk(path)  # refuses what is no file, a pipe for example, at once
+        if not probe(raw.start(8)):
+            return raw
+        raw.close()
+        return _open_disk(arguments, path)
 
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(open_either(arguments.file)))
