@@ -297,6 +297,64 @@ def test_an_existing_file_is_not_replaced_unless_told(
     assert files_in(tmp_path) == {"out.raw"}
 
 
+def test_a_range_does_not_replace_a_file_unless_told(
+    files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out.raw"
+    out.write_bytes(b"precious")
+    command = ("read", files.good("odd-sectors"), "--length", "1K", "-o", out)
+    assert_failed(run(*command), 1, str(out), "--force")
+    assert out.read_bytes() == b"precious"
+    assert run(*command, "--force") == (0, "", "")
+    assert_same(out.read_bytes(), contents(good("odd-sectors").model)[:KIB])
+
+
+def test_an_error_names_the_file_that_was_asked_for(files: Files, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "nowhere" / "out.raw"
+    assert_failed(run("convert", files.good("odd-sectors"), out), 1, f"vhdx-kaitai: {out}: ")
+
+
+def test_the_longest_name_may_be_converted_to(files: Files, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / ("x" * 255)
+    assert run("convert", files.good("odd-sectors"), out) == (0, "", "")
+    assert files_in(tmp_path) == {out.name}
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_damage_ends_a_conversion_whichever_thread_meets_it(
+    turn: int, files: Files, tmp_path: Path
+) -> None:
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        read, calls = disk.readinto_at, iter(range(1000))
+
+        def fail(buffer: Any, offset: int) -> int:
+            if next(calls) == turn:
+                raise vhdx_kaitai.VhdxError("no more")
+            return read(buffer, offset)
+
+        disk.readinto_at = fail
+        with pytest.raises(vhdx_kaitai.VhdxError, match="no more"):
+            convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    assert files_in(tmp_path) == set()
+
+
+def test_a_run_that_is_told_to_end_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from vhdx_kaitai import cli\n"
+        "write = os.pwrite\n"
+        "def last(fd, data, at):\n"
+        "    os.kill(os.getpid(), 15)\n"
+        "    return write(fd, data, at)\n"
+        "os.pwrite = last\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    arguments = ["convert", str(files.good("fixed-plain")), str(tmp_path / "out.raw")]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert files_in(tmp_path) == set()
+
+
 def test_a_link_to_nowhere_is_not_replaced_unless_told(
     files: Files, tmp_path: Path, run: Run
 ) -> None:
@@ -632,6 +690,14 @@ def test_an_empty_raw_file_is_a_disk_of_no_size(tmp_path: Path, run: Run) -> Non
     path = representations()["dynamic"](tmp_path)
     document = json.loads(run("compare", "--json", tmp_path / "empty", path).out)
     assert (document["same"], document["offset"]) == (False, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_not_waited_for(files: Files, tmp_path: Path, run: Run) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert_failed(run("compare", files.good("odd-sectors"), pipe), 4, str(pipe))
+    assert_failed(run("compare", pipe, files.good("odd-sectors")), 4, str(pipe))
 
 
 def test_holes_are_compared_without_being_read(tmp_path: Path, run: Run) -> None:
