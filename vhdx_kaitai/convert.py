@@ -239,7 +239,8 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
         image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
     ):
         raise OSError(errno.EINVAL, "is an image of the disk itself", path)
-    partial = os.path.join(os.path.dirname(path), f".vhdx-kaitai-{os.getpid()}.partial")
+    name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
+    partial = os.path.join(os.path.dirname(path), name)
     try:
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
