@@ -56,7 +56,7 @@ def in_bulk(batch: int = 1) -> Iterator[None]:
     """Take the way of large BATs for small ones, with so many entries at a time (or a chunk)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "WORTHWHILE_BLOCKS", 0)
-        patch.setattr(bulk, "_BATCH", batch)
+        patch.setattr(bulk, "_MOST_BLOCKS", batch)
         yield
 
 

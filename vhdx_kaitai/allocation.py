@@ -358,7 +358,7 @@ def _survey_in_bulk(image: Image, most: int) -> Survey:
     bitmaps: dict[int, int] = {}
     needy: set[int] = set()
     tally = _Tally(image, most)
-    for first, entries, bitmap_entries in bulk.chunks(image, 0, geometry.payload_blocks):
+    for first, entries, bitmap_entries in bulk.chunks(image):
         tally.add(first, entries)
         chunk = first // geometry.chunk_ratio
         if geometry.is_differencing:
@@ -551,8 +551,7 @@ class _Tally:
         import numpy
 
         limit = last_start(self._image)
-        blocks = self._image.geometry.payload_blocks
-        for first, entries in bulk.payload_entries(self._image, 0, blocks):
+        for first, entries, _ in bulk.chunks(self._image):
             state, place = entries & STATE_MASK, entries >> numpy.uint64(20)
             inside = (place > 0) & (place <= limit)
             wanted = inside & (

@@ -12,13 +12,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
 
 if TYPE_CHECKING:
     from .checks import Report
-    from .disk import Disk
+    from .disk import Disk, Extent
     from .image import Image
     from .report import Document
 
@@ -170,6 +171,10 @@ def _add_range(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_force(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
 def _add_info(commands: Commands) -> None:
     command = _add_command(commands, "info", _info, "say what an image is, on one screen")
     _add_file(command)
@@ -219,6 +224,7 @@ def _add_read(commands: Commands) -> None:
     command.add_argument(
         "-o", "--output", metavar="OUT", help="a file, sparse where there are zeros"
     )
+    _add_force(command)
     _add_range(command)
     _add_parents(command)
 
@@ -228,7 +234,7 @@ def _add_convert(commands: Commands) -> None:
     command = _add_command(commands, "convert", _convert, text)
     _add_file(command)
     command.add_argument("output", metavar="OUT", help="the raw image")
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_force(command)
     _add_parents(command)
 
 
@@ -478,19 +484,18 @@ def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
 
 def _map(arguments: argparse.Namespace) -> int:
     from . import bulk, report
-    from .disk import Disk
 
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        in_bulk = bulk.is_worthwhile(disk)
-        extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
+        few = _few_extents(disk, offset, length)
+        if arguments.count or (arguments.json and few is None):
+            # Counting many takes little time, and what cannot be mapped has to be known before
+            # the first word of a document.
+            count = bulk.count_extents(disk, offset, length) if few is None else len(few)
+        extents = bulk.extents(disk, offset, length) if few is None else [bulk.columns(few)]
         if arguments.count:
-            count = bulk.count_extents if in_bulk else _count_extents
-            _print_lines([str(count(disk, offset, length))])
+            _print_lines([str(count)])
         elif arguments.json:
-            for _ in extents:  # what cannot be mapped has to be known before the first word
-                pass
-            extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
             for piece in report.map_json(extents):
                 _Output.write(piece)
         else:
@@ -498,16 +503,24 @@ def _map(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _count_extents(disk: Disk, offset: int, length: int) -> int:
-    return sum(1 for _ in disk.extents(offset, length))
+def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
+    """Return all extents of a range; None when there are, or may be, so many that numpy pays."""
+    from . import bulk
+
+    if bulk.is_large(disk):
+        return None
+    extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+    return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
 
 
 def _read(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    if arguments.output:
+        _refuse_to_replace(arguments)
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        with _progress(length) as progress:
+        with _progress(length) as progress, _interruptible():
             if arguments.output:
                 convert.convert(disk, arguments.output, offset, length, progress)
             else:
@@ -519,13 +532,32 @@ def _read(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    _refuse_to_replace(arguments)
+    with _open_disk(arguments) as disk, _progress(disk.size) as progress, _interruptible():
+        convert.convert(disk, arguments.output, 0, disk.size, progress)
+    return DONE
+
+
+def _refuse_to_replace(arguments: argparse.Namespace) -> None:
     if os.path.lexists(arguments.output) and not arguments.force:
         raise FileExistsError(
             17, "output exists already, --force would replace it", arguments.output
         )
-    with _open_disk(arguments) as disk, _progress(disk.size) as progress:
-        convert.convert(disk, arguments.output, 0, disk.size, progress)
-    return DONE
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM be an exception, so that no partial file stays behind."""
+    import signal
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -533,9 +565,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     from .headers import probe
 
     def open_either(path: str) -> Disk | convert.RawDisk:
-        with open(path, "rb") as file:
-            is_vhdx = probe(file.read(8))
-        return _open_disk(arguments, path) if is_vhdx else convert.RawDisk(path)
+        raw = convert.RawDisk(path)  # refuses what is no file, a pipe for example, at once
+        if not probe(raw.start(8)):
+            return raw
+        raw.close()
+        return _open_disk(arguments, path)
 
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(open_either(arguments.file)))

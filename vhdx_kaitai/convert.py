@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .disk import Disk
@@ -19,8 +20,8 @@ from .units import KIB, MIB
 Progress = Callable[[int], object]
 """Called with the number of bytes of the disk that are done, now and then."""
 
-# Larger pieces can be ten times slower to write on ext4.
-_PIECE = 256 * KIB
+# Pieces of more than 512 KiB can be ten times slower to write on ext4.
+_PIECE = 512 * KIB
 _PAGE = 4 * KIB  # a run of zeros this long becomes a hole
 _ZERO_PAGE = bytes(_PAGE)
 
@@ -35,6 +36,10 @@ class RawDisk:
     def __init__(self, path: str) -> None:
         self._source = open_source(path)
         self.size = self._source.size
+
+    def start(self, length: int) -> bytes:
+        """Return so many bytes from the start of the file, fewer when it has no more."""
+        return self._source.read(0, min(length, self.size))
 
     def readinto_at(self, buffer: bytearray, offset: int) -> int:
         """Fill a buffer from an offset on; the caller stays inside the file."""
@@ -98,29 +103,80 @@ def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = max(stop, start + 1)
 
 
-def write_raw(disk: Disk, fd: int, offset: int, length: int, progress: Progress) -> None:
+def write_raw(disk: Disk, fd: int, path: str, offset: int, length: int, progress: Progress) -> None:
     """Write a range of a disk to the start of an empty file, with holes for zeros.
+
+    Two threads take turns at the pieces: one reads and looks for zeros while
+    the other writes. What was read is written from the buffer, since looking
+    for zeros has brought it there; a copy by the kernel would read it again.
 
     Args:
         disk: The disk.
         fd: Descriptor of the file.
+        path: What errors of writing call it.
         offset: Virtual offset in bytes.
         length: Bytes.
-        progress: Told how far it is.
+        progress: Told how far it is, by the calling thread.
     """
     os.ftruncate(fd, length)
-    buffer = bytearray(_PIECE)
-    view = memoryview(buffer)
-    for start, end in data_ranges(disk, offset, offset + length):
-        position = start
-        while position < end:
-            count = min(_PIECE - position % _PIECE, end - position)
-            disk.readinto_at(view[:count], position)
-            for low, high in _written_ranges(buffer, count):
-                _write_all(fd, view[low:high], position - offset + low)
-            position += count
-            progress(position - offset)
+    pieces = _pieces(disk, offset, offset + length)
+    turn = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work(progress: Progress | None = None) -> None:
+        buffer = bytearray(_PIECE)
+        view = memoryview(buffer)
+        try:
+            while not failures:
+                with turn:
+                    start, end = next(pieces, (0, 0))
+                if start == end:
+                    return
+                count = end - start
+                disk.readinto_at(view[:count], start)
+                for low, high in _written_ranges(buffer, count):
+                    _write_all(fd, path, view[low:high], start - offset + low)
+                if progress is not None:
+                    progress(end - offset)
+        except BaseException as error:
+            failures.append(error)
+
+    helper = threading.Thread(target=work, daemon=True)
+    helper.start()
+    try:
+        work(progress)
+        helper.join()
+    except BaseException as error:  # interrupted between the pieces
+        failures.append(error)
+        helper.join()
+    if failures:
+        raise failures[0]
     progress(length)
+
+
+def _pieces(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what has to be read of a range, in pieces that fit into a buffer."""
+    for start, stop in _adjoined(data_ranges(disk, offset, end)):
+        while start < stop:
+            count = min(_PIECE - start % _PIECE, stop - start)
+            yield start, start + count
+            start += count
+
+
+def _adjoined(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield ranges, those that follow each other as one."""
+    begin = end = 0
+    for start, stop in ranges:
+        if start != end:
+            if begin < end:
+                yield begin, end
+            begin = start
+        end = stop
+        if end - begin >= MIB:  # a long one need not be known to its end
+            yield begin, end
+            begin = end
+    if begin < end:
+        yield begin, end
 
 
 def write_stream(
@@ -153,10 +209,13 @@ def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
         yield start, count
 
 
-def _write_all(fd: int, view: memoryview, offset: int) -> None:
+def _write_all(fd: int, path: str, view: memoryview, offset: int) -> None:
     done = 0
     while done < len(view):
-        done += os.pwrite(fd, view[done:], offset + done)
+        try:
+            done += os.pwrite(fd, view[done:], offset + done)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
 
 
 def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress) -> None:
@@ -180,17 +239,23 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
         image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
     ):
         raise OSError(errno.EINVAL, "is an image of the disk itself", path)
-    partial = f"{path}.{os.getpid()}.partial"
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
+    partial = os.path.join(os.path.dirname(path), name)
     try:
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            write_raw(disk, fd, offset, length, progress)
-        finally:
-            os.close(fd)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
+            try:
+                write_raw(disk, fd, path, offset, length, progress)
+            finally:
+                os.close(fd)
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        if error.filename == partial:  # whose name nobody has to know
+            raise OSError(error.errno, error.strerror, path) from error
         raise
 
 
