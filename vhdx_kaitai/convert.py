@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .disk import Disk
-from .source import FileSource, open_source
+from .source import FileSource, Source, open_source
 from .units import KIB, MIB
 
 Progress = Callable[[int], object]
@@ -117,7 +117,7 @@ def write_raw(disk: Disk, fd: int, offset: int, length: int, progress: Progress)
             count = min(_PIECE - position % _PIECE, end - position)
             disk.readinto_at(view[:count], position)
             for low, high in _written_ranges(buffer, count):
-                _write_all(fd, view[low:high], position - offset + low)
+                write_all(fd, view[low:high], position - offset + low)
             position += count
             progress(position - offset)
     progress(length)
@@ -153,7 +153,8 @@ def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
         yield start, count
 
 
-def _write_all(fd: int, view: memoryview, offset: int) -> None:
+def write_all(fd: int, view: memoryview, offset: int) -> None:
+    """Write bytes at an offset of a file, all of them."""
     done = 0
     while done < len(view):
         done += os.pwrite(fd, view[done:], offset + done)
@@ -173,18 +174,32 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
         FormatError: The image should hold bytes and does not.
         OSError: The file cannot be written.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written as it is; it cannot be replaced.
-        raise OSError(errno.EINVAL, "not a regular file", path)
     if os.path.exists(path) and any(
         image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
     ):
         raise OSError(errno.EINVAL, "is an image of the disk itself", path)
+    with new_file(path) as fd:
+        write_raw(disk, fd, offset, length, progress)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[int]:
+    """Open a file for writing that appears under its name when it is whole, or not at all.
+
+    Args:
+        path: Path of the file; one that is there is replaced.
+
+    Yields:
+        Its descriptor.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device or a pipe is written as it is; it cannot be replaced.
+        raise OSError(errno.EINVAL, "not a regular file", path)
     partial = f"{path}.{os.getpid()}.partial"
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
-            write_raw(disk, fd, offset, length, progress)
+            yield fd
         finally:
             os.close(fd)
         os.replace(partial, path)
@@ -192,6 +207,37 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
         with contextlib.suppress(OSError):
             os.unlink(partial)
         raise
+
+
+def copy_range(source: Source, fd: int, start: int, end: int) -> int:
+    """Write a range of a file at the same place of another one, with holes for zeros.
+
+    Args:
+        source: The file.
+        fd: Descriptor of the other one, in which there is nothing but zeros.
+        start: File offset in bytes.
+        end: File offset behind the range.
+
+    Returns:
+        Bytes that were written.
+    """
+    ranges = iter([(start, end)])
+    # A file that was cut after it was opened has no hole there. Reading will tell.
+    if isinstance(source, FileSource) and os.fstat(source.fd).st_size >= end:
+        ranges = _stored_ranges(source.fd, start, end)
+    buffer = bytearray(_PIECE)
+    view = memoryview(buffer)
+    written = 0
+    for low, high in ranges:
+        position = low
+        while position < high:
+            count = min(_PIECE - position % _PIECE, high - position)
+            source.readinto(view[:count], position)
+            for first, last in _written_ranges(buffer, count):
+                write_all(fd, view[first:last], position + first)
+                written += last - first
+            position += count
+    return written
 
 
 class Difference(NamedTuple):
