@@ -653,7 +653,7 @@ def _metadump(arguments: argparse.Namespace) -> int:
         written, length = human_size(manifest.written_bytes), human_size(manifest.length)
         _complain(
             arguments.output,
-            f"{length} long with {written} in it, because {manifest.ends_behind} ends there and "
+            f"{length} long with {written} in it, because it ends with {manifest.ends_with} and "
             "offsets stay what they are; the Web IDE loads less than 2 GiB. Pass it on packed.",
         )
     return DONE

@@ -266,6 +266,9 @@ class Items:
             place = Place(
                 ITEM_NAMES[entry.item_id], f"{kind}_item", self._region_offset + entry.offset
             )
+            if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
+                actual = f"{entry.length:#x}"
+                refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
             data = self._source.read(self._region_offset + entry.offset, entry.length)
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place

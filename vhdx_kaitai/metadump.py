@@ -77,7 +77,7 @@ class Manifest(NamedTuple):
         is_redacted: Whether creator, paths and unknown items are blanked.
         file_size: Length of the image.
         length: Length of the dump.
-        ends_behind: What the dump could not be shorter for.
+        ends_with: What it could not be shorter for.
         kept_bytes: How much of that is in a kept range.
         written_bytes: How much was written; the rest is holes.
         kept: Ranges that are in the dump. They may overlap.
@@ -89,7 +89,7 @@ class Manifest(NamedTuple):
     is_redacted: bool
     file_size: int
     length: int
-    ends_behind: str
+    ends_with: str
     kept_bytes: int
     written_bytes: int
     kept: tuple[Kept, ...]
@@ -99,7 +99,7 @@ class Manifest(NamedTuple):
 
 def metadump(
     source: SourceLike,
-    path: str,
+    path: str | os.PathLike[str],
     *,
     form: Form = "cut",
     redact: bool = False,
@@ -121,6 +121,7 @@ def metadump(
     """
     if redact and slack:
         raise ValueError("slack may hold anything, so a dump with it cannot be redacted")
+    path = os.fspath(path)
     stored = open_source(source)
     try:
         _refuse_same_file(stored, path)
@@ -134,7 +135,7 @@ def metadump(
             redact,
             stored.size,
             length,
-            plan.ends_behind if form == "cut" else "the image",
+            plan.ends_with if form == "cut" else "the image",
             plan.kept_bytes(),
             written,
             tuple(plan.kept),
@@ -221,7 +222,7 @@ class _Plan:
         self._log_range: tuple[int, int] | None = None
         self._seen: set[tuple[int, int]] = set()
         self._reach = 0
-        self.ends_behind = "the image"
+        self.ends_with = "the identifier"
         self.kept: list[Kept] = []
         self.blanked: list[Kept] = []
         self.missing: list[Missing] = []
@@ -266,7 +267,7 @@ class _Plan:
         length: int,
         reason: str,
         *,
-        is_text: bool = True,
+        is_numbers: bool = False,
     ) -> None:
         """Keep a range, as far as it lies in the file."""
         end = min(offset + length, view.source.size)
@@ -276,7 +277,7 @@ class _Plan:
         if offset >= end:
             return
         view.copied.append((offset, end))
-        if not is_text:
+        if is_numbers:
             view.numbers.append((offset, end))
         stored_end = min(end, self._stored.size)  # behind that it is in the log alone
         if offset < stored_end:
@@ -293,18 +294,17 @@ class _Plan:
         end = grammar.HEADERS[0].offset or 0
         if self._redact:
             self._keep(view, identifier.name, 0, identifier.length, "signature")
-            self._blank("creator", identifier.field("raw_creator"), "file type identifier")
+            creator = identifier.field("raw_creator")
+            offset = creator.offset or 0
+            self.blanked.append(Kept("creator", offset, creator.length, identifier.name))
         else:
             self._keep(view, identifier.name, 0, end, "fixed place")
         for place in (*grammar.HEADERS, *grammar.REGION_TABLES):
             offset = place.offset or 0
-            self._keep(view, place.name, offset, place.length, "fixed place", is_text=False)
+            self._keep(view, place.name, offset, place.length, "fixed place", is_numbers=True)
         if self._slack:
             length = headers.HEADER_SECTION_LENGTH
             self._keep(view, "header section", 0, length, "slack")
-
-    def _blank(self, name: str, place: Place, reason: str) -> None:
-        self.blanked.append(Kept(name, place.offset or 0, place.length, reason))
 
     def _keep_log(self, view: _View) -> grammar.Header | None:
         """Keep the log, and return the header if it may be believed in everything."""
@@ -321,8 +321,9 @@ class _Plan:
         header = copies[current - 1].header
         if header.log_length:
             self._keep(view, "log", header.log_offset, header.log_length, header.place.name)
-            if self._redact:  # written in its own way
-                self._log_range = view.copied.pop() if view.copied else None
+            if self._redact and self.kept[-1].name == "log":  # it is written in its own way
+                self._log_range = view.copied.pop()
+                self.blanked.append(self.kept[-1]._replace(name="data in log entries"))
         is_usable = not _errors(headers.check_current(header, self._stored.size))
         if is_usable and header.log_length:
             self._ring = log.Log(self._stored, header)
@@ -344,38 +345,35 @@ class _Plan:
         if header.log_guid == NIL or self._ring is None:
             return None
         try:
-            source, summary = log.replay(self._stored, self._ring)
+            sequence = self._ring.active_sequence()
+            if sequence:  # a shorter file must not be replayed (LOG-32)
+                end = sequence[-1].header.flushed_file_offset
+                self._extend(end, "the length that the log demands")
+            return log.replay(self._stored, self._ring)[0]
         except FormatError as error:
             self._miss("the state after log replay", str(error))
             return None
-        # A shorter file must not be replayed (LOG-32).
-        end = summary.head.header.flushed_file_offset
-        self._extend(end, "FlushedFileOffset of the log")
-        return source
 
     def _extend(self, end: int, name: str) -> None:
         """Make the dump so long at least, if the image is."""
         end = min(end, self._stored.size)
         if end > self._reach:
-            self._reach, self.ends_behind = end, name
+            self._reach, self.ends_with = end, name
 
     def _keep_regions(self, view: _View) -> None:
         tables = grammar.Root(view.source).region_tables()
         copy = regions.choose_copy((regions.defect(tables[0]), regions.defect(tables[1])))
-        what = "regions"
-        if copy is None:
-            signed = [copy for copy in (1, 2) if tables[copy - 1].is_signature_valid]
-            usable = [
-                c
-                for c in signed
-                if not _errors(regions.check_table(tables[c - 1], view.source.size))
-            ]
-            if not usable:
-                self._miss(what, "neither region table is valid or makes sense")
+        if copy is not None:
+            self._keep_each_region(view, tables[copy - 1])
+            return
+        for table in tables:
+            is_likely = table.is_signature_valid and table.entries
+            if is_likely and not _errors(regions.check_table(table, view.source.size)):
+                why = f"neither region table is valid; {table.place.name} is followed all the same"
+                self._miss("regions", why)
+                self._keep_each_region(view, table)
                 return
-            copy = usable[0]
-            self._miss(what, f"no region table is valid; table {copy} is followed all the same")
-        self._keep_each_region(view, tables[copy - 1])
+        self._miss("regions", "neither region table is valid or makes sense")
 
     def _keep_each_region(self, view: _View, table: grammar.RegionTable) -> None:
         found: dict[object, RegionEntry] = {}
@@ -407,14 +405,14 @@ class _Plan:
             return None
         length = place.length
         if self._redact:  # what is behind the entries may be anything
-            length = (
-                metadata.entry_place(table, len(table.entries)).offset or 0
-            ) - region.file_offset
+            end = metadata.entry_place(table, len(table.entries)).offset or 0
+            length = end - region.file_offset
         self._keep(view, place.name, region.file_offset, length, reason)
         for entry in table.entries:
             self._keep_item(view, region, entry)
         if table.num_entries > len(table.entries):
-            self._miss("metadata items", f"{table.num_entries} of them are impossible")
+            why = f"EntryCount {table.num_entries}, expected at most {metadata.MAX_ENTRIES}"
+            self._miss("metadata items", why)
         return self._geometry(metadata.Items(view.source, region.file_offset, table))
 
     def _keep_item(self, view: _View, region: RegionEntry, entry: MetadataEntry) -> None:
@@ -465,7 +463,7 @@ class _Plan:
     ) -> None:
         needed = geometry.entry_count * bat.ENTRY_LENGTH if geometry else region.length
         length = min(needed, region.length)
-        self._keep(view, "BAT", region.file_offset, length, reason, is_text=False)
+        self._keep(view, "BAT", region.file_offset, length, reason, is_numbers=True)
         if geometry is None or not geometry.is_differencing:
             return
         if length < needed:
@@ -481,7 +479,7 @@ class _Plan:
     def _keep_bitmap(self, view: _View, chunk: int, entry: int) -> None:
         offset = entry & bat.OFFSET_MASK
         if entry & bat.STATE_MASK == bat.PRESENT and offset >= MIB:
-            self._keep(view, f"sector bitmap {chunk}", offset, MIB, "BAT", is_text=False)
+            self._keep(view, f"sector bitmap {chunk}", offset, MIB, "BAT", is_numbers=True)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -647,7 +645,10 @@ def redacted_locator(locator: ParentLocator) -> bytes:
     its separators, its prefix, and whatever makes it no text.
     """
     raw = locator.raw
-    data = bytearray(raw[: locator.len_table].ljust(len(raw), b"\0"))
+    is_table_there = locator.entries and len(locator.entries) <= parents.MAX_KEYS
+    head = Place("", "parent_locator_item", 0).field("key_values").offset
+    start = locator.len_table if is_table_there else head
+    data = bytearray(raw[:start].ljust(len(raw), b"\0"))
     if _errors(parents.check_shape(locator)):
         return bytes(data)
     blanked = []
@@ -709,7 +710,7 @@ def manifest_document(manifest: Manifest, path: str, output: str) -> Document:
         "redacted": manifest.is_redacted,
         "file_size": manifest.file_size,
         "length": manifest.length,
-        "ends_behind": manifest.ends_behind,
+        "ends_with": manifest.ends_with,
         "kept_bytes": manifest.kept_bytes,
         "written_bytes": manifest.written_bytes,
         "kept": [kept._asdict() for kept in manifest.kept],
@@ -730,7 +731,7 @@ def manifest_text(document: Document) -> Iterator[str]:
     sizes = {name: human_size(document[name]) for name in _SIZES}
     yield f"{printable(document['output'])}: {sizes['kept_bytes']} out of {sizes['file_size']} kept"
     yield (
-        f"{sizes['length']} long, to the end of {document['ends_behind']}; "
+        f"{sizes['length']} long, ends with {document['ends_with']}; "
         f"{sizes['written_bytes']} written, the rest is holes"
     )
     for title in ("kept", "blanked"):
