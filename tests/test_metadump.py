@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ from tests.images.structures import (
     Locator,
     MetadataItem,
 )
-from tests.support import Sample, SparseSource, assert_valid, damaged, good
+from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, assert_valid, damaged, good
 from vhdx_kaitai import convert, grammar, tree
 from vhdx_kaitai.checks import check
 from vhdx_kaitai.errors import FormatError, VhdxError
@@ -750,3 +751,29 @@ def test_dumping_imports_neither_numpy_nor_rich(files: Files, tmp_path: Path) ->
     )
     arguments = ["metadump", str(files.good("dynamic-plain")), str(tmp_path / "dump.vhdx")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+# -- the page about it ----------------------------------------------------------------------------
+
+
+def listed_sizes() -> dict[str, list[int]]:
+    """Return the rows of the table in docs/metadump.md, by the name of the image."""
+    text = (ROOT / "docs" / "metadump.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\S+\.vhdx) \|(.*)\|$", text, re.MULTILINE)
+    return {name: [int(cell.replace(",", "")) for cell in cells.split("|")] for name, cells in rows}
+
+
+def test_every_real_image_is_in_the_table_of_the_page() -> None:
+    assert listed_sizes().keys() == {Path(name).stem for name in REAL_IMAGES}
+
+
+def test_the_page_lists_the_sizes_of_the_dumps(sample: tuple[Sample, Path], tmp_path: Path) -> None:
+    known, path = sample
+    file_size, length, written, packed, redacted = listed_sizes()[path.name]
+    dump, manifest = dump_of(path, tmp_path)
+    assert file_size == known.file_size
+    assert (length, written) == (dump.stat().st_size, manifest.written_bytes)
+    # Not every zlib packs alike.
+    assert len(_gzipped(dump)) == pytest.approx(packed, rel=0.2)
+    dump, _ = dump_of(path, tmp_path, redact=True)
+    assert len(_gzipped(dump)) == pytest.approx(redacted, rel=0.2)
