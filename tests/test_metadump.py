@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -29,6 +30,7 @@ from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, differencing, dynamic, partial
 from tests.images.log import Data, Entry
 from tests.images.structures import (
+    FULLY_PRESENT,
     GIB,
     HEADER_OFFSETS,
     IS_USER,
@@ -507,6 +509,28 @@ def test_a_redacted_log_is_replayed_to_the_same_structures(tmp_path: Path, run: 
                 entry.pop("reason")
     assert logs[0] == logs[1]
     assert sum(entry["active"] for entry in logs[0]["entries"]) > 1
+
+
+@given(st.booleans(), st.randoms(use_true_random=False))
+def test_a_redacted_dump_of_damage_tells_no_secrets(
+    tmp_path_factory: pytest.TempPathFactory, is_dirty: bool, choice: random.Random
+) -> None:
+    """Not even when tables point at what they should not."""
+    built = (secret_dirty_image() if is_dirty else secret_image()).build()
+    changed = built.file.copy()
+    numbers = (0, 1, 40, 0x28, 0x1000, 0x10000, 0x10028, 0x100000, 0xFFFFFFFF)
+    for _ in range(choice.randint(1, 6)):
+        offset = choice.choice(_interesting(built)) + 4 * choice.randrange(64)
+        changed.put(offset, choice.choice(numbers).to_bytes(4, "little"))
+    if choice.random() < 0.3:  # a sector bitmap where the metadata is
+        index = built.image.geometry.bitmap_index(0)
+        entry = built.layout.metadata_offset | FULLY_PRESENT
+        changed.put(built.layout.bat_offset + 8 * index, entry.to_bytes(8, "little"))
+    path = tmp_path_factory.getbasetemp() / "secret.vhdx"
+    changed.write(path)
+    with contextlib.suppress(VhdxError):
+        metadump(path, path.with_suffix(".dump"), redact=True)
+        assert not is_secret_in(path.with_suffix(".dump").read_bytes())
 
 
 @pytest.mark.parametrize(

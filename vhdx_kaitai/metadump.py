@@ -220,6 +220,7 @@ class _Plan:
         self._views: list[_View] = []
         self._ring: log.Log | None = None
         self._log_range: tuple[int, int] | None = None
+        self._occupied = _Ranges([])
         self._seen: set[tuple[int, int]] = set()
         self._reach = 0
         self.ends_with = "the identifier"
@@ -320,10 +321,13 @@ class _Plan:
                 return None
         header = copies[current - 1].header
         if header.log_length:
+            before = len(view.copied)
             self._keep(view, "log", header.log_offset, header.log_length, header.place.name)
-            if self._redact and self.kept[-1].name == "log":  # it is written in its own way
-                self._log_range = view.copied.pop()
-                self.blanked.append(self.kept[-1]._replace(name="data in log entries"))
+            self._log_range = next(iter(view.copied[before:]), None)
+            if self._redact and self._log_range is not None:  # it is written in its own way
+                start, end = view.copied.pop()
+                name = "data in log entries"
+                self.blanked.append(Kept(name, start, end - start, header.place.name))
         is_usable = not _errors(headers.check_current(header, self._stored.size))
         if is_usable and header.log_length:
             self._ring = log.Log(self._stored, header)
@@ -377,6 +381,8 @@ class _Plan:
 
     def _keep_each_region(self, view: _View, table: grammar.RegionTable) -> None:
         found: dict[object, RegionEntry] = {}
+        places = [(entry.file_offset, entry.file_offset + entry.length) for entry in table.entries]
+        self._occupied = _Ranges([*places, *filter(None, [self._log_range])])
         for entry in table.entries:
             found.setdefault(entry.guid, entry)
             name = f"{REGION_NAMES.get(entry.guid, entry.guid)} region"
@@ -425,6 +431,8 @@ class _Plan:
         if self._redact and entry.kind == "other":
             self.blanked.append(Kept(name, offset, length, "not named by the specification"))
             return
+        if self._redact and entry.kind != "parent_locator":  # a longer one may be anything
+            length = min(length, Place("", f"{entry.kind}_item", 0).length)
         self._keep(view, name, offset, length, "metadata table")
         if self._redact and entry.kind == "parent_locator":
             self.blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
@@ -478,8 +486,13 @@ class _Plan:
 
     def _keep_bitmap(self, view: _View, chunk: int, entry: int) -> None:
         offset = entry & bat.OFFSET_MASK
-        if entry & bat.STATE_MASK == bat.PRESENT and offset >= MIB:
-            self._keep(view, f"sector bitmap {chunk}", offset, MIB, "BAT", is_numbers=True)
+        if entry & bat.STATE_MASK != bat.PRESENT or offset < MIB:
+            return
+        name = f"sector bitmap {chunk}"
+        if self._redact and any(self._occupied.inside(offset, offset + MIB)):
+            self._miss(name, f"at {offset:#x} it lies over a region or the log, so it is none")
+        else:
+            self._keep(view, name, offset, MIB, "BAT", is_numbers=True)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -509,11 +522,21 @@ class _Plan:
         for view in self._views:
             # Redacted, the stored bytes below an update must not show through.
             source = view.source if self._redact else self._stored
-            for start, end in _Ranges(view.copied):
+            for start, end in self._without_log(_Ranges(view.copied)):
                 written += copy_range(source, fd, start, min(end, self._stored.size))
             for offset, data in view.replaced:
                 written += self._write(fd, data, offset)
         return written + (self._write_log(fd) if self._redact else 0)
+
+    def _without_log(self, ranges: _Ranges) -> Iterator[tuple[int, int]]:
+        """Yield ranges, redacted without what lies over the log, which has no right to."""
+        log_start, log_end = self._log_range or (0, 0)
+        for start, end in ranges:
+            if self._redact and start < log_end and log_start < end:
+                yield start, max(start, log_start)
+                yield min(end, log_end), end
+            else:
+                yield start, end
 
     def _write(self, fd: int, data: bytes, offset: int) -> int:
         view = memoryview(data)[: max(0, self._stored.size - offset)]
