@@ -200,7 +200,9 @@ def _add_check(commands: Commands) -> None:
     )
     command.add_argument("--chain", action="store_true", help="check the parents, too")
     command.add_argument(
-        "--skeleton", action="store_true", help="blocks may lie behind the end: for metadata dumps"
+        "--skeleton",
+        action="store_true",
+        help="blocks may lie behind the end, unused bytes do not count: for metadata dumps",
     )
     _add_parents(command)
     command.epilog = "exit status: 0 clean, 3 usable with warnings, 2 corrupt, 63 not a VHDX file"
@@ -278,6 +280,26 @@ def _add_tree(commands: Commands) -> None:
     )
 
 
+def _add_metadump(commands: Commands) -> None:
+    text = "copy the metadata of an image at its own offsets, without what is on the disk"
+    command = _add_command(commands, "metadump", _metadump, text)
+    _add_file(command)
+    command.add_argument("output", metavar="OUT", help="the dump")
+    command.add_argument(
+        "--sparse", action="store_true", help="as long as the image, not cut behind the metadata"
+    )
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--redact", action="store_true", help="blank creator, paths and items of unknown meaning"
+    )
+    choice.add_argument(
+        "--all", action="store_true", help="keep unused bytes of header section and regions, too"
+    )
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_json(command)
+    command.epilog = "compare a dump with its image by info, log, tree and check --skeleton"
+
+
 def _add_ksy(commands: Commands) -> None:
     text = "print the Kaitai Struct grammar of the format, or copy it"
     command = _add_command(commands, "ksy", _ksy, text)
@@ -294,6 +316,7 @@ _COMMANDS = {
     "log": _add_log,
     "chain": _add_chain,
     "tree": _add_tree,
+    "metadump": _add_metadump,
     "ksy": _add_ksy,
 }
 
@@ -662,6 +685,30 @@ def _tree(arguments: argparse.Namespace) -> int:
             _print_lines(tree.tree_text(view, node, arguments.depth))
     finally:
         source.close()
+    return DONE
+
+
+def _metadump(arguments: argparse.Namespace) -> int:
+    from . import metadump
+    from .units import human_size
+
+    _refuse_to_replace(arguments)
+    manifest = metadump.metadump(
+        arguments.file,
+        arguments.output,
+        form="sparse" if arguments.sparse else "cut",
+        redact=arguments.redact,
+        slack=arguments.all,
+    )
+    document = metadump.manifest_document(manifest, arguments.file, arguments.output)
+    _print_result(arguments, document, metadump.manifest_text)
+    if manifest.length >= metadump.TOO_LONG_FOR_WEB_IDE and not arguments.sparse:
+        written, length = human_size(manifest.written_bytes), human_size(manifest.length)
+        _complain(
+            arguments.output,
+            f"{length} long with {written} in it, because it ends with {manifest.ends_with} and "
+            "offsets stay what they are; the Web IDE loads less than 2 GiB. Pass it on packed.",
+        )
     return DONE
 
 

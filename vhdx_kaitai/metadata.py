@@ -265,6 +265,9 @@ class Items:
             entry = self._by_kind[kind]
             offset = self._region_offset + entry.offset
             place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", offset)
+            if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
+                actual = f"{entry.length:#x}"
+                refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place
             self._parsed[kind] = parse(self._source.read(offset, entry.length), place)
