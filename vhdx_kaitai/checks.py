@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
@@ -179,6 +180,7 @@ class _Check:
             self._take.skip("everything else", "the file is not long enough or no VHDX file")
             return None
         self._take.add(headers.check_file_length(self._stored.size))
+        self._take.add(headers.check_creator(root))
         self._take.add(headers.check_slack(root))
         header = self._headers(root)
         if header is None:
@@ -210,6 +212,7 @@ class _Check:
             headers.judge_copy(2, root.header(2)),
         )
         self._take.add(headers.check_copies(copies))
+        self._take.add(headers.check_update(copies))
         current = headers.choose_current(copies)
         if current is None:
             return None
@@ -310,6 +313,14 @@ class _Check:
             )
         pieces = allocation.block_pieces(image, survey)
         self._take.add(allocation.check_overlaps(image, pieces))
+        self._take.add(
+            finding
+            for finding in allocation.check_allocated(image, survey)
+            if not (self._skeleton and finding.rule == "ITEM-10")
+        )
+        self._take.add(allocation.check_bitmap_end(image, survey))
+        for finding, more in allocation.check_logged_blocks(image, MOST_PER_RULE):
+            self._take.add_one(finding, more)
         self._diagnose(image, survey)
 
     def _diagnose(self, image: Image, survey: allocation.Survey) -> None:
@@ -367,7 +378,7 @@ class _Chain:
         """Add the next parent to the chain, and tell whether there is one that may be used."""
         child = self._chain[-1]
         try:
-            found, _ = disk.find_parent(
+            found, link = disk.find_parent(
                 child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
             )
         except (VhdxError, OSError) as error:
@@ -380,4 +391,19 @@ class _Chain:
         self._chain.append(found)
         may_be_used = self._take.add(disk.check_link(self._chain))
         self._take.add(disk.check_likeness(self._chain))
+        place = Span(f"parent {found.path or 'in memory'}")
+        self._take.add(metadata.check_fork(child.metadata, found.metadata, place))
+        if child.path is not None and found.path is not None:
+            self._take.add(self._check_way(child.path, found.path, link, place))
         return may_be_used
+
+    def _check_way(self, path: str, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+        locator = self._chain[-2].locator
+        assert locator is not None  # there is a parent
+        folder = os.path.dirname(os.path.realpath(path))
+        search = [os.fspath(name) for name in self._search]
+        tried: Iterator[parents.Candidate] = iter(())
+        if link.key is not None and not self._follow_absolute:
+            all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)
+            tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
+        return parents.check_way(locator, folder, parent, tried, place)
