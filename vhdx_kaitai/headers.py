@@ -169,8 +169,8 @@ def check_slack(root: grammar.Root) -> Iterator[Finding]:
     for rule, place, data in root.slack():
         count = len(data) - data.count(0)
         if count:
-            actual = f"{count} non-zero bytes"
-            yield mismatch(rule, "note", place, "reserved bytes", actual, "zeros")
+            name = "number of reserved bytes that are not zero"
+            yield mismatch(rule, "note", place, name, str(count), "0")
 
 
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
@@ -191,8 +191,8 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
     yield from _check_log_place(header, size)
     count = len(header.reserved) - header.reserved.count(0)
     if count:
-        actual = f"{count} non-zero bytes"
-        yield mismatch("HDR-16", "note", place("reserved"), "Reserved", actual, "zeros")
+        name = "number of reserved bytes that are not zero"
+        yield mismatch("HDR-16", "note", place("reserved"), name, str(count), "0")
     for name, guid in (
         ("FileWriteGuid", header.file_write_guid),
         ("DataWriteGuid", header.data_write_guid),

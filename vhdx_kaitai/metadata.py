@@ -262,7 +262,7 @@ def check_fork(child: Metadata, parent: Metadata, place: Where) -> Iterator[Find
     taken = {(entry.item_id, entry.is_user) for entry in child.entries}
     for entry in parent.entries:
         if entry.is_virtual_disk and (entry.item_id, entry.is_user) not in taken:
-            message = f"item {entry.item_id} belongs to the disk, expected it in its child, too"
+            message = f"item {entry.item_id} is a part of the disk, expected it in the child, too"
             yield Finding("MET-17", "note", place, message)
 
 
