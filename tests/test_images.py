@@ -455,7 +455,11 @@ def test_a_damage_changes_the_file(name: str) -> None:
     assert case.description.endswith(".")
     built = case.build()
     good = BASES[case.base]().build()
-    ranges = [(0, MIB), *good.layout.ranges("metadata", "bat"), (good.layout.log_offset, MIB)]
+    ranges = [
+        (0, MIB),
+        *good.layout.ranges("metadata", "bat", "bitmaps"),
+        (good.layout.log_offset, MIB),
+    ]
     assert built.length != good.length or any(
         built.file.read(start, length) != good.file.read(start, length) for start, length in ranges
     )

@@ -673,27 +673,50 @@ class _Tally:
             yield numpy.flatnonzero(wanted) + first, place[wanted]
 
 
-def behind_the_end(survey: Survey) -> int:
-    """Return how many stored blocks lie wholly or partly behind the end of the file."""
-    stored = (FULLY_PRESENT, PARTIALLY_PRESENT)
-    return sum(
-        sample.total
-        for code, sample in survey.payload.items()
-        if code & STATE_MASK in stored and code & _PAST_THE_END
+class Loss(NamedTuple):
+    """What of a disk lies behind the end of its file.
+
+    Attributes:
+        blocks: Stored blocks that do, wholly or partly.
+        length: Bytes of the disk in them.
+        bitmaps: Sector bitmaps that do.
+    """
+
+    blocks: int
+    length: int
+    bitmaps: int
+
+
+def behind_the_end(image: Image, survey: Survey) -> Loss:
+    """Return what is lost because the file is too short."""
+    geometry, size = image.geometry, image.source.size
+    blocks = length = 0
+    for code, sample in survey.payload.items():
+        if code & STATE_MASK >= FULLY_PRESENT and code & _PAST_THE_END:
+            blocks += sample.total
+            length += sample.total * geometry.block_size
+            if code & _CUT_BLOCK:
+                length -= geometry.payload_blocks * geometry.block_size
+                length += geometry.virtual_disk_size
+    bitmaps = sum(
+        entry & STATE_MASK == bat.PRESENT and (entry & OFFSET_MASK) + MIB > size
+        for entry in survey.bitmaps.values()
     )
+    return Loss(blocks, length, bitmaps if geometry.is_differencing else 0)
 
 
-def shifted_pages(image: Image, survey: Survey) -> Iterator[int]:
-    """Yield file offsets of BAT pages whose entries look moved by one.
+def shifted_pages(image: Image, survey: Survey) -> list[int]:
+    """Return file offsets of BAT pages whose entries look moved by one.
 
     QEMU before 8.0 does that when it updates the first entry of a page of
     4 KiB: the others follow it one place late, and the last is lost. What
     gives it away is a sector bitmap's entry that holds a block's, with the
-    empty one of the sector bitmap behind it.
+    empty one of the sector bitmap behind it, or a block's entry behind the
+    last of the BAT.
     """
     geometry = image.geometry
     if geometry.is_differencing:
-        return
+        return []
     pages = set()
     for chunk, entry in survey.bitmaps.items():
         index = geometry.sector_bitmap_index(chunk)
@@ -701,5 +724,32 @@ def shifted_pages(image: Image, survey: Survey) -> Iterator[int]:
         has_next = within < bat.PAGE_ENTRIES - 1 and index + 1 < geometry.entry_count
         is_block = entry & STATE_MASK == FULLY_PRESENT and within > 0
         if is_block and has_next and image.bat.entry(index + 1) == 0:
-            pages.add(image.regions.bat.file_offset + (index - within) * bat.ENTRY_LENGTH)
-    yield from sorted(pages)
+            pages.add(index - within)
+    if _is_last_pushed_out(image):
+        pages.add(geometry.entry_count - geometry.entry_count % bat.PAGE_ENTRIES)
+    return [image.regions.bat.file_offset + first * bat.ENTRY_LENGTH for first in sorted(pages)]
+
+
+def _is_last_pushed_out(image: Image) -> bool:
+    """Tell whether the entry of a block stands where the BAT's last would be moved to.
+
+    Only in files made by QEMU: other programs may leave such an entry when
+    they make a disk smaller, which QEMU cannot do.
+    """
+    count = image.geometry.entry_count
+    within = count % bat.PAGE_ENTRIES
+    rest = image.bat.unused(bat.PAGE_ENTRIES - within)
+    if within == 0 or not rest or any(rest[1:]) or not (image.creator or "").startswith("QEMU"):
+        return False
+    is_stored = rest[0] & (STATE_MASK | RESERVED_MASK) == FULLY_PRESENT
+    is_inside = 0 < rest[0] >> 20 <= last_start(image)
+    return is_stored and is_inside and rest[0] not in image.bat.page(count // bat.PAGE_ENTRIES)
+
+
+def check_shift(image: Image) -> Iterator[Finding]:
+    """Yield whether a block's entry was pushed out of the BAT, with what it stood for."""
+    if not image.geometry.is_differencing and _is_last_pushed_out(image):
+        count = image.geometry.entry_count
+        place = bat.entry_span(image.regions.bat, count, "entry behind the last of the BAT")
+        message = "the entry of a stored block, expected 0; the page looks shifted by one entry"
+        yield Finding("BAT-15", "warning", place, message)

@@ -17,6 +17,7 @@ from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from .headers import HeaderCopy
 from .image import Image
+from .rules import catalogue
 from .units import human_size
 
 if TYPE_CHECKING:  # `info` needs none of them
@@ -331,11 +332,15 @@ def check_text(report: Report, path: str) -> Iterator[str]:
 
 
 def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[str]:
-    for index, finding in enumerate(findings):
-        yield f"  {printable(str(finding))}"
-        following = findings[index + 1 :]
-        if more.get(finding.rule) and all(other.rule != finding.rule for other in following):
-            yield f"  ... and {more[finding.rule]} more [{finding.rule}]"
+    """Yield findings of one level, those of a rule together, and why it matters if it does."""
+    for rule in dict.fromkeys(finding.rule for finding in findings):
+        same = [finding for finding in findings if finding.rule == rule]
+        for finding in same:
+            yield f"  {printable(str(finding))}"
+        if more.get(rule):
+            yield f"  ... and {more[rule]} more [{rule}]"
+        if same[0].level != "note":
+            yield f"    {catalogue()[rule].why}"
 
 
 def _count(count: int, name: str) -> str:
