@@ -28,12 +28,14 @@ from tests.images.damage import BASES, DAMAGES, OTHER_GUID, base_differencing
 from tests.images.dirty import log_only
 from tests.images.examples import EXAMPLES, OWN_LIMITS, Example, layout_of
 from tests.images.goods import GOODS
-from tests.images.image import Block, Built, Image, Layout, dynamic
+from tests.images.image import Block, Built, Image, Layout, differencing, dynamic
 from tests.images.log import Entry, Zero
 from tests.images.structures import (
+    BAT_REGION,
     FULLY_PRESENT,
     GIB,
     KIB,
+    METADATA_REGION,
     MIB,
     PARENT_LOCATOR,
     ZERO,
@@ -545,6 +547,48 @@ def test_what_passes_our_own_limits_is_refused_without_much_work(name: str) -> N
     with pytest.raises(FormatError) as caught:
         OpenedImage(SparseSource(built.file))
     assert {caught.value.finding.rule} == errors
+
+
+def test_what_keeps_our_own_limits_to_the_byte_is_good() -> None:
+    entry = Entry([Zero(70 * MIB, 4 * KIB)])
+    assert rules_of(report_on(log_only(dynamic(4 * MIB, log_length=64 * MIB), [entry]))) == {
+        "LOG-01"
+    }
+    layout = dynamic(4 * MIB).layout()
+    layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 2 * GIB))
+    layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", 4 * GIB))
+    layout.file_length = 5 * GIB
+    assert_no_complaint(report_on(layout))
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+def test_a_damaged_header_tells_nothing_about_updates(copy: int) -> None:
+    layout = BASES["dynamic"]()
+    header = layout.headers[copy]
+    header.data_write_guid, header.sequence_number, header.checksum = OTHER_GUID, 100, 1
+    assert rules_of(report_on(layout)) == {"HDR-03"}
+
+
+def test_a_metadata_region_at_the_end_of_the_file_is_looked_at_whatever_the_table_lacks() -> None:
+    layout = dynamic(8 * MIB, order=("log", "bat", "regions", "blocks", "metadata")).layout()
+    layout.file_length = layout.metadata_offset + MIB
+    for name in ("bat-region-missing", "logical-sector-size-1024"):
+        DAMAGES[name].apply(layout)
+    assert rules_of(report_on(layout), "error") == {"REG-16", "ITEM-15"}
+
+
+@pytest.mark.parametrize("worthwhile", [0, bulk.WORTHWHILE_BLOCKS])
+def test_only_sector_bitmaps_that_are_present_take_up_their_place(
+    worthwhile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "WORTHWHILE_BLOCKS", worthwhile)
+    layout = differencing(8 * MIB, blocks={0: Block()}).layout()
+    index = layout.image.geometry.bitmap_index(0)
+    layout.bat[index] = layout.payload[0]
+    assert rules_of(report_on(layout)) == {"BAT-11", "LOC-14", "LOC-20"}
+    layout.bat[index] = FULLY_PRESENT | layout.log_offset
+    assert rules_of(report_on(layout), "error") == {"OVL-05"}
+    assert layout.log_offset == MIB  # the first place there is
 
 
 @pytest.mark.parametrize("rule", [rule.id for rule in catalogue().values() if rule.by])
