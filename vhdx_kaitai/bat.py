@@ -284,6 +284,12 @@ class Bat:
         """Return some entries as numbers, fewer at the end of the BAT."""
         return _numbers(self.raw(first, count))
 
+    def unused(self, count: int) -> array[int]:
+        """Return numbers that stand behind the last entry, fewer at the end of the region."""
+        start = self.geometry.entry_count * ENTRY_LENGTH
+        length = min(count * ENTRY_LENGTH, self.region.length - start)
+        return _numbers(self._source.read(self.region.file_offset + start, length))
+
     def is_rest_zero(self) -> bool:
         """Tell whether the region holds nothing but zeros behind the last entry."""
         start = self.region.file_offset + self.geometry.entry_count * ENTRY_LENGTH

@@ -424,6 +424,10 @@ def _check(arguments: argparse.Namespace) -> int:
     if not arguments.files:
         _complain(None, "check: no FILE given")
         return USAGE
+    unknown = [rule for rule in arguments.ignore if not _is_rule(rule)]
+    if unknown:
+        _complain(None, f"no rule {unknown[0]}; check --rules lists them")
+        return USAGE
     reports: list[Report] = []
     statuses = {_check_file(arguments, path, reports) for path in arguments.files}
     if arguments.sarif:
@@ -442,6 +446,12 @@ def _print_rules() -> int:
         note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
         _Output.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
     return DONE
+
+
+def _is_rule(wanted: str) -> bool:
+    from .rules import catalogue
+
+    return wanted.upper() in catalogue()
 
 
 def _explain(wanted: str) -> int:
@@ -466,7 +476,7 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
             path,
             chain=arguments.chain and not arguments.no_parent,
             skeleton=arguments.skeleton,
-            ignore=arguments.ignore,
+            ignore=[rule.upper() for rule in arguments.ignore],
             parent=arguments.parent,
             search=arguments.search,
             follow_absolute=arguments.follow_absolute,

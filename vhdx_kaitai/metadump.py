@@ -365,7 +365,8 @@ class _Plan:
             self._reach, self.ends_with = end, name
 
     def _keep_regions(self, view: _View) -> None:
-        tables = grammar.Root(view.source).region_tables()
+        root = grammar.Root(view.source)
+        tables = (root.region_table(1), root.region_table(2))
         copy = regions.choose_copy((regions.defect(tables[0]), regions.defect(tables[1])))
         if copy is not None:
             self._keep_each_region(view, tables[copy - 1])

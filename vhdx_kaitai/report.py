@@ -333,11 +333,17 @@ def check_text(report: Report, path: str) -> Iterator[str]:
 
 
 def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[str]:
-    for index, finding in enumerate(findings):
-        yield f"  {printable(str(finding))}"
-        following = findings[index + 1 :]
-        if more.get(finding.rule) and all(other.rule != finding.rule for other in following):
-            yield f"  ... and {more[finding.rule]} more [{finding.rule}]"
+    """Yield findings of one level, those of a rule together, and why it matters if it does."""
+    from .rules import catalogue
+
+    for rule in dict.fromkeys(finding.rule for finding in findings):
+        same = [finding for finding in findings if finding.rule == rule]
+        for finding in same:
+            yield f"  {printable(str(finding))}"
+        if more.get(rule):
+            yield f"  ... and {more[rule]} more [{rule}]"
+        if same[0].level != "note":
+            yield f"    {catalogue()[rule].why}"
 
 
 def rule_text(rule: Rule) -> Iterator[str]:
