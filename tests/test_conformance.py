@@ -55,7 +55,7 @@ def attributes(name: str) -> dict[str, dict[str, Any]]:
     """Return the parameters, fields and instances of a type."""
     spec = TYPES[name]
     listed = {one["id"]: one for one in (*spec.get("params", ()), *spec.get("seq", ()))}
-    return listed | spec.get("instances", {})
+    return {**listed, **spec.get("instances", {})}
 
 
 class Seen(NamedTuple):
