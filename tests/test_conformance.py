@@ -288,6 +288,25 @@ def test_a_language_agrees_with_every_vector(language: str) -> None:
     assert result.gone == ()
 
 
+def test_the_table_in_the_docs_has_every_language_and_vector_and_nothing_wrong() -> None:
+    page = (kit.ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ]
+    assert rows[0] == ["vector", "values", *kit.languages()]
+    assert [row[:2] for row in rows[2:]] == [
+        [vector.name, str(len(vector.values))] for vector in kit.vectors()
+    ]
+    for column, language in enumerate(kit.languages(), 2):
+        known = [one[0] for values in kit.deviations(language).values() for one in values]
+        for row in rows[2:]:
+            count = known.count(row[0])
+            assert row[column] == (f"{count} known" if count else "ok"), (language, row[0])
+    assert all(reason in page for one in kit.languages() for reason in kit.deviations(one))
+
+
 def test_python_and_javascript_are_among_the_languages() -> None:
     assert {"python", "javascript"} <= set(kit.languages())
     assert not (kit.DEVIATIONS / "python.json").exists()
