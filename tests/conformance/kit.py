@@ -363,6 +363,25 @@ def table(results: Sequence[Result], asked: Sequence[Vector]) -> str:
     return "\n".join(lines)
 
 
+INTRODUCTION = """\
+Made by `make conformance ARGS='--save docs/conformance.md'`; vectors, expected values and runners
+are in `tests/conformance/`. `3 known` are deviations that the language has by no fault of the
+grammar."""
+
+
+def page(results: Sequence[Result], asked: Sequence[Vector]) -> str:
+    """Return the table with the deviations that it counts as a page of Markdown."""
+    parts = [
+        "# Conformance: what the parsers of all languages say of the vectors",
+        INTRODUCTION,
+        table(results, asked),
+    ]
+    for one in results:
+        for reason, values in deviations(one.language).items():
+            parts.append(f"**{one.language}**, {len(values)} values: {reason}")
+    return "\n\n".join(parts) + "\n"
+
+
 def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
     """Ask the languages named, or all; return 0 when all is as expected or known."""
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
@@ -370,6 +389,7 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
     parser.add_argument(
         "--record", metavar="REASON", help="enter what came out otherwise as known deviations"
     )
+    parser.add_argument("--save", metavar="FILE", type=Path, help="write the table as Markdown")
     options = parser.parse_args(arguments)
     unheard = sorted(set(options.languages) - set(languages()))
     if unheard:
@@ -381,6 +401,8 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
         for one in results:
             record(one, options.record)
     show(table(results, asked))
+    if options.save:
+        options.save.write_text(page(results, asked), encoding="utf-8", newline="\n")
     for one in results:
         if one.reason:
             show(f"{one.language}: skipped, {one.reason}")
