@@ -62,7 +62,7 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.disk import Disk
     from vhdx_kaitai.errors import FormatError, VhdxError
     from vhdx_kaitai.guids import NIL
-    from vhdx_kaitai.headers import read_headers, read_root
+    from vhdx_kaitai.headers import read_headers
     from vhdx_kaitai.image import Image
     from vhdx_kaitai.source import BufferSource
     from vhdx_kaitai.tree import Tree, tree_document, tree_text
@@ -316,8 +316,8 @@ def _tree(image: bytes) -> None:
 
 def _log(image: bytes) -> None:
     source = BufferSource(image)
-    header = read_headers(read_root(source), source.size).current
-    ring = log.Log(source, header) if header.log_length else None
+    header = read_headers(source).current
+    ring = log.read_log(source, header)
     replayed, error = None, None
     if ring is not None and header.log_guid != NIL:
         try:

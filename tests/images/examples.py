@@ -920,7 +920,7 @@ EXAMPLES = [
         "entries-over-each-other",
         "error",
         "the log holds more entries or descriptors than any writer makes (our limit)",
-        besides=("LOG-06",),
+        besides=("LOG-01",),
     ),
     Example(
         "LOG-42",
