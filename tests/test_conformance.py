@@ -55,7 +55,7 @@ def attributes(name: str) -> dict[str, dict[str, Any]]:
     """Return the parameters, fields and instances of a type."""
     spec = TYPES[name]
     listed = {one["id"]: one for one in (*spec.get("params", ()), *spec.get("seq", ()))}
-    return listed | spec.get("instances", {})
+    return {**listed, **spec.get("instances", {})}
 
 
 class Seen(NamedTuple):
@@ -286,6 +286,25 @@ def test_a_language_agrees_with_every_vector(language: str) -> None:
     result = kit.result(language, kit.vectors())
     assert [str(mismatch) for mismatch in result.unknown] == []
     assert result.gone == ()
+
+
+def test_the_table_in_the_docs_has_every_language_and_vector_and_nothing_wrong() -> None:
+    page = (kit.ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ]
+    assert rows[0] == ["vector", "values", *kit.languages()]
+    assert [row[:2] for row in rows[2:]] == [
+        [vector.name, str(len(vector.values))] for vector in kit.vectors()
+    ]
+    for column, language in enumerate(kit.languages(), 2):
+        known = [one[0] for values in kit.deviations(language).values() for one in values]
+        for row in rows[2:]:
+            count = known.count(row[0])
+            assert row[column] == (f"{count} known" if count else "ok"), (language, row[0])
+    assert all(reason in page for one in kit.languages() for reason in kit.deviations(one))
 
 
 def test_python_and_javascript_are_among_the_languages() -> None:

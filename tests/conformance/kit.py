@@ -82,7 +82,20 @@ class Vector:
 
     def image(self) -> bytes:
         """Return the image."""
-        return gzip.decompress((VECTORS / f"{self.name}.vhdx.gz").read_bytes())
+        return gzip.decompress(self.packed.read_bytes())
+
+    @property
+    def packed(self) -> Path:
+        """Where the image is."""
+        return VECTORS / f"{self.name}.vhdx.gz"
+
+    def unpacked(self) -> Path:
+        """Return the image as a file of its own, written unless it is there."""
+        path = BUILD / "images" / f"{self.name}.vhdx"
+        if not path.exists() or path.stat().st_mtime_ns < self.packed.stat().st_mtime_ns:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.image())
+        return path
 
 
 @cache
@@ -260,14 +273,7 @@ class Runner:
 
     def ask(self, asked: Sequence[Vector]) -> dict[str, list[Answer]]:
         """Return the answers for every vector."""
-        images = self.build / "images"
-        images.mkdir(parents=True, exist_ok=True)
-        requests = []
-        for vector in asked:
-            path = images / f"{vector.name}.vhdx"
-            path.write_bytes(vector.image())
-            requests.append((path, vector.values))
-        answers = self.ask_files(requests)
+        answers = self.ask_files([(vector.unpacked(), vector.values) for vector in asked])
         return {vector.name: one for vector, one in zip(asked, answers, strict=True)}
 
     def ask_files(self, requests: Sequence[tuple[Path, Sequence[Value]]]) -> list[list[Answer]]:
@@ -357,6 +363,25 @@ def table(results: Sequence[Result], asked: Sequence[Vector]) -> str:
     return "\n".join(lines)
 
 
+INTRODUCTION = """\
+Made by `make conformance ARGS='--save docs/conformance.md'`; vectors, expected values and runners
+are in `tests/conformance/`. `3 known` are deviations that the language has by no fault of the
+grammar."""
+
+
+def page(results: Sequence[Result], asked: Sequence[Vector]) -> str:
+    """Return the table with the deviations that it counts as a page of Markdown."""
+    parts = [
+        "# Conformance: what the parsers of all languages say of the vectors",
+        INTRODUCTION,
+        table(results, asked),
+    ]
+    for one in results:
+        for reason, values in deviations(one.language).items():
+            parts.append(f"**{one.language}**, {len(values)} values: {reason}")
+    return "\n\n".join(parts) + "\n"
+
+
 def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
     """Ask the languages named, or all; return 0 when all is as expected or known."""
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
@@ -364,6 +389,7 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
     parser.add_argument(
         "--record", metavar="REASON", help="enter what came out otherwise as known deviations"
     )
+    parser.add_argument("--save", metavar="FILE", type=Path, help="write the table as Markdown")
     options = parser.parse_args(arguments)
     unheard = sorted(set(options.languages) - set(languages()))
     if unheard:
@@ -375,6 +401,8 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
         for one in results:
             record(one, options.record)
     show(table(results, asked))
+    if options.save:
+        options.save.write_text(page(results, asked), encoding="utf-8", newline="\n")
     for one in results:
         if one.reason:
             show(f"{one.language}: skipped, {one.reason}")

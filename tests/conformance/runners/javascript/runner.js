@@ -14,7 +14,9 @@ class NothingThere extends Error {}
 class Image {
   constructor(name) {
     const file = fs.readFileSync(name);
-    this.buffer = file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
+    // Small files share a buffer with others, large ones should not be copied.
+    const isAlone = file.buffer.byteLength === file.length;
+    this.buffer = isAlone ? file.buffer : file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
     this.root = null;
   }
 
