@@ -1050,7 +1050,7 @@ types:
         value: >-
           (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
           (logical_sector_size == 512.as<s8> or logical_sector_size == 4096.as<s8>) and
-          (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000)
+          (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000.as<s8>)
         doc: |
           Whether sizes are present and within the limits of the format, so that
           they may be used as counts.
