@@ -7,8 +7,7 @@ at because something before it is broken is listed as skipped, with the reason.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
@@ -72,7 +71,7 @@ def check(
     skeleton: bool = False,
     ignore: Collection[str] = (),
     parent: SourceLike | None = None,
-    search: Sequence[str | os.PathLike[str]] = (),
+    search: parents.Search = (),
     follow_absolute: bool = False,
 ) -> Report:
     """Check an image against every rule that a file can show to be broken.
@@ -85,7 +84,7 @@ def check(
         skeleton: Blocks may lie behind the end of the file, as in metadata dumps.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
-        search: Folders in which parents are looked for by name.
+        search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
 
     Raises:
@@ -330,7 +329,7 @@ class _Chain:
         self,
         image: Image,
         collector: _Collector,
-        search: Sequence[str | os.PathLike[str]],
+        search: parents.Search,
         *,
         follow_absolute: bool,
     ) -> None:
