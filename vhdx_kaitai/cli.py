@@ -29,8 +29,9 @@ WARNINGS = 3  # of `check`
 
 _EXIT_STATUS = """\
 exit status:
-  0 done   1 failed (I/O, permission, parent, unsupported)   2 corrupt: a rule refuses
-  63 not a VHDX file   64 usage   130 interrupted   141 the pipe's reader is gone
+  0 done   1 failed (I/O, permission, parent, unsupported)
+  2 corrupt: a rule refuses   63 not a VHDX file
+  64 usage   130 interrupted   141 the pipe's reader is gone
 """
 _EXIT_STATUS_OF_ALL = f"""\
 {_EXIT_STATUS}  check besides: 3 usable, with warnings

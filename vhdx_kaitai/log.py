@@ -479,22 +479,28 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
 
 def _why_no_sequence(log: Log) -> str:
     """Return what kept the entries that came nearest to a sequence from being one."""
-    heads = [run.head for run in log.runs()]
-    if heads:
-        head = max(heads, key=lambda entry: entry.header.sequence_number)
-        place = f"{log.place(head.offset).text}, the last of its run"
-        return f"{place}: Tail {head.header.tail:#x}, expected the place of an entry of the run"
-    nearest = first = None
-    for entry in log.entries():
-        if entry.defect is not None:
-            first = first or entry.defect
-            if entry.defect.rule != "LOG-14":  # it is no leftover under another LogGuid
-                nearest = entry.defect
-                break
-    defect = nearest or first
-    if defect is None:
+    broken = [entry for entry in log.entries() if entry.defect is not None]
+    run = max(log.runs(), key=lambda run: run.head.header.sequence_number, default=None)
+    if run is not None:
+        start = run.entries[0].offset
+        broken = [
+            entry
+            for entry in broken
+            if (entry.offset + entry.header.entry_length - start) % log.length == 0
+        ]
+    # Leftovers under another LogGuid explain least.
+    defects = sorted((entry.defect for entry in broken if entry.defect), key=_is_stale)
+    if defects and not (run and _is_stale(defects[0])):
+        return f"{defects[0].where}: {defects[0].message}"
+    if run is None:
         return "there is no entry in the log"
-    return f"{defect.where}: {defect.message}"
+    place = log.place(run.head.offset).text
+    tail = f"{run.head.header.tail:#x}"
+    return f"{place}: Tail {tail} of a run's last entry, expected one of the run's own entries"
+
+
+def _is_stale(defect: Finding) -> bool:
+    return defect.rule == "LOG-14"
 
 
 def _check_targets(entry: Entry, log: Log) -> Iterator[Finding]:

@@ -456,6 +456,18 @@ def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"  {name:<20} {value}".rstrip()
 
 
+def _wrapped(name: str, value: str) -> Iterator[tuple[str, str]]:
+    """Yield a row; several when the value is longer than a screen is wide."""
+    if len(value) <= _VALUE_WIDTH:
+        yield name, value
+        return
+    from textwrap import wrap
+
+    for line in wrap(value, _VALUE_WIDTH, break_long_words=False, break_on_hyphens=False):
+        yield name, line
+        name = ""
+
+
 def _sized(size: int) -> str:
     return f"{human_size(size)} ({size} bytes)" if size >= 1024 else human_size(size)
 
@@ -468,7 +480,7 @@ def _disk_lines(document: Document) -> Iterator[tuple[str, str]]:
     blocks = f"{bat['payload_blocks']} of {human_size(document['block_size'])}"
     yield "blocks", f"{blocks}, chunk ratio {bat['chunk_ratio']}"
     if "states" in bat:
-        yield "allocation", _allocation(bat["states"])
+        yield from _wrapped("allocation", _allocation(bat["states"]))
         if bat["reserved"]:
             yield (
                 "",
@@ -510,7 +522,7 @@ def _log_lines(state: Document, header: Document) -> Iterator[tuple[str, str]]:
     yield "log", f"DIRTY, {place}"
     entries = counted(state["entries"], "entry changes", "entries change")
     changed = human_size(state["changed_bytes"])
-    yield "replay", f"{entries} {changed}; what you see is the state after it"
+    yield from _wrapped("replay", f"{entries} {changed}; what you see is the state after it")
 
 
 # More lines would push everything else off the screen; --json has them all.
@@ -525,7 +537,7 @@ def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
             place += f", {counted(document['bat']['entry_count'], 'entry', 'entries')}"
         if region["name"] is None:
             place += f", {region['guid']}"
-        yield region["name"] or "(unknown)", place
+        yield from _wrapped(region["name"] or "(unknown)", place)
     yield from _rest(document["regions"])
 
 
@@ -549,7 +561,7 @@ def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
         name = item["name"] or ("(user item)" if item["is_user"] else "(unknown)")
         place = f"{counted(item['length'], 'byte')} at {item['offset']:#x}"
         unknown = "" if item["name"] else f", {item['item_id']}"
-        yield name, ", ".join([place, *flags]) + unknown
+        yield from _wrapped(name, ", ".join([place, *flags]) + unknown)
     yield from _rest(items)
 
 
@@ -557,13 +569,12 @@ def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
     for key, value in parent["entries"].items():
         yield printable(key), printable(value)
     if parent["path"]:
-        yield "found at", f"{printable(parent['path'])}, matched by {parent['matched_by']}"
+        yield "found at", printable(parent["path"])
+        yield "matched by", parent["matched_by"]
     if parent["error"]:
-        from textwrap import wrap
-
         name = "not found"
-        for line in wrap(printable(parent["error"]), _VALUE_WIDTH, break_long_words=False):
-            yield name, line
+        for reason in printable(parent["error"]).split("; "):  # a line for each path
+            yield from _wrapped(name, reason)
             name = ""
 
 

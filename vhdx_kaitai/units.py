@@ -34,7 +34,7 @@ def human_size(size: int) -> str:
 
     What is rounded says so: `9 MiB` is exact, `about 9 MiB` is not.
     """
-    power = min((size.bit_length() - 1) // 10, len(_UNITS)) if size else 0
+    power = min(max(0, size.bit_length() - 1) // 10, len(_UNITS))
     if power == 0:
         return counted(size, "byte")
     unit = 1 << 10 * power
@@ -44,4 +44,4 @@ def human_size(size: int) -> str:
     return f"{'' if is_exact else 'about '}{text} {_UNITS[power - 1]}"
 
 
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
