@@ -269,7 +269,7 @@ def _add_convert(commands: Commands) -> None:
 
 
 def _add_compare(commands: Commands) -> None:
-    text = "tell whether two images, VHDX or raw, hold the same disk, and where they differ first"
+    text = "tell whether two images hold the same disk, and where they differ first"
     command = _add_command(commands, "compare", _compare, text)
     command.add_argument("file", metavar="A", help="a VHDX file or a raw image")
     command.add_argument("other", metavar="B", help="another one")
