@@ -13,6 +13,7 @@ CODE  := $(wildcard vhdx_kaitai tests benchmarks)
 RUNTIME  := $(VENV)/.installed
 DEV      := $(VENV)/.installed-dev
 COMPILER := $(BUILD)/compiler/.fetched
+WEBIDE   := $(BUILD)/webide/.fetched
 
 # JAVA_TOOL_OPTIONS would make the JVM print a line that looks like a compiler warning.
 KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
@@ -21,7 +22,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
-        compile-all compiler build docs clean
+        compile-all compiler diagram gallery webide webide-test build docs clean vectors conformance
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,7 +59,12 @@ ifeq ($(IMAGE),)
 endif
 	$(BIN)/vhdx-kaitai info $(or $(IMAGE),$(BUILD)/demo.vhdx)
 
+# What the tests use of other languages is fetched where they are installed; the tests skip otherwise.
 test: $(DEV) ## Set everything up and run the tests
+	@for set in 'java mvn:compiler' 'node npm:webide'; do \
+	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || continue 2; done; \
+	  $(MAKE) --no-print-directory $${set#*:} || echo "make: going on without $${set#*:}" >&2; \
+	done
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
@@ -137,6 +143,36 @@ compile-all: $(COMPILER) ## Compile vhdx.ksy for every target, without a warning
 	$(call compile_silently,-w -t python --outdir $(BUILD)/all/python-rw)
 	$(call compile_silently,-w -t java --outdir $(BUILD)/all/java-rw)
 	@echo "vhdx.ksy compiles for every target"
+
+diagram: $(COMPILER) $(RUNTIME) ## Draw docs/vhdx.svg from vhdx.ksy
+	@command -v dot >/dev/null 2>&1 || { echo "make: 'dot' not found; install graphviz" >&2; exit 1; }
+	@$(KSC) -t graphviz --outdir $(BUILD)/graphviz vhdx.ksy
+	@$(BIN)/python -m tools.diagram $(BUILD)/graphviz/vhdx.dot docs/vhdx.dot
+	@dot -Tsvg docs/vhdx.dot -o docs/vhdx.svg
+
+gallery: $(DEV) ## Print vhdx.ksy for Kaitai's format gallery, if it keeps the gallery's rules
+	@$(BIN)/python -m tools.gallery
+
+webide: $(WEBIDE)
+
+$(WEBIDE): tests/webide/package.json
+	@for tool in node npm; do command -v $$tool >/dev/null 2>&1 || \
+	  { echo "make: '$$tool' not found; the Web IDE is made of JavaScript" >&2; exit 1; }; done
+	@echo "Fetching what the Kaitai Web IDE is made of"
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	@cp $< $(@D)/
+	@cd $(@D) && npm install --silent --no-fund --no-audit --no-package-lock
+	@touch $@
+
+webide-test: $(DEV) $(WEBIDE) ## Look at images as the Kaitai Web IDE shows them
+	@$(BIN)/pytest tests/test_webide.py $(ARGS)
+
+vectors: $(DEV) ## Write the vectors of the conformance kit
+	@$(BIN)/python -m tests.conformance.make
+
+conformance: $(DEV) $(COMPILER) ## Ask the parsers of all languages for the values of the vectors
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 clean: ## Remove everything that was built, .venv included
 	rm -rf $(BUILD) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -67,12 +67,14 @@ instances:
       First copy of the header. Which copy is current is a matter of checksum
       and sequence number.
     doc-ref: '[MS-VHDX] 2.2.2'
+    -webide-parse-mode: eager
   header_2:
     pos: 0x20000
     size: 0x1000
     type: header
     doc: Second copy of the header.
     doc-ref: '[MS-VHDX] 2.2.2'
+    -webide-parse-mode: eager
   region_table_1:
     pos: 0x30000
     size: 0x10000
@@ -81,16 +83,26 @@ instances:
       First copy of the region table, as stored; a log that has to be replayed
       may change it.
     doc-ref: '[MS-VHDX] 2.2.3'
+    -webide-parse-mode: eager
   region_table_2:
     pos: 0x40000
     size: 0x10000
     type: region_table
     doc: Second copy of the region table.
     doc-ref: '[MS-VHDX] 2.2.3'
+    -webide-parse-mode: eager
   preview:
     pos: 0
-    type: copy_choice(header_1.rank, header_2.rank, region_table_1.is_signature_valid)
+    type: >-
+      copy_choice(
+        header_1.rank_high,
+        header_1.sequence_number_low.as<s8>,
+        header_2.rank_high,
+        header_2.sequence_number_low.as<s8>,
+        region_table_1.is_signature_valid
+      )
     doc: Which copies the instances below are built on; see there.
+    -webide-parse-mode: eager
   log:
     pos: 0
     type: >-
@@ -101,17 +113,20 @@ instances:
     if: preview.current_header != 0
     doc: The log that the current header names, live or stale.
     doc-ref: '[MS-VHDX] 2.3'
+    -webide-parse-mode: eager
   regions:
     pos: 0
     type: 'region_lookup(preview.region_table == 2 ? 0x40000.as<s8> : 0x30000.as<s8>)'
     doc: Places of the BAT and metadata regions.
     doc-ref: '[MS-VHDX] 2.2.3.2'
+    -webide-parse-mode: eager
   metadata:
     pos: 0
     type: metadata_region(regions.ofs_metadata, regions.len_metadata)
     if: regions.has_metadata
     doc: Metadata table and items.
     doc-ref: '[MS-VHDX] 2.6'
+    -webide-parse-mode: eager
   bat:
     pos: 0
     type: >-
@@ -125,6 +140,7 @@ instances:
     if: regions.has_bat_and_metadata
     doc: Block allocation table, and behind it the blocks of the disk.
     doc-ref: '[MS-VHDX] 2.5'
+    -webide-parse-mode: eager
 types:
   guid:
     -webide-representation: '{raw:uuid=ms}'
@@ -158,8 +174,9 @@ types:
         encoding: UTF-16LE
         doc: |
           The text; a program should take the bytes and decode them tolerantly.
+        -webide-parse-mode: eager
   file_type_identifier:
-    -webide-representation: '{creator}'
+    -webide-representation: 'created by "{creator}"'
     doc: |
       The first 64 KiB of the file. The signature tells a VHDX file from others;
       the creator is for diagnosis only and must not influence behaviour.
@@ -186,8 +203,9 @@ types:
         size: 512
         type: utf16_field
         doc: Creator as text.
+        -webide-parse-mode: eager
   header:
-    -webide-representation: 'sequence number {sequence_number:dec}, valid signature: {is_signature_valid}'
+    -webide-representation: 'sequence number {sequence_number:dec}, {log_length:hex} bytes of log at {log_offset:hex}, valid signature: {is_signature_valid}'
     doc: |
       One of two copies. A copy is valid when its signature and its checksum are
       right; the valid copy with the greater sequence number is the current
@@ -203,7 +221,6 @@ types:
         type: u4
         doc: |
           CRC-32C of the 4096 bytes of the header, this field counted as zero.
-        -webide-representation: '{:hex}'
       - id: sequence_number
         -orig-id: SequenceNumber
         type: u8
@@ -236,12 +253,10 @@ types:
         -orig-id: LogLength
         type: u4
         doc: Size of the log in bytes, a multiple of 1 MiB.
-        -webide-representation: '{:hex}'
       - id: log_offset
         -orig-id: LogOffset
         type: u8
         doc: File offset of the log in bytes, a multiple of 1 MiB.
-        -webide-representation: '{:hex}'
       - id: reserved
         -orig-id: Reserved
         size: 4016
@@ -250,9 +265,21 @@ types:
       is_signature_valid:
         value: signature == [0x68, 0x65, 0x61, 0x64]
         doc: Whether the signature is right. The checksum is not looked at.
-      rank:
-        value: 'is_signature_valid ? sequence_number.as<s8> : -1.as<s8>'
-        doc: Sequence number of a copy with the right signature, otherwise -1.
+      sequence_number_low:
+        pos: 8
+        type: u4
+        doc: |
+          Lower 32 bits of the sequence number, to compare it where a number has
+          fewer than 64 bits or a sign.
+      sequence_number_high:
+        pos: 12
+        type: u4
+        doc: Upper 32 bits of the sequence number.
+      rank_high:
+        value: 'is_signature_valid ? sequence_number_high.as<s8> : -1.as<s8>'
+        doc: |
+          Upper 32 bits of the sequence number of a copy with the right
+          signature, otherwise -1.
   region_table:
     -webide-representation: '{num_entries:dec} regions, valid signature: {is_signature_valid}'
     doc: |
@@ -269,7 +296,6 @@ types:
         type: u4
         doc: |
           CRC-32C of the 65536 bytes of the table, this field counted as zero.
-        -webide-representation: '{:hex}'
       - id: num_entries
         -orig-id: EntryCount
         type: u4
@@ -306,12 +332,10 @@ types:
         -orig-id: FileOffset
         type: u8
         doc: File offset in bytes, a multiple of 1 MiB and at least 1 MiB.
-        -webide-representation: '{:hex}'
       - id: length
         -orig-id: Length
         type: u4
         doc: Size in bytes, a multiple of 1 MiB.
-        -webide-representation: '{:hex}'
       - id: required
         -orig-id: Required
         type: u4
@@ -325,7 +349,7 @@ types:
           region_kind::other
         doc: The region's kind, as far as the specification names it.
   log_entry:
-    -webide-representation: '{header.sequence_number:dec}: {header.num_descriptors:dec} descriptors'
+    -webide-representation: '{header}'
     doc: |
       One entry of the log: a header and descriptors in whole sectors of
       4096 bytes, then one data sector for each data descriptor. An entry may
@@ -371,7 +395,7 @@ types:
           0.as<s8>
         doc: Data sectors for which the entry has room.
   log_entry_header:
-    -webide-representation: 'sequence number {sequence_number:dec}, {entry_length:hex} bytes'
+    -webide-representation: 'sequence number {sequence_number:dec}, {num_descriptors:dec} descriptors, {entry_length:hex} bytes'
     doc: |
       Head of a log entry. Sequence numbers of logs written by Windows are far
       above 2^53 and come out rounded in JavaScript.
@@ -385,19 +409,16 @@ types:
         -orig-id: Checksum
         type: u4
         doc: CRC-32C of all bytes of the entry, this field counted as zero.
-        -webide-representation: '{:hex}'
       - id: entry_length
         -orig-id: EntryLength
         type: u4
         doc: Size of the whole entry in bytes, a multiple of 4096.
-        -webide-representation: '{:hex}'
       - id: tail
         -orig-id: Tail
         type: u4
         doc: |
           Offset in the log, in bytes, of the first entry of the sequence that
           ends here; a multiple of 4096.
-        -webide-representation: '{:hex}'
       - id: sequence_number
         -orig-id: SequenceNumber
         type: u8
@@ -422,18 +443,16 @@ types:
         doc: |
           Size in bytes that the file had for certain when the entry was
           written.
-        -webide-representation: '{:hex}'
       - id: last_file_offset
         -orig-id: LastFileOffset
         type: u8
         doc: Size in bytes that the file needs to hold everything allocated.
-        -webide-representation: '{:hex}'
     instances:
       is_signature_valid:
         value: signature == [0x6c, 0x6f, 0x67, 0x65]
         doc: Whether the signature is right. The checksum is not looked at.
   log_descriptor:
-    -webide-representation: '{kind} at {file_offset:hex}'
+    -webide-representation: '{kind} at {file_offset:hex}: {body}'
     doc: One change of the file, either 4096 bytes of data or a range of zeros.
     doc-ref: '[MS-VHDX] 2.3.1.2'
     seq:
@@ -453,7 +472,6 @@ types:
         -orig-id: FileOffset
         type: u8
         doc: Where in the file the change goes, in bytes, a multiple of 4096.
-        -webide-representation: '{:hex}'
       - id: sequence_number
         -orig-id: SequenceNumber
         type: u8
@@ -478,7 +496,6 @@ types:
         -orig-id: ZeroLength
         type: u8
         doc: Bytes to clear, a multiple of 4096.
-        -webide-representation: '{:hex}'
   data_descriptor_body:
     -webide-representation: '{leading_bytes:hex} … {trailing_bytes:hex}'
     doc: |
@@ -495,12 +512,14 @@ types:
         size: 8
         doc: Bytes 0 to 7 of the update.
   unrecognized_descriptor_body:
+    -webide-representation: '{raw:hex}'
     doc: Same part of something that is no descriptor.
     doc-ref: '[MS-VHDX] 2.3.1'
     seq:
       - id: raw
         size: 12
   log_data_sector:
+    -webide-representation: 'sequence number {sequence_high:hex} {sequence_low:hex}, valid signature: {is_signature_valid}'
     doc: |
       Bytes 8 to 4091 of an update, with the sequence number of the entry around
       them.
@@ -573,7 +592,6 @@ types:
         doc: |
           Offset from the start of the metadata region in bytes, at least 65536;
           zero for an empty item.
-        -webide-representation: '{:hex}'
       - id: length
         -orig-id: Length
         type: u4
@@ -615,7 +633,7 @@ types:
           The item's kind, as far as the specification names it; a user item is
           never a known one.
   file_parameters_item:
-    -webide-representation: 'blocks of {block_size:hex} bytes, parent: {has_parent}'
+    -webide-representation: 'blocks of {block_size:hex} bytes, stay allocated: {leave_block_allocated}, parent: {has_parent}'
     doc: How the disk is stored.
     doc-ref: '[MS-VHDX] 2.6.2.1'
     seq:
@@ -625,7 +643,6 @@ types:
         doc: |
           Size of a payload block in bytes, a power of two from 1 MiB to 256
           MiB.
-        -webide-representation: '{:hex}'
       - id: leave_block_allocated
         -orig-id: LeaveBlockAllocated
         type: b1
@@ -731,11 +748,13 @@ types:
         size: len_key
         type: locator_text
         doc: The key.
+        -webide-parse-mode: eager
       value:
         pos: ofs_value
         size: len_value
         type: locator_text
         doc: The value.
+        -webide-parse-mode: eager
   locator_text:
     -webide-representation: '{text}'
     doc: UTF-16LE text without a zero at the end.
@@ -751,6 +770,7 @@ types:
         type: str
         encoding: UTF-16LE
         doc: The text; reading it fails when the bytes are not UTF-16.
+        -webide-parse-mode: eager
   payload_bat_entry:
     -webide-representation: '{state} at {file_offset_mb:dec} MiB'
     doc: Entry of the BAT for a payload block.
@@ -781,7 +801,7 @@ types:
           Whether the state says that the block is, wholly or partly, in this
           file.
   sector_bitmap_bat_entry:
-    -webide-representation: '{state} at {file_offset_mb:dec} MiB'
+    -webide-representation: '{state} ({state:dec}) at {file_offset_mb:dec} MiB'
     doc: Entry of the BAT for a sector bitmap block.
     doc-ref: '[MS-VHDX] 2.5.1.2'
     seq:
@@ -814,18 +834,31 @@ types:
       checksums.
     doc-ref: '[MS-VHDX] 2.2.2'
     params:
-      - id: rank_1
+      - id: rank_1_high
         type: s8
-        doc: Sequence number of header 1, -1 when its signature is wrong.
-      - id: rank_2
+        doc: |
+          Upper 32 bits of the sequence number of header 1, -1 when its
+          signature is wrong.
+      - id: number_1_low
         type: s8
-        doc: Sequence number of header 2, -1 when its signature is wrong.
+        doc: Lower 32 bits of the sequence number of header 1.
+      - id: rank_2_high
+        type: s8
+        doc: |
+          Upper 32 bits of the sequence number of header 2, -1 when its
+          signature is wrong.
+      - id: number_2_low
+        type: s8
+        doc: Lower 32 bits of the sequence number of header 2.
       - id: is_region_table_1_valid
         type: bool
         doc: Whether region table 1 has the right signature.
     instances:
       current_header:
-        value: 'rank_1 < 0.as<s8> and rank_2 < 0.as<s8> ? 0 : (rank_2 > rank_1 ? 2 : 1)'
+        value: >-
+          rank_1_high < 0.as<s8> and rank_2_high < 0.as<s8> ? 0 :
+          (rank_2_high > rank_1_high or (rank_2_high == rank_1_high and number_2_low > number_1_low)) ? 2 :
+          1
         doc: Copy of the header, 1 or 2; 0 when neither has the right signature.
       region_table:
         value: 'is_region_table_1_valid ? 1 : 2'
@@ -855,7 +888,7 @@ types:
         repeat-expr: num_slots
         doc: The slots in the order in which they lie in the file.
   log_slot:
-    -webide-representation: 'entry: {is_entry}, data sector: {is_data_sector}'
+    -webide-representation: 'entry: {is_entry}, data sector: {is_data_sector}, {len_entry:hex} bytes'
     doc: View; 4096 bytes of the log.
     doc-ref: '[MS-VHDX] 2.3.1'
     params:
@@ -880,6 +913,7 @@ types:
         pos: ofs_slot
         type: log_entry_header
         if: is_entry
+        -webide-parse-mode: eager
       len_entry:
         value: 'is_entry ? header.entry_length.as<s8> : 0.as<s8>'
         doc: Size of the entry in bytes, 0 when there is none.
@@ -945,7 +979,7 @@ types:
       has_bat_and_metadata:
         value: has_bat and has_metadata
   metadata_region:
-    -webide-representation: '{virtual_disk_size:dec} bytes in blocks of {block_size:hex}'
+    -webide-representation: '{virtual_disk_size:dec} bytes in blocks of {block_size:hex}, parent: {has_parent}'
     doc: |
       View; the metadata table, all items, and what the known ones say. 0 stands
       for absent or impossible.
@@ -976,18 +1010,16 @@ types:
         repeat: expr
         repeat-expr: num_items
         doc: The items in the order of the table.
+        -webide-parse-mode: eager
       file_parameters_place:
         pos: 0
         type: item_lookup(ofs_region, len_region, num_items, item_kind::file_parameters.to_i.as<s8>)
-        -webide-parse-mode: lazy
       virtual_disk_size_place:
         pos: 0
         type: item_lookup(ofs_region, len_region, num_items, item_kind::virtual_disk_size.to_i.as<s8>)
-        -webide-parse-mode: lazy
       logical_sector_size_place:
         pos: 0
         type: item_lookup(ofs_region, len_region, num_items, item_kind::logical_sector_size.to_i.as<s8>)
-        -webide-parse-mode: lazy
       file_parameters:
         pos: file_parameters_place.ofs_item
         size: 8
@@ -1035,6 +1067,7 @@ types:
           0.as<s8>
         doc: Payload blocks per chunk, i.e. per sector bitmap block.
   item_lookup:
+    -webide-representation: 'found: {is_found}, {length:dec} bytes at {offset:hex}'
     doc: View; finds a known item in the metadata table.
     doc-ref: '[MS-VHDX] 2.6.1.2'
     params:
@@ -1076,7 +1109,7 @@ types:
         value: (ofs_region.as<s8> + offset.as<s8>).as<s8>
         doc: File offset in bytes.
   metadata_item:
-    -webide-representation: '{entry.kind}'
+    -webide-representation: '{entry.kind}: {data}'
     doc: View; one entry of the metadata table with the item it stands for.
     doc-ref: '[MS-VHDX] 2.6.1.2'
     params:
@@ -1093,6 +1126,7 @@ types:
       entry:
         pos: ofs_entry
         type: metadata_table_entry
+        -webide-parse-mode: eager
       ofs_item:
         value: (ofs_region.as<s8> + entry.offset.as<s8>).as<s8>
         doc: File offset in bytes.
@@ -1119,6 +1153,7 @@ types:
             'item_kind::parent_locator': parent_locator_item
         if: is_usable
         doc: The item; bytes when it is not a known one.
+        -webide-parse-mode: eager
   bat_region:
     -webide-representation: '{num_payload_blocks:dec} payload blocks in {num_chunks:dec} chunks'
     doc: |
@@ -1156,7 +1191,7 @@ types:
         repeat: expr
         repeat-expr: num_chunks
   bat_chunk:
-    -webide-representation: '{num_payload_blocks:dec} payload blocks'
+    -webide-representation: '{num_payload_blocks:dec} payload blocks from {first_block:dec} on'
     doc: View; the entries of one chunk, and the blocks they place.
     doc-ref: '[MS-VHDX] 2.5'
     params:
@@ -1212,6 +1247,7 @@ types:
         pos: 0
         type: sector_bitmap_block(ofs_sector_bitmap_entry)
         if: has_sector_bitmap_entry
+        -webide-parse-mode: eager
   payload_block:
     -webide-representation: '{entry}'
     doc: View; one payload block with its entry in the BAT.
@@ -1227,6 +1263,7 @@ types:
       entry:
         pos: ofs_entry
         type: payload_bat_entry
+        -webide-parse-mode: eager
       is_stored:
         value: entry.is_stored
       file_offset_mb:
@@ -1234,7 +1271,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and len_data <= _io.size.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - len_data.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the block is stored and lies inside the file.
       data:
@@ -1242,7 +1279,6 @@ types:
         size: len_data
         if: has_data
         doc: The block's bytes, up to 256 MiB of them.
-        -webide-parse-mode: lazy
   sector_bitmap_block:
     -webide-representation: '{entry}'
     doc: |
@@ -1259,6 +1295,7 @@ types:
       entry:
         pos: ofs_entry
         type: sector_bitmap_bat_entry
+        -webide-parse-mode: eager
       is_stored:
         value: entry.is_stored
       file_offset_mb:
@@ -1266,7 +1303,7 @@ types:
         doc: MiB.
       has_data:
         value: >-
-          is_stored and
+          is_stored and _io.size.as<s8> >= 0x100000.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - 0x100000.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the bitmap is stored and lies inside the file.
       data:
@@ -1274,7 +1311,6 @@ types:
         size: 0x100000
         if: has_data
         doc: The bitmap.
-        -webide-parse-mode: lazy
 enums:
   region_kind:
     0:

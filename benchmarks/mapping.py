@@ -34,7 +34,7 @@ def map_blocks(bench: Bench) -> None:
 def map_sectors(bench: Bench) -> None:
     """A child in which each sector may be present or not: the runs are in the sector bitmaps."""
     size = bench.pick(20_000, 1_000) * MIB
-    parent = images.image(bench.folder / "parent.vhdx", size, 32 * MIB)
+    parent = images.image(bench.folder / "parent.vhdx", size, 32 * MIB, is_filled=False)
     is_here = np.random.default_rng(5).integers(0, 2, size // SECTOR, "u1").astype(bool)
     path = bench.folder / "sectors.vhdx"
     made = images.child(path, parent, 2 * MIB, is_here, is_filled=False)

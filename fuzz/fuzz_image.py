@@ -43,15 +43,26 @@ try:
 except ImportError:  # it is for Linux and macOS, and follows new versions of Python late
     atheris = None
 
-# Coverage guides atheris, but slows down whoever only imports this module.
-_GUIDED = atheris is not None and __name__ == "__main__" and "--random" not in sys.argv
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="exercise images that nobody thought of")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="inputs to repeat")
+    parser.add_argument("--seconds", type=float, default=60, help="how long (60 unless told)")
+    parser.add_argument("--seed", type=int, default=1, help="of the random numbers")
+    parser.add_argument("--random", action="store_true", help="do without atheris")
+    return parser
+
+
+# Coverage guides atheris, but slows down whoever only imports this module or repeats an input.
+_WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
+_GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
     from vhdx_kaitai import bulk, log, report, sarif
     from vhdx_kaitai.checks import check
     from vhdx_kaitai.disk import Disk
     from vhdx_kaitai.errors import FormatError, VhdxError
     from vhdx_kaitai.guids import NIL
-    from vhdx_kaitai.headers import read_headers, read_root
+    from vhdx_kaitai.headers import read_headers
     from vhdx_kaitai.image import Image
     from vhdx_kaitai.source import BufferSource
     from vhdx_kaitai.tree import Tree, tree_document, tree_text
@@ -305,8 +316,8 @@ def _tree(image: bytes) -> None:
 
 def _log(image: bytes) -> None:
     source = BufferSource(image)
-    header = read_headers(read_root(source), source.size).current
-    ring = log.Log(source, header) if header.log_length else None
+    header = read_headers(source).current
+    ring = log.read_log(source, header)
     replayed, error = None, None
     if ring is not None and header.log_guid != NIL:
         try:
@@ -441,12 +452,7 @@ def run_guided(seconds: float, seed: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Fuzz for a while, or exercise the given inputs again."""
-    parser = argparse.ArgumentParser(description="exercise images that nobody thought of")
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="inputs to repeat")
-    parser.add_argument("--seconds", type=float, default=60, help="how long (60 unless told)")
-    parser.add_argument("--seed", type=int, default=1, help="of the random numbers")
-    parser.add_argument("--random", action="store_true", help="do without atheris")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     for path in arguments.files:
         sys.stdout.write(f"{path}\n")
         exercise(path.read_bytes())

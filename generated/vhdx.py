@@ -341,12 +341,14 @@ class Vhdx(KaitaiStruct):
         .. seealso::
            [MS-VHDX] 2.2.2
         """
-        def __init__(self, rank_1, rank_2, is_region_table_1_valid, _io, _parent=None, _root=None):
+        def __init__(self, rank_1_high, number_1_low, rank_2_high, number_2_low, is_region_table_1_valid, _io, _parent=None, _root=None):
             super(Vhdx.CopyChoice, self).__init__(_io)
             self._parent = _parent
             self._root = _root
-            self.rank_1 = rank_1
-            self.rank_2 = rank_2
+            self.rank_1_high = rank_1_high
+            self.number_1_low = number_1_low
+            self.rank_2_high = rank_2_high
+            self.number_2_low = number_2_low
             self.is_region_table_1_valid = is_region_table_1_valid
             self._read()
 
@@ -363,7 +365,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_current_header'):
                 return self._m_current_header
 
-            self._m_current_header = (0 if  ((self.rank_1 < 0) and (self.rank_2 < 0))  else (2 if self.rank_2 > self.rank_1 else 1))
+            self._m_current_header = (0 if  ((self.rank_1_high < 0) and (self.rank_2_high < 0))  else (2 if  ((self.rank_2_high > self.rank_1_high) or ( ((self.rank_2_high == self.rank_1_high) and (self.number_2_low > self.number_1_low)) ))  else 1))
             return getattr(self, '_m_current_header', None)
 
         @property
@@ -536,6 +538,14 @@ class Vhdx(KaitaiStruct):
             self.file_write_guid._fetch_instances()
             self.data_write_guid._fetch_instances()
             self.log_guid._fetch_instances()
+            _ = self.sequence_number_high
+            if hasattr(self, '_m_sequence_number_high'):
+                pass
+
+            _ = self.sequence_number_low
+            if hasattr(self, '_m_sequence_number_low'):
+                pass
+
 
         @property
         def is_signature_valid(self):
@@ -547,13 +557,41 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_is_signature_valid', None)
 
         @property
-        def rank(self):
-            """Sequence number of a copy with the right signature, otherwise -1."""
-            if hasattr(self, '_m_rank'):
-                return self._m_rank
+        def rank_high(self):
+            """Upper 32 bits of the sequence number of a copy with the right
+            signature, otherwise -1.
+            """
+            if hasattr(self, '_m_rank_high'):
+                return self._m_rank_high
 
-            self._m_rank = (self.sequence_number if self.is_signature_valid else -(1))
-            return getattr(self, '_m_rank', None)
+            self._m_rank_high = (self.sequence_number_high if self.is_signature_valid else -(1))
+            return getattr(self, '_m_rank_high', None)
+
+        @property
+        def sequence_number_high(self):
+            """Upper 32 bits of the sequence number."""
+            if hasattr(self, '_m_sequence_number_high'):
+                return self._m_sequence_number_high
+
+            _pos = self._io.pos()
+            self._io.seek(12)
+            self._m_sequence_number_high = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_sequence_number_high', None)
+
+        @property
+        def sequence_number_low(self):
+            """Lower 32 bits of the sequence number, to compare it where a number has
+            fewer than 64 bits or a sign.
+            """
+            if hasattr(self, '_m_sequence_number_low'):
+                return self._m_sequence_number_low
+
+            _pos = self._io.pos()
+            self._io.seek(8)
+            self._m_sequence_number_low = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_sequence_number_low', None)
 
 
     class ItemLookup(KaitaiStruct):
@@ -1810,7 +1848,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_data'):
                 return self._m_has_data
 
-            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - self.len_data) // 1048576))) 
+            self._m_has_data =  ((self.is_stored) and (self.len_data <= self._io.size()) and (self.file_offset_mb <= ((self._io.size() - self.len_data) // 1048576))) 
             return getattr(self, '_m_has_data', None)
 
         @property
@@ -2224,7 +2262,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_data'):
                 return self._m_has_data
 
-            self._m_has_data =  ((self.is_stored) and (self.file_offset_mb <= ((self._io.size() - 1048576) // 1048576))) 
+            self._m_has_data =  ((self.is_stored) and (self._io.size() >= 1048576) and (self.file_offset_mb <= ((self._io.size() - 1048576) // 1048576))) 
             return getattr(self, '_m_has_data', None)
 
         @property
@@ -2477,7 +2515,7 @@ class Vhdx(KaitaiStruct):
 
         _pos = self._io.pos()
         self._io.seek(0)
-        self._m_preview = Vhdx.CopyChoice(self.header_1.rank, self.header_2.rank, self.region_table_1.is_signature_valid, self._io, self, self._root)
+        self._m_preview = Vhdx.CopyChoice(self.header_1.rank_high, self.header_1.sequence_number_low, self.header_2.rank_high, self.header_2.sequence_number_low, self.region_table_1.is_signature_valid, self._io, self, self._root)
         self._io.seek(_pos)
         return getattr(self, '_m_preview', None)
 

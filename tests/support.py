@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from hypothesis import settings
@@ -23,6 +26,17 @@ SHARED = ROOT.parent / "shared"
 SAMPLES = SHARED / "samples"
 RULES = SHARED / "spec" / "rules.yaml"
 SCHEMAS = ROOT / "vhdx_kaitai" / "schemas"
+
+
+def tool(name: str) -> ModuleType:
+    """Return a module of `tools/`, which is not on the path when tests run."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def fewer(share: int) -> settings:

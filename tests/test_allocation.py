@@ -19,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images.damage import UNKNOWN_REGION
-from tests.images.image import Layout, Region, differencing, dynamic
+from tests.images.dirty import log_only
+from tests.images.image import Block, Layout, Region, differencing, dynamic
+from tests.images.log import Data, Entry, Zero
 from tests.images.structures import (
     FULLY_PRESENT,
     GIB,
@@ -47,7 +49,7 @@ class Judgement(NamedTuple):
     bitmaps: dict[int, int]
     needy_chunks: set[int]
     stored: int
-    lost: int
+    lost: allocation.Loss
     shifted: list[int]
 
 
@@ -56,7 +58,7 @@ def in_bulk(batch: int = 1) -> Iterator[None]:
     """Take the way of large BATs for small ones, with so many entries at a time (or a chunk)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "WORTHWHILE_BLOCKS", 0)
-        patch.setattr(bulk, "_BATCH", batch)
+        patch.setattr(bulk, "_MOST_BLOCKS", batch)
         yield
 
 
@@ -67,13 +69,16 @@ def judged(layout: Layout) -> Judgement:
     found += allocation.check_sector_bitmap_entries(image, survey)
     pieces = allocation.block_pieces(image, survey)
     found += allocation.check_overlaps(image, pieces)
+    found += allocation.check_allocated(image, survey)
+    found += allocation.check_bitmap_end(image, survey)
+    found += [finding for finding, _ in allocation.check_logged_blocks(image, EVERY)]
     return Judgement(
         Counter((f.rule, f.level, f.where, f.message) for f in found),
         survey.bitmaps,
         survey.needy_chunks,
         survey.stored,
-        allocation.behind_the_end(survey),
-        list(allocation.shifted_pages(image, survey)),
+        allocation.behind_the_end(image, survey),
+        allocation.shifted_pages(image, survey),
     )
 
 
@@ -364,7 +369,7 @@ def test_blocks_far_apart_that_share_their_places_are_found_however_many_they_ar
 def test_a_file_shorter_than_a_block_has_lost_none_that_has_no_place() -> None:
     layout = image_of(4, 256 * MIB, 0)
     layout.set_entry(0, FULLY_PRESENT, 0)
-    assert assert_both_ways_agree(layout).lost == 0
+    assert assert_both_ways_agree(layout).lost == (0, 0, 0)
 
 
 def test_the_last_block_is_not_lost_when_the_disk_needs_less_of_it() -> None:
@@ -374,7 +379,7 @@ def test_the_last_block_is_not_lost_when_the_disk_needs_less_of_it() -> None:
     layout.file_length = place + MIB
     layout.set_entry(1, FULLY_PRESENT, place)
     judgement = assert_both_ways_agree(layout)
-    assert judgement.lost == 0
+    assert judgement.lost == (0, 0, 0)
     assert {rule for rule, *_ in judgement.findings} == {"BLK-11"}
 
 
@@ -488,3 +493,65 @@ def test_a_file_that_claims_more_than_any_disk_needs_is_not_compared() -> None:
     assert report.verdict == "clean"
     assert [what for what, _ in report.skipped] == ["overlaps of 2 blocks"]
     assert check(SparseSource(layout.build().file)).verdict == "corrupt"
+
+
+# -- blocks that the log writes to ----------------------------------------------------------------
+
+
+def logged(*targets: Zero | Data, size: int = 8 * MIB, **fields: Any) -> Layout:
+    """Return an image of four stored blocks at 4 MiB and behind, with these things to be replayed.
+
+    The BAT is at 3 MiB, and the file has room for what lies behind the blocks.
+    """
+    image = dynamic(size, blocks={number: Block() for number in range(4)}, **fields)
+    layout = log_only(image.but(file_length=16 * MIB), [Entry(list(targets))])
+    assert layout.payload[0] == 4 * MIB
+    return layout
+
+
+def logged_blocks(layout: Layout) -> list[str]:
+    found = assert_both_ways_agree(layout).findings
+    assert all(level == "note" for rule, level, _, _ in found if rule == "LOG-42")
+    return sorted(message for rule, _, _, message in found if rule == "LOG-42")
+
+
+def message_about(block: int, block_size: int = MIB) -> str:
+    place = 4 * MIB + block * block_size
+    return f"the log writes to block {block} at {place:#x}, expected metadata only"
+
+
+@pytest.mark.parametrize(
+    ("target", "blocks"),
+    [
+        (Data(4 * MIB, b"x"), [0]),
+        (Data(5 * MIB - 4096, b"x"), [0]),
+        (Data(5 * MIB, b"x"), [1]),
+        (Zero(4 * MIB - 4096, 4096), []),
+        (Zero(4 * MIB - 4096, 8192), [0]),
+        (Zero(5 * MIB - 4096, 8192), [0, 1]),
+        (Zero(4 * MIB + 4096, 3 * MIB), [0, 1, 2, 3]),
+        (Zero(7 * MIB, MIB), [3]),
+        (Data(8 * MIB, b"x"), []),
+        (Zero(8 * MIB, 4 * MIB), []),
+    ],
+)
+def test_blocks_that_the_log_writes_to_are_named(target: Zero | Data, blocks: list[int]) -> None:
+    assert logged_blocks(logged(target)) == [message_about(block) for block in blocks]
+
+
+def test_blocks_between_two_updates_are_not_named() -> None:
+    layout = logged(Data(4 * MIB, b"x"), Data(7 * MIB, b"x"))
+    assert logged_blocks(layout) == [message_about(0), message_about(3)]
+
+
+def test_blocks_of_several_mib_are_named_too() -> None:
+    layout = logged(Zero(7 * MIB, 4096), size=8 * MIB, block_size=2 * MIB)
+    assert logged_blocks(layout) == [message_about(1, 2 * MIB)]
+
+
+def test_blocks_that_the_log_writes_to_are_counted() -> None:
+    image = OpenedImage(SparseSource(logged(Zero(4 * MIB, 4 * MIB)).build().file))
+    plain = list(allocation.check_logged_blocks(image, 3))
+    with in_bulk():
+        assert list(allocation.check_logged_blocks(image, 3)) == plain
+    assert [more for _, more in plain] == [0, 0, 1]

@@ -18,7 +18,7 @@ import pytest
 
 import vhdx_kaitai
 from tests.conftest import Files, Outcome, Run
-from tests.images.chain import GOOD_CHAINS, chain, child_of
+from tests.images.chain import GOOD_CHAINS, Chain, chain, child_of
 from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Image, Layout, dynamic, fixed, partial
@@ -40,6 +40,7 @@ from tests.reading_fixtures import (
     allocated,
     assert_same,
     contents,
+    disk_extents,
     few_runs,
     good_chain,
     measured_memory,
@@ -47,11 +48,14 @@ from tests.reading_fixtures import (
     needs_proc,
     open_descriptors,
     opened,
+    opened_chain,
     qemu_img,
     run_program,
 )
 from tests.support import assert_valid, damaged, good
 from vhdx_kaitai import bulk, convert
+from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.errors import FormatError
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
@@ -291,6 +295,64 @@ def test_an_existing_file_is_not_replaced_unless_told(
     assert run("convert", "--force", files.good("odd-sectors"), out) == (0, "", "")
     assert_same(out.read_bytes(), contents(good("odd-sectors").model))
     assert files_in(tmp_path) == {"out.raw"}
+
+
+def test_a_range_does_not_replace_a_file_unless_told(
+    files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out.raw"
+    out.write_bytes(b"precious")
+    command = ("read", files.good("odd-sectors"), "--length", "1K", "-o", out)
+    assert_failed(run(*command), 1, str(out), "--force")
+    assert out.read_bytes() == b"precious"
+    assert run(*command, "--force") == (0, "", "")
+    assert_same(out.read_bytes(), contents(good("odd-sectors").model)[:KIB])
+
+
+def test_an_error_names_the_file_that_was_asked_for(files: Files, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "nowhere" / "out.raw"
+    assert_failed(run("convert", files.good("odd-sectors"), out), 1, f"vhdx-kaitai: {out}: ")
+
+
+def test_the_longest_name_may_be_converted_to(files: Files, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / ("x" * 255)
+    assert run("convert", files.good("odd-sectors"), out) == (0, "", "")
+    assert files_in(tmp_path) == {out.name}
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_damage_ends_a_conversion_whichever_thread_meets_it(
+    turn: int, files: Files, tmp_path: Path
+) -> None:
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        read, calls = disk.readinto_at, iter(range(1000))
+
+        def fail(buffer: Any, offset: int) -> int:
+            if next(calls) == turn:
+                raise vhdx_kaitai.VhdxError("no more")
+            return read(buffer, offset)
+
+        disk.readinto_at = fail
+        with pytest.raises(vhdx_kaitai.VhdxError, match="no more"):
+            convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    assert files_in(tmp_path) == set()
+
+
+def test_a_run_that_is_told_to_end_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from vhdx_kaitai import cli\n"
+        "write = os.pwrite\n"
+        "def last(fd, data, at):\n"
+        "    os.kill(os.getpid(), 15)\n"
+        "    return write(fd, data, at)\n"
+        "os.pwrite = last\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    arguments = ["convert", str(files.good("fixed-plain")), str(tmp_path / "out.raw")]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert files_in(tmp_path) == set()
 
 
 def test_a_link_to_nowhere_is_not_replaced_unless_told(
@@ -630,6 +692,14 @@ def test_an_empty_raw_file_is_a_disk_of_no_size(tmp_path: Path, run: Run) -> Non
     assert (document["same"], document["offset"]) == (False, 0)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_not_waited_for(files: Files, tmp_path: Path, run: Run) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert_failed(run("compare", files.good("odd-sectors"), pipe), 4, str(pipe))
+    assert_failed(run("compare", pipe, files.good("odd-sectors")), 4, str(pipe))
+
+
 def test_holes_are_compared_without_being_read(tmp_path: Path, run: Run) -> None:
     """10 TiB on either side, in one case against a raw file that is one hole."""
     blocks = {5: Block(), 10 * TIB // MIB // 2: Block()}
@@ -795,7 +865,7 @@ def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
     total = -(-size // MIB)
     chance = random.Random(8)
     layout = dynamic(size, blocks={}, **fields).layout()
-    image, at, number = layout.image, 8 * MIB, 0
+    image, at, number = layout.image, 16 * MIB, 0  # behind the BAT
     while number < total:
         state = chance.choice((FULLY_PRESENT, ZERO, UNMAPPED, UNDEFINED, FULLY_PRESENT))
         for number in range(number, min(total, number + chance.choice((1, 1, 2, 9)))):  # noqa: B020
@@ -809,6 +879,15 @@ def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
         number += chance.choice((1, 5, 4000, 9000))
     layout.file_length = at + MIB
     return layout
+
+
+def rows_in_bulk(disk: Disk, offset: int, length: int) -> list[Row]:
+    """Return the extents of a range as they are found with numpy."""
+    return [
+        (start, length, state, depth, place, kind)
+        for some in bulk.extents(disk, offset, length)
+        for start, length, (state, depth, kind), place in zip(*some, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -827,7 +906,7 @@ def test_a_large_disk_is_mapped_like_a_small_one(large: tuple[Path, Model], run:
     assert_maps(run("map", "--json", path), expected)
     assert run("map", "--count", path) == (0, f"{len(expected)}\n", "")
     with vhdx_kaitai.open(path) as disk:
-        assert list(bulk.extents(disk, 0, disk.size)) == expected
+        assert rows_in_bulk(disk, 0, disk.size) == expected
 
 
 def bulk_ranges() -> list[tuple[int, int]]:
@@ -882,6 +961,78 @@ def test_the_last_block_of_a_large_disk_may_be_cut_where_the_disk_ends(
     layout.file_length = 20 * MIB + 512
     path = layout.build().write(tmp_path / "large.vhdx")
     assert_maps(run("map", "--json", path), model_extents(layout.build().model))
+
+
+WINDOWS = [(1, 64), (3, 192), (7, 4096), (1 << 16, 1 << 17)]
+
+
+def assert_maps_alike(disk: Disk, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show that numpy finds the extents of the model, wherever its windows end."""
+    chance = random.Random(disk.size)
+    ranges = [(0, disk.size)]
+    ranges += [
+        (at, chance.randrange(disk.size - at + 1)) for at in chance.sample(range(disk.size), 3)
+    ]
+    for blocks, sectors in WINDOWS:
+        if disk.size // 64 > max(blocks, sectors) * MIB:
+            continue  # that would be a great many windows
+        monkeypatch.setattr(bulk, "_MOST_BLOCKS", blocks)
+        monkeypatch.setattr(bulk, "_MOST_SECTORS", sectors)
+        for offset, length in ranges:
+            expected = model_extents(model, offset, length)
+            assert rows_in_bulk(disk, offset, length) == expected
+            assert bulk.count_extents(disk, offset, length) == len(expected)
+
+
+@pytest.mark.parametrize("name", [name for name in GOODS if name != "largest-disk"])
+def test_any_disk_is_mapped_alike_in_bulk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(good(name), resolve_parents=False) as disk:
+        assert_maps_alike(disk, good(name).model, monkeypatch)
+
+
+@pytest.mark.parametrize("name", GOOD_CHAINS)
+def test_any_chain_is_mapped_alike_in_bulk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = good_chain(name)
+    with opened_chain(made) as disk:
+        assert_maps_alike(disk, made.model, monkeypatch)
+
+
+@pytest.mark.parametrize("name", [name for name, case in DAMAGES.items() if case.refusal == "read"])
+def test_damage_is_refused_alike_in_bulk(name: str) -> None:
+    with opened(damaged(name), resolve_parents=False) as disk:
+        with pytest.raises(FormatError) as expected:
+            list(disk.extents())
+        with pytest.raises(FormatError) as actual:
+            bulk.count_extents(disk, 0, disk.size)
+        assert actual.value.finding == expected.value.finding
+        # What comes before the damage is mapped all the same.
+        assert bulk.count_extents(disk, 0, 0) == 0
+
+
+def test_damage_in_a_parent_counts_where_the_parent_is_asked() -> None:
+    """A block that the child has on its own is never looked up."""
+    layout = dynamic(4 * MIB, blocks={0: Block(), 1: Block()}).layout()
+    layout.set_entry(1, 4)
+    parent = layout.build()
+    for number, is_hidden in ((0, False), (1, True)):
+        child = child_of(parent, "parent.vhdx", blocks={number: Block()}).build()
+        with opened_chain(Chain([parent, child], ["parent.vhdx", "child.vhdx"])) as disk:
+            if is_hidden:
+                assert rows_in_bulk(disk, 0, disk.size) == disk_extents(disk)
+            else:
+                with pytest.raises(FormatError, match="BAT-03"):
+                    bulk.count_extents(disk, 0, disk.size)
+
+
+def test_a_map_of_many_sectors_is_made_in_bulk(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = good_chain("three-levels").write(tmp_path)
+    expected = model_extents(made.model)
+    monkeypatch.setattr(bulk, "WORTHWHILE_EXTENTS", len(expected))
+    monkeypatch.setattr(bulk, "_MOST_SECTORS", 512)
+    assert_maps(run("map", "--json", made.path), expected)
+    assert run("map", "--count", made.path) == (0, f"{len(expected)}\n", "")
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
     assert stated == {
         "HDR-18": human_size(headers.MAX_REPLAYED_LOG_LENGTH),
         "LOG-39": f"{human_size(log._BUDGET * 128 * MIB)}, {log._MAX_DESCRIPTORS} descriptors",
-        "LOG-38": human_size(log._MAX_FILE_LENGTH),
+        "LOG-38": human_size(log.MAX_FILE_LENGTH),
         "REG-23": human_size(regions.MAX_METADATA_REGION_LENGTH),
         "LOC-04": str(parents.MAX_KEYS),
         "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),

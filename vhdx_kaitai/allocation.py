@@ -9,7 +9,8 @@ Overlaps are found exactly, with a byte for each MiB of the file.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import bat, bulk
@@ -25,7 +26,9 @@ from .bat import (
     ZERO,
 )
 from .errors import Finding, Span, mismatch
+from .headers import HEADER_SECTION_LENGTH
 from .image import Image
+from .source import ReplayedSource, Update
 from .units import MIB, ceil_div
 
 # A file that claims more MiBs than this, 128 TiB, is no file of a disk of 64 TiB.
@@ -186,6 +189,115 @@ def check_sector_bitmap_entries(image: Image, survey: Survey) -> Iterator[Findin
         if entry & STATE_MASK == NOT_PRESENT and entry & OFFSET_MASK:
             actual = f"{entry >> 20}"
             yield mismatch("BAT-11", "note", place, "FileOffsetMB", actual, "0 in this state")
+
+
+def check_allocated(image: Image, survey: Survey) -> Iterator[Finding]:
+    """Yield what a fixed disk lacks of its blocks [MS-VHDX 2.6.2.1].
+
+    Such a disk reads rightly, and some programs make theirs so.
+    """
+    geometry = image.geometry
+    if image.metadata.disk_type != "fixed":
+        return
+    absent = [s for code, s in survey.payload.items() if code & STATE_MASK == NOT_PRESENT]
+    if absent:
+        block = min(sample.numbers[0] for sample in absent)
+        index = geometry.payload_index(block)
+        place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
+        count = f"{sum(sample.total for sample in absent)} of {geometry.payload_blocks}"
+        name, expected = "NOT_PRESENT blocks of a fixed disk", "none, all space being kept"
+        yield mismatch("ITEM-09", "note", place, name, count, expected)
+    taken = sum(other.end - other.start for other in image.occupied)
+    needed = HEADER_SECTION_LENGTH + taken + geometry.virtual_disk_size
+    if image.source.size < needed:
+        expected = f"at least {needed:#x} to keep all blocks of a fixed disk"
+        place = Span("file", 0, image.file_size)
+        yield mismatch("ITEM-10", "note", place, "length", f"{image.source.size:#x}", expected)
+
+
+def check_bitmap_end(image: Image, survey: Survey) -> Iterator[Finding]:
+    """Yield whether the last sector bitmap has bits for sectors that the disk has not."""
+    geometry = image.geometry
+    chunk = geometry.sector_bitmap_blocks - 1
+    entry = survey.bitmaps.get(chunk, 0)
+    offset = entry & OFFSET_MASK
+    is_there = entry & STATE_MASK == bat.PRESENT and MIB <= offset <= image.source.size - MIB
+    if not (geometry.is_differencing and is_there):
+        return
+    sectors = geometry.virtual_disk_size // geometry.logical_sector_size
+    first = sectors - chunk * bat.SECTORS_PER_BITMAP
+    bits = int.from_bytes(image.source.read(offset + first // 8, MIB - first // 8), "little")
+    count = (bits >> first % 8).bit_count()
+    if count:
+        place = Span(f"sector bitmap {chunk} at {offset:#x}", offset + first // 8, MIB - first // 8)
+        name = "bits for sectors behind the end of the disk"
+        yield mismatch("BLK-10", "note", place, name, str(count), "none")
+
+
+def check_logged_blocks(image: Image, most: int) -> Iterator[tuple[Finding, int]]:
+    """Yield which stored blocks the log writes to, and how many more after the last.
+
+    Payload is never logged. The space may have had another use when the entry
+    was written, so this is no proof.
+
+    Args:
+        image: The image.
+        most: How many findings are wanted.
+    """
+    if not isinstance(image.source, ReplayedSource) or not image.source.updates:
+        return
+    blocks, total = _logged_blocks(image, image.source.updates, most)
+    for number, (block, offset) in enumerate(blocks, 1):
+        index = image.geometry.payload_index(block)
+        place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
+        message = f"the log writes to block {block} at {offset:#x}, expected metadata only"
+        yield Finding("LOG-42", "note", place, message), (number == most) * (total - most)
+
+
+def _logged_blocks(
+    image: Image, updates: Sequence[Update], most: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Return the first blocks with logged bytes, with their places, and how many there are."""
+    starts, ends = [update.start for update in updates], [update.end for update in updates]
+    if image.geometry.entry_count >= bulk.WORTHWHILE_BLOCKS:
+        return _logged_blocks_in_bulk(image, starts, ends, most)
+    size = image.geometry.block_size
+    found = []
+    for first, entries in _plain_payload_entries(image):
+        for block, entry in enumerate(entries, first):
+            offset = entry & OFFSET_MASK
+            if entry & STATE_MASK in (FULLY_PRESENT, PARTIALLY_PRESENT):
+                at = bisect_right(ends, offset)
+                if at < len(starts) and starts[at] < offset + size:
+                    found.append((block, offset))
+    return found[:most], len(found)
+
+
+def _logged_blocks_in_bulk(
+    image: Image, starts: list[int], ends: list[int], most: int
+) -> tuple[list[tuple[int, int]], int]:
+    import numpy
+
+    geometry = image.geometry
+    size = geometry.block_size
+    begins = numpy.array(starts, numpy.int64)
+    # Only blocks that begin in this range of MiBs can have logged bytes.
+    low, high = max(starts[0] - size, 0) // MIB, ceil_div(ends[-1], MIB)
+    found: list[tuple[int, int]] = []
+    total = 0
+    for first, entries, _ in bulk.chunks(image):
+        place = entries >> numpy.uint64(20)
+        is_near = (entries & STATE_MASK >= FULLY_PRESENT) & (place >= low) & (place < high)
+        blocks = numpy.flatnonzero(is_near)
+        offset = place[blocks].astype(numpy.int64) * MIB
+        at = numpy.searchsorted(ends, offset, "right")
+        hit = at < len(starts)
+        hit[hit] = begins[at[hit]] < offset[hit] + size
+        total += int(numpy.count_nonzero(hit))
+        room = most - len(found)
+        pairs = zip(blocks[hit][:room].tolist(), offset[hit][:room].tolist(), strict=True)
+        found += [(first + block, place) for block, place in pairs]
+    return found, total
 
 
 def block_pieces(image: Image, survey: Survey) -> Iterator[Piece]:
@@ -358,7 +470,7 @@ def _survey_in_bulk(image: Image, most: int) -> Survey:
     bitmaps: dict[int, int] = {}
     needy: set[int] = set()
     tally = _Tally(image, most)
-    for first, entries, bitmap_entries in bulk.chunks(image, 0, geometry.payload_blocks):
+    for first, entries, bitmap_entries in bulk.chunks(image):
         tally.add(first, entries)
         chunk = first // geometry.chunk_ratio
         if geometry.is_differencing:
@@ -551,8 +663,7 @@ class _Tally:
         import numpy
 
         limit = last_start(self._image)
-        blocks = self._image.geometry.payload_blocks
-        for first, entries in bulk.payload_entries(self._image, 0, blocks):
+        for first, entries, _ in bulk.chunks(self._image):
             state, place = entries & STATE_MASK, entries >> numpy.uint64(20)
             inside = (place > 0) & (place <= limit)
             wanted = inside & (
@@ -561,27 +672,50 @@ class _Tally:
             yield numpy.flatnonzero(wanted) + first, place[wanted]
 
 
-def behind_the_end(survey: Survey) -> int:
-    """Return how many stored blocks lie wholly or partly behind the end of the file."""
-    stored = (FULLY_PRESENT, PARTIALLY_PRESENT)
-    return sum(
-        sample.total
-        for code, sample in survey.payload.items()
-        if code & STATE_MASK in stored and code & _PAST_THE_END
+class Loss(NamedTuple):
+    """What of a disk lies behind the end of its file.
+
+    Attributes:
+        blocks: Stored blocks that do, wholly or partly.
+        length: Bytes of the disk in them.
+        bitmaps: Sector bitmaps that do.
+    """
+
+    blocks: int
+    length: int
+    bitmaps: int
+
+
+def behind_the_end(image: Image, survey: Survey) -> Loss:
+    """Return what is lost because the file is too short."""
+    geometry, size = image.geometry, image.source.size
+    blocks = length = 0
+    for code, sample in survey.payload.items():
+        if code & STATE_MASK >= FULLY_PRESENT and code & _PAST_THE_END:
+            blocks += sample.total
+            length += sample.total * geometry.block_size
+            if code & _CUT_BLOCK:
+                length -= geometry.payload_blocks * geometry.block_size
+                length += geometry.virtual_disk_size
+    bitmaps = sum(
+        entry & STATE_MASK == bat.PRESENT and (entry & OFFSET_MASK) + MIB > size
+        for entry in survey.bitmaps.values()
     )
+    return Loss(blocks, length, bitmaps if geometry.is_differencing else 0)
 
 
-def shifted_pages(image: Image, survey: Survey) -> Iterator[int]:
-    """Yield file offsets of BAT pages whose entries look moved by one.
+def shifted_pages(image: Image, survey: Survey) -> list[int]:
+    """Return file offsets of BAT pages whose entries look moved by one.
 
     QEMU before 8.0 does that when it updates the first entry of a page of
     4 KiB: the others follow it one place late, and the last is lost. What
     gives it away is a sector bitmap's entry that holds a block's, with the
-    empty one of the sector bitmap behind it.
+    empty one of the sector bitmap behind it, or a block's entry behind the
+    last of the BAT.
     """
     geometry = image.geometry
     if geometry.is_differencing:
-        return
+        return []
     pages = set()
     for chunk, entry in survey.bitmaps.items():
         index = geometry.sector_bitmap_index(chunk)
@@ -589,5 +723,32 @@ def shifted_pages(image: Image, survey: Survey) -> Iterator[int]:
         has_next = within < bat.PAGE_ENTRIES - 1 and index + 1 < geometry.entry_count
         is_block = entry & STATE_MASK == FULLY_PRESENT and within > 0
         if is_block and has_next and image.bat.entry(index + 1) == 0:
-            pages.add(image.regions.bat.file_offset + (index - within) * bat.ENTRY_LENGTH)
-    yield from sorted(pages)
+            pages.add(index - within)
+    if _is_last_pushed_out(image):
+        pages.add(geometry.entry_count - geometry.entry_count % bat.PAGE_ENTRIES)
+    return [image.regions.bat.file_offset + first * bat.ENTRY_LENGTH for first in sorted(pages)]
+
+
+def _is_last_pushed_out(image: Image) -> bool:
+    """Tell whether the entry of a block stands where the BAT's last would be moved to.
+
+    Only in files made by QEMU: other programs may leave such an entry when
+    they make a disk smaller, which QEMU cannot do.
+    """
+    count = image.geometry.entry_count
+    within = count % bat.PAGE_ENTRIES
+    rest = image.bat.unused(bat.PAGE_ENTRIES - within)
+    if within == 0 or not rest or any(rest[1:]) or not (image.creator or "").startswith("QEMU"):
+        return False
+    is_stored = rest[0] & (STATE_MASK | RESERVED_MASK) == FULLY_PRESENT
+    is_inside = 0 < rest[0] >> 20 <= last_start(image)
+    return is_stored and is_inside and rest[0] not in image.bat.numbers(count - within, within)
+
+
+def check_shift(image: Image) -> Iterator[Finding]:
+    """Yield whether a block's entry was pushed out of the BAT, with what it stood for."""
+    if not image.geometry.is_differencing and _is_last_pushed_out(image):
+        count = image.geometry.entry_count
+        place = bat.entry_span(image.regions.bat, count, "entry behind the last of the BAT")
+        message = "the entry of a stored block, expected 0; the page looks shifted by one entry"
+        yield Finding("BAT-15", "warning", place, message)

@@ -1,7 +1,7 @@
 """The block allocation table: chunk arithmetic, entries, states.
 
 The BAT of a 64 TiB disk with blocks of 1 MiB takes 513 MiB, so it is never read
-as a whole: entries come from pages of 4 KiB in a small cache. Payload and
+as a whole: entries come one by one, or from pages of 4 KiB in a small cache. Payload and
 sector bitmap entries are interleaved in the same way for fixed, dynamic and
 differencing disks [MS-VHDX 2.5].
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .errors import Finding, Span, mismatch
@@ -42,11 +41,13 @@ STATE_NAMES = {
     PARTIALLY_PRESENT: "partially_present",
 }
 
-# Small pages, many of them: a random look-up that misses costs little, and all
-# that are kept take half a MiB.
+# A page is read and kept when a second one of its entries is asked for. Who goes
+# through the table pays one system call a page, who jumps about in a large one
+# eight bytes a look-up. All pages that are kept take a quarter of a MiB.
 PAGE_SHIFT = 9
 PAGE_ENTRIES = 1 << PAGE_SHIFT
-_CACHED_PAGES = 128
+_KEPT_PAGES = 64
+_ASKED_ONCE: array[int] = array("Q")
 
 
 class Geometry(NamedTuple):
@@ -221,12 +222,22 @@ class Bat:
         self.geometry = geometry
         self.region = region
         self._source = source
-        load = partial(_load_page, source, region.file_offset, geometry.entry_count)
-        self.page: Callable[[int], array[int]] = lru_cache(maxsize=_CACHED_PAGES)(load)
+        self._pages: dict[int, array[int]] = {}
 
     def entry(self, index: int) -> int:
         """Return an entry of the BAT as a number of 64 bits."""
-        return self.page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
+        number = index >> PAGE_SHIFT
+        page = self._pages.get(number)
+        if page is None:
+            if len(self._pages) >= _KEPT_PAGES:
+                self._pages.clear()
+            self._pages[number] = _ASKED_ONCE
+            offset = self.region.file_offset + index * ENTRY_LENGTH
+            return int.from_bytes(self._source.read(offset, ENTRY_LENGTH), "little")
+        if page is _ASKED_ONCE:
+            page = self.numbers(number << PAGE_SHIFT, PAGE_ENTRIES)
+            self._pages[number] = page
+        return page[index & PAGE_ENTRIES - 1]
 
     def count_states(self) -> dict[int, int]:
         """Return how many payload blocks are in each of the eight states, reserved ones included.
@@ -273,6 +284,12 @@ class Bat:
         """Return some entries as numbers, fewer at the end of the BAT."""
         return _numbers(self.raw(first, count))
 
+    def unused(self, count: int) -> array[int]:
+        """Return numbers that stand behind the last entry, fewer at the end of the region."""
+        start = self.geometry.entry_count * ENTRY_LENGTH
+        length = min(count * ENTRY_LENGTH, self.region.length - start)
+        return _numbers(self._source.read(self.region.file_offset + start, length))
+
     def is_rest_zero(self) -> bool:
         """Tell whether the region holds nothing but zeros behind the last entry."""
         start = self.region.file_offset + self.geometry.entry_count * ENTRY_LENGTH
@@ -284,12 +301,6 @@ class Bat:
 
 
 _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
-
-
-def _load_page(source: Source, region_offset: int, entry_count: int, number: int) -> array[int]:
-    first = number * PAGE_ENTRIES
-    length = min(PAGE_ENTRIES, entry_count - first) * ENTRY_LENGTH
-    return _numbers(source.read(region_offset + first * ENTRY_LENGTH, length))
 
 
 def _numbers(data: bytes) -> array[int]:

@@ -1,147 +1,468 @@
-"""The BAT of a large disk at once, with numpy.
+"""The map of a large disk, and the BAT behind it, with numpy.
 
-Plain Python takes about a microsecond a block, which is fine for a million of
-them. A disk of 64 TiB may have 67 million. Memory stays the same whatever
-their number: entries are taken in whole chunks, some ten thousand at a time.
+Plain Python takes about a microsecond for each block and for each run of
+sectors, which is fine for a million of them. A disk of 64 TiB may have 67
+million blocks, and a child of it 137 thousand million sectors. Here a window of
+the disk is looked at with a few operations on arrays, whatever the chain behind
+it; a window is as long as some ten thousand runs allow, so memory stays the
+same. What looks wrong is left to `Disk.extents` to judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .bat import FULLY_PRESENT, OFFSET_MASK, RESERVED_MASK, STATE_MASK, STATE_NAMES, UNMAPPED
+from . import bat
+from .bat import (
+    FULLY_PRESENT,
+    NOT_PRESENT,
+    OFFSET_MASK,
+    PARTIALLY_PRESENT,
+    RESERVED_MASK,
+    STATE_MASK,
+    STATE_NAMES,
+    UNMAPPED,
+)
 from .units import MIB, ceil_div
 
 if TYPE_CHECKING:
-    from .disk import Disk
+    from .disk import Disk, Extent
     from .image import Image
 
-# With fewer blocks the import of numpy takes longer than it saves.
+# With fewer blocks and extents the import of numpy takes longer than it saves.
 WORTHWHILE_BLOCKS = 500_000
+WORTHWHILE_EXTENTS = 1 << 15
 
-_BATCH = 1 << 16
+# Blocks in a window, and sectors of partially present ones among them.
+_MOST_BLOCKS = 1 << 16
+_MOST_SECTORS = 1 << 17
+_WORD = 64  # bits of a sector bitmap that are looked at as one number
+
+# Places of runs that are not in a file.
+_ZERO, _PARENT, _SUSPECT = -1, -2, -3
 
 Array = Any  # numpy's types would have to be imported for their names
 
 
-class Runs(NamedTuple):
-    """Neighbouring blocks of one kind; one element of each array a run.
+class Columns(NamedTuple):
+    """Some extents; one element of each list an extent.
 
     Attributes:
-        first: Number of the first block.
-        count: Blocks.
-        state: State of the blocks.
-        file_offset: Of the first block's bytes; of no meaning where none are stored.
+        start: Virtual offset in bytes.
+        length: Bytes.
+        what: State of the block, depth, and kind.
+        place: Offset in the file, None for what is not in it.
     """
 
-    first: Array
-    count: Array
+    start: list[int]
+    length: list[int]
+    what: list[tuple[str, int, str]]
+    place: list[int | None]
+
+
+class Runs(NamedTuple):
+    """What a window of the disk is made of; one element of each array a run.
+
+    Attributes:
+        start: Virtual offset in bytes; a run ends where the next begins.
+        state: State of the block it comes from.
+        depth: Index in the chain of the image that it comes from.
+        place: Offset in the file of that image, or one of the places above.
+    """
+
+    start: Array
     state: Array
-    file_offset: Array
+    depth: Array
+    place: Array
+
+    def only(self, index: Array | slice) -> Runs:
+        """Return some of the runs."""
+        return Runs(*(array[index] for array in self))
+
+    @staticmethod
+    def together(*parts: Runs) -> Runs:
+        """Return runs that follow each other."""
+        import numpy
+
+        return Runs(*map(numpy.concatenate, zip(*parts, strict=True)))
 
 
-def is_worthwhile(disk: Disk) -> bool:
-    """Tell whether a disk is large, and of one image, so that `extents` here serves it."""
-    geometry = disk.image.geometry
-    return not geometry.is_differencing and geometry.payload_blocks >= WORTHWHILE_BLOCKS
+def _run(start: int, state: int, depth: int, place: int) -> Runs:
+    import numpy
+
+    return Runs(
+        numpy.array([start]),
+        numpy.array([state], "u1"),
+        numpy.array([depth], "u2"),
+        numpy.array([place]),
+    )
 
 
-def extents(
-    disk: Disk, offset: int, length: int
-) -> Iterator[tuple[int, int, str, int, int | None, str]]:
-    """Yield what `Disk.extents` yields, as plain tuples, for a disk that is worth it."""
-    size = disk.block_size
+def is_large(disk: Disk) -> bool:
+    """Tell whether a disk has so many blocks that its map is better made here."""
+    return any(image.geometry.payload_blocks >= WORTHWHILE_BLOCKS for image in disk.chain)
+
+
+def columns(extents: Iterable[Extent]) -> Columns:
+    """Return what `Disk.extents` yields, as columns."""
+    rows = list(extents)
+    return Columns(
+        [row.offset for row in rows],
+        [row.length for row in rows],
+        [(row.state, row.depth, row.kind) for row in rows],
+        [row.file_offset for row in rows],
+    )
+
+
+def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
+    """Yield what `Disk.extents` yields, thousands at a time.
+
+    Raises:
+        FormatError: An image does not say rightly where some of it is.
+    """
+    import numpy
+
     end = offset + length
-    for runs in _runs(disk, *_blocks(disk, offset, length)):
-        starts = (runs.first * size).tolist()
-        stops = ((runs.first + runs.count) * size).tolist()
-        for start, stop, state, place in zip(
-            starts, stops, runs.state.tolist(), runs.file_offset.tolist(), strict=True
-        ):
-            low = start if start > offset else offset
-            span = (stop if stop < end else end) - low
-            name = STATE_NAMES[state]
-            if state == FULLY_PRESENT:
-                yield low, span, name, 0, place + low - start, "data"
-            else:
-                yield low, span, name, 0, None, "zero"
+    for runs, following in _with_next(_merged(disk, offset, end), end):
+        place = runs.place.astype(object)
+        place[runs.place < 0] = None
+        yield Columns(
+            runs.start.tolist(),
+            numpy.diff(runs.start, append=following).tolist(),
+            _what(runs),
+            place.tolist(),
+        )
+
+
+def _what(runs: Runs) -> list[tuple[str, int, str]]:
+    """Return state, depth and kind of runs; there are few different ones."""
+    import numpy
+
+    kind = -numpy.minimum(runs.place, 0)
+    depth = runs.depth + (kind == -_PARENT)
+    code = (depth * len(_KINDS) + kind) * len(_STATES) + runs.state
+    table = numpy.empty(int(code.max()) + 1, object)
+    for number in numpy.flatnonzero(numpy.bincount(code)).tolist():
+        rest, state = divmod(number, len(_STATES))
+        table[number] = (_STATES[state], rest // len(_KINDS), _KINDS[rest % len(_KINDS)])
+    what: list[tuple[str, int, str]] = table[code].tolist()
+    return what
+
+
+_KINDS = ("data", "zero", "parent")  # in a file, or by the places above
+_STATES = [STATE_NAMES.get(state, "") for state in range(STATE_MASK + 1)]
 
 
 def count_extents(disk: Disk, offset: int, length: int) -> int:
-    """Return how many extents `Disk.extents` yields, for a disk that is worth it."""
-    return sum(len(runs.first) for runs in _runs(disk, *_blocks(disk, offset, length)))
+    """Return how many extents `Disk.extents` yields.
+
+    Raises:
+        FormatError: An image does not say rightly where some of it is.
+    """
+    return sum(len(runs.start) for runs in _merged(disk, offset, offset + length))
 
 
-def _blocks(disk: Disk, offset: int, length: int) -> tuple[int, int]:
-    """Return the first block of a range, and the one behind it."""
-    first = offset // disk.block_size
-    return first, ceil_div(offset + length, disk.block_size) if length else first
-
-
-def _runs(disk: Disk, first: int, end: int) -> Iterator[Runs]:
-    """Yield the runs of a range of blocks in batches; a run never ends where a batch does."""
-    if first == end:
-        return
-    held: Runs | None = None  # the last run so far, which the next batch may go on with
-    for start, entries in payload_entries(disk.image, first, end):
-        _refuse_bad_entries(disk, start, entries)
-        runs = _runs_of(entries, start, disk.block_size)
+def _with_next(batches: Iterator[Runs], end: int) -> Iterator[tuple[Runs, int]]:
+    """Yield runs, and where the last of them ends."""
+    held = next(batches, None)
+    for runs in batches:
         if held is not None:
-            if _goes_on(held, runs, disk.block_size):
-                runs.first[0] = held.first[0]
-                runs.count[0] += held.count[0]
-                runs.file_offset[0] = held.file_offset[0]
-            else:
-                yield held
-        held = Runs(*(array[-1:] for array in runs))
-        yield Runs(*(array[:-1] for array in runs))
+            yield held, int(runs.start[0])
+        held = runs
+    if held is not None:
+        yield held, end
+
+
+def _merged(disk: Disk, offset: int, end: int) -> Iterator[Runs]:
+    """Yield the runs of a range; neighbours of one kind are one, even across windows."""
+    held: Runs | None = None  # the last run so far, which the next window may go on with
+    for runs in _windows(disk, offset, end):
+        begins = _beginnings(runs)
+        if held is not None:
+            begins[0] = _beginnings(Runs.together(held, runs.only(slice(1))))[1]
+            if not begins.any():
+                continue
+            yield held
+        if not begins.all():
+            runs = runs.only(begins)
+        if len(runs.start) > 1:
+            yield runs.only(slice(-1))
+        held = runs.only(slice(-1, None))
     if held is not None:
         yield held
 
 
-def _goes_on(held: Runs, runs: Runs, block_size: int) -> bool:
-    if held.state[0] != runs.state[0]:
-        return False
-    following = held.file_offset[0] + held.count[0] * block_size
-    return bool(held.state[0] != FULLY_PRESENT or runs.file_offset[0] == following)
+def _beginnings(runs: Runs) -> Array:
+    """Return which runs do not go on with the one before."""
+    import numpy
+
+    begins = numpy.ones(len(runs.start), bool)
+    step = numpy.where(runs.place[:-1] >= 0, numpy.diff(runs.start), 0)
+    begins[1:] = numpy.diff(runs.place) != step
+    begins[1:] |= runs.state[1:] != runs.state[:-1]
+    begins[1:] |= runs.depth[1:] != runs.depth[:-1]
+    return begins
 
 
-def payload_entries(image: Image, first: int, end: int) -> Iterator[tuple[int, Array]]:
-    """Yield entries of payload blocks, with the number of the first; none of sector bitmaps.
+def _windows(disk: Disk, start: int, end: int) -> Iterator[Runs]:
+    """Yield the runs of a range window by window, not merged, nothing suspect among them."""
+    span = end - start
+    while start < end:
+        runs, reached = _window(disk, start, min(end, start + span))
+        if (runs.place == _SUSPECT).any():
+            runs = _judged(disk, start, reached)
+        yield runs
+        span = 2 * (reached - start)  # a deeper image may have stopped this one
+        start = reached
 
-    Args:
-        image: The image.
-        first: Number of the first block.
-        end: Number behind the last block.
+
+def _window(disk: Disk, start: int, end: int) -> tuple[Runs, int]:
+    """Return the runs from an offset on, and where they end: not behind `end`."""
+    runs: Runs | None = None
+    for depth, image in enumerate(disk.chain):
+        size = image.geometry.virtual_disk_size
+        inside = min(end, size)
+        if start < inside:
+            found, reached = _runs_of(image, depth, start, inside)
+            end = reached if reached < inside else end
+        else:
+            found = _run(start, NOT_PRESENT, depth, _ZERO)
+        if start < size < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
+            found = Runs.together(found, _run(size, NOT_PRESENT, depth, _ZERO))
+        if runs is None:
+            runs = found
+        else:
+            runs = runs.only(slice(0, int(runs.start.searchsorted(end))))
+            runs = _with_parent(runs, found.only(_beginnings(found)))
+        if not (runs.place == _PARENT).any():
+            break
+    assert runs is not None
+    return runs, end
+
+
+def _with_parent(runs: Runs, parent: Runs) -> Runs:
+    """Return runs with what belongs to the parent replaced by its runs in the same window."""
+    import numpy
+
+    # Where the parent has a new run inside such a one, it is cut.
+    at = runs.start.searchsorted(parent.start, "right") - 1
+    cuts = (runs.place[at] == _PARENT) & (runs.start[at] != parent.start)
+    if cuts.any():
+        at = at[cuts]
+        runs = runs.only(numpy.insert(numpy.arange(len(runs.start)), at + 1, at))
+        runs.start[at + numpy.arange(1, len(at) + 1)] = parent.start[cuts]
+    theirs = numpy.flatnonzero(runs.place == _PARENT)
+    below = parent  # one run stands for all; many are told apart
+    if len(parent.start) > 1:
+        below = parent.only(parent.start.searchsorted(runs.start[theirs], "right") - 1)
+    ahead = numpy.where(below.place >= 0, runs.start[theirs] - below.start, 0)
+    runs.state[theirs] = below.state
+    runs.depth[theirs] = below.depth
+    runs.place[theirs] = below.place + ahead
+    return runs
+
+
+def _judged(disk: Disk, start: int, end: int) -> Runs:
+    """Return the runs of a window as plain Python finds them, which raises what is wrong."""
+    import numpy
+
+    states = {name: state for state, name in STATE_NAMES.items()}
+    places = {"zero": _ZERO, "parent": _PARENT}
+    rows = [
+        (
+            row.offset,
+            states[row.state],
+            row.depth - (row.kind == "parent"),
+            places.get(row.kind, row.file_offset),
+        )
+        for row in disk.extents(start, end - start)
+    ]
+    columns = zip(*rows, strict=True)
+    return Runs(*map(numpy.array, columns, ("i8", "u1", "u2", "i8")))
+
+
+def _runs_of(image: Image, depth: int, start: int, end: int) -> tuple[Runs, int]:
+    """Return the runs of one image from an offset on, and where they end: not behind `end`."""
+    import numpy
+
+    geometry = image.geometry
+    size = geometry.block_size
+    first = start // size
+    stop = min(ceil_div(end, size), first + _MOST_BLOCKS)
+    entries = _entries(image, first, stop)
+    state = (entries & STATE_MASK).astype("u1")
+    if geometry.is_differencing:
+        is_partial = state == PARTIALLY_PRESENT
+        # As many blocks as have room for their sectors; the first one may be too large.
+        room = _MOST_SECTORS * geometry.logical_sector_size
+        count = max(1, int(is_partial.cumsum().searchsorted(room // size, "right")))
+        stop = min(stop, first + count)
+        if is_partial[0]:
+            end = min(end, start + room)
+        entries, state, is_partial = entries[:count], state[:count], is_partial[:count]
+    end = min(end, stop * size)
+    place = (entries & numpy.uint64(OFFSET_MASK & 2**64 - 1)).view("i8")
+    is_suspect = _is_suspect(image, entries, state, place)
+    place[state < FULLY_PRESENT] = _ZERO
+    if geometry.is_differencing:
+        place[state == NOT_PRESENT] = _PARENT
+    place[is_suspect] = _SUSPECT
+    depths = numpy.full(len(place), depth, "u2")
+    runs = Runs(numpy.arange(first, first + len(place)) * size, state, depths, place)
+    if geometry.is_differencing:
+        is_partial &= ~is_suspect
+        if is_partial.all():
+            runs = _sectors(image, runs, start, end)
+        elif is_partial.any():
+            sectors = _sectors(image, runs.only(is_partial), start, end)
+            runs = Runs.together(runs.only(~is_partial), sectors)
+            runs = runs.only(runs.start.argsort(kind="stable"))
+    return _clipped(runs, start, end), end
+
+
+def _is_suspect(image: Image, entries: Array, state: Array, place: Array) -> Array:
+    """Return which blocks may not be read, or not as a whole."""
+    import numpy
+
+    size = image.geometry.block_size
+    is_stored = state >= FULLY_PRESENT
+    # Offsets from 2**63 on are negative here.
+    bad = is_stored & ((place < MIB) | (place > image.source.size - size))
+    bad |= (entries & RESERVED_MASK) != 0
+    bad |= (state > UNMAPPED) & ~is_stored
+    if not image.geometry.is_differencing:
+        bad |= state == PARTIALLY_PRESENT
+    # Regions and the log do not overlap each other, so one of them is the nearest.
+    others = sorted((other.start, other.end) for other in image.occupied)
+    near = numpy.flatnonzero(is_stored & (place < others[-1][1]) & ~bad)
+    if len(near):
+        starts, ends = numpy.array(others).T
+        nearest = ends.searchsorted(place[near], "right")
+        bad[near] = starts[nearest] < place[near] + size
+    return bad
+
+
+def _sectors(image: Image, blocks: Runs, start: int, end: int) -> Runs:
+    """Return the runs of sectors in blocks that are partially present, from about `start` on.
+
+    Bits of the sector bitmap count from the least significant one; 1 stands
+    for a sector in this file [MS-VHDX 2.4].
     """
-    for start, payload, _ in chunks(image, first - first % image.geometry.chunk_ratio, end):
-        skip = max(0, first - start)
-        yield start + skip, payload[skip:]
+    import numpy
+
+    size, sector = image.geometry.block_size, image.geometry.logical_sector_size
+    words, is_bad = _bitmaps(image, blocks.start // size)
+    change = words ^ words << numpy.uint64(1)
+    change[:, 1:] ^= words[:, :-1] >> numpy.uint64(_WORD - 1)
+    change[:, 0] |= numpy.uint64(1)  # a run begins with each block,
+    ahead = (start - int(blocks.start[0])) // (_WORD * sector)
+    if ahead > 0:  # and not far ahead of the window
+        change[0, :ahead] = 0
+        change[0, ahead] |= numpy.uint64(1)
+    change, words = change.ravel(), words.ravel()
+    where = numpy.flatnonzero(change)
+    begins = numpy.flatnonzero(_bits(change[where]))
+    is_here = _bits(words[where])[begins]
+    # Numbers of the sectors, counted through the blocks as if these followed each other.
+    number = begins
+    if len(where) < len(change):
+        number = where[begins // _WORD] * _WORD + begins % _WORD
+    block = number >> (size // sector).bit_length() - 1
+    offset = number * sector
+    before = numpy.arange(len(blocks.start)) * size
+    place = (blocks.place - before)[block] + offset
+    place[~is_here] = _PARENT
+    if is_bad.any():
+        place[is_bad[block]] = _SUSPECT
+    state = numpy.where(is_here, numpy.uint8(PARTIALLY_PRESENT), numpy.uint8(NOT_PRESENT))
+    depth = numpy.full(len(state), blocks.depth[0])
+    runs = Runs((blocks.start - before)[block] + offset, state, depth, place)
+    return runs.only(slice(0, int(runs.start.searchsorted(end))))
 
 
-def chunks(image: Image, first: int, end: int) -> Iterator[tuple[int, Array, Array]]:
+def _bits(words: Array) -> Array:
+    import numpy
+
+    return numpy.unpackbits(words.view("u1"), bitorder="little").view(bool)
+
+
+def _bitmaps(image: Image, numbers: Array) -> tuple[Array, Array]:
+    """Return the sector bitmaps of some blocks, a row of words each, and which have none."""
+    import numpy
+
+    geometry = image.geometry
+    width = geometry.block_size // geometry.logical_sector_size // _WORD
+    words = numpy.zeros((len(numbers), width), "<u8")
+    is_bad = numpy.zeros(len(numbers), bool)
+    chunks, within = numpy.divmod(numbers, geometry.chunk_ratio)
+    # Blocks that follow each other are read at once.
+    follows = (numpy.diff(numbers) == 1) & (numpy.diff(chunks) == 0)
+    firsts = [0, *(numpy.flatnonzero(~follows) + 1).tolist()]
+    for first, stop in pairwise([*firsts, len(numbers)]):
+        offset = _bitmap_offset(image, int(chunks[first]))
+        if offset is None:
+            is_bad[first:stop] = True
+        else:
+            rows = words[first:stop].reshape(-1).view("u1")
+            image.source.readinto(rows.data, offset + int(within[first]) * width * _WORD // 8)
+    return words, is_bad
+
+
+def _bitmap_offset(image: Image, chunk: int) -> int | None:
+    """Return the file offset of a chunk's sector bitmap, None when it is not as it should be."""
+    entry = image.bat.entry(image.geometry.sector_bitmap_index(chunk))
+    offset = entry & OFFSET_MASK
+    is_good = (
+        entry & (STATE_MASK | RESERVED_MASK) == bat.PRESENT
+        and MIB <= offset <= image.source.size - MIB
+        and not any(o.start < offset + MIB and offset < o.end for o in image.occupied)
+    )
+    return offset if is_good else None
+
+
+def _clipped(runs: Runs, start: int, end: int) -> Runs:
+    """Return the runs from an offset on, up to another; the first may begin before."""
+    low = int(runs.start.searchsorted(start, "right")) - 1
+    runs = runs.only(slice(low, int(runs.start.searchsorted(end))))
+    ahead = start - int(runs.start[0])
+    if ahead:
+        runs.start[0] = start
+        if runs.place[0] >= 0:
+            runs.place[0] += ahead
+    return runs
+
+
+def _entries(image: Image, first: int, end: int) -> Array:
+    """Return the entries of payload blocks, none of sector bitmaps."""
+    import numpy
+
+    geometry = image.geometry
+    index = geometry.payload_index(first)
+    entries = numpy.empty(geometry.payload_index(end - 1) + 1 - index, "<u8")
+    image.bat.readinto(entries.data.cast("B"), index)
+    period = geometry.chunk_ratio + 1
+    return numpy.delete(entries, slice(period - 1 - index % period, None, period))
+
+
+def chunks(image: Image) -> Iterator[tuple[int, Array, Array]]:
     """Yield entries of whole chunks: number of the first block, payload, sector bitmaps.
 
     The arrays are good until the next ones are asked for. The last chunk may be
     a part of one, and has no sector bitmap then.
-
-    Args:
-        image: The image.
-        first: Number of the first block, at the start of a chunk.
-        end: Number behind the last block.
     """
     import numpy
 
-    ratio = image.geometry.chunk_ratio
-    step = max(1, _BATCH // ratio) * ratio
+    geometry = image.geometry
+    ratio, end = geometry.chunk_ratio, geometry.payload_blocks
+    step = max(1, _MOST_BLOCKS // ratio) * ratio
     buffer = numpy.empty(step // ratio * (ratio + 1), "<u8")
-    for start in range(first, end, step):
+    for start in range(0, end, step):
         stop = min(end, start + step)
-        index = image.geometry.payload_index(start)
+        index = geometry.payload_index(start)
         # A whole chunk at the end of the step comes with its sector bitmap's entry.
-        after = image.geometry.payload_index(stop)
-        entries = buffer[: min(after, image.geometry.entry_count) - index]
+        entries = buffer[: min(geometry.payload_index(stop), geometry.entry_count) - index]
         image.bat.readinto(entries.data.cast("B"), index)
         whole = len(entries) // (ratio + 1) * (ratio + 1)
         table = entries[:whole].reshape(-1, ratio + 1)
@@ -149,35 +470,3 @@ def chunks(image: Image, first: int, end: int) -> Iterator[tuple[int, Array, Arr
         if 0 < whole < len(entries):
             payload = numpy.concatenate((payload, entries[whole:]))
         yield start, payload, table[:, ratio]
-
-
-def _runs_of(entries: Array, start: int, block_size: int) -> Runs:
-    """Return the runs of some entries, which are valid."""
-    import numpy
-
-    state = (entries & STATE_MASK).astype(numpy.uint8)
-    offset = (entries & (OFFSET_MASK & 2**64 - 1)).astype(numpy.int64)
-    same = state[1:] == state[:-1]
-    same &= (state[1:] != FULLY_PRESENT) | (offset[1:] - offset[:-1] == block_size)
-    begins = numpy.concatenate(([0], numpy.flatnonzero(~same) + 1))
-    ends = numpy.concatenate((begins[1:], [len(entries)]))
-    return Runs(begins + start, ends - begins, state[begins], offset[begins])
-
-
-def _refuse_bad_entries(disk: Disk, start: int, entries: Array) -> None:
-    """Raise what reading raises, if any block of these cannot be read."""
-    import numpy
-
-    state = entries & STATE_MASK
-    bad = (entries & RESERVED_MASK) != 0
-    bad |= (state > UNMAPPED) & (state != FULLY_PRESENT)
-    stored = state == FULLY_PRESENT
-    end_of_file = disk.image.source.size
-    last_start = max(0, end_of_file - disk.block_size) // MIB
-    place = entries >> numpy.uint64(20)
-    bad |= stored & ((place == 0) | (place > last_start))
-    # The end of the disk may lie inside the last block, so what seems bad need not be.
-    for block in (numpy.flatnonzero(bad) + start).tolist():
-        low = block * disk.block_size
-        for _ in disk.extents(low, min(disk.block_size, disk.size - low)):
-            pass

@@ -7,20 +7,27 @@ at because something before it is broken is listed as skipped, with the reason.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
 from .errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
-from .guids import NIL
+from .guids import NIL, REGION_NAMES
 from .image import Image
-from .source import Source, SourceLike, open_source
-from .units import human_size
+from .source import ReplayedSource, Source, SourceLike, open_source
+from .units import TIB, human_size
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
 # Findings of one rule that are reported; more of them would tell nobody anything.
 MOST_PER_RULE = 20
+
+# About what a metadata dump does not have: blocks, bytes behind headers and BAT entries.
+_LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
+# So long an image is taken to be then, wherever it ends: blocks further on are not compared.
+_SKELETON_LENGTH = 128 * TIB
 
 
 class Skipped(NamedTuple):
@@ -81,7 +88,8 @@ def check(
     Args:
         source: Path, buffer or binary file object.
         chain: Check the parents of a differencing disk, too.
-        skeleton: Blocks may lie behind the end of the file, as in metadata dumps.
+        skeleton: The file is a metadata dump, or to be compared with one: blocks may
+            lie behind its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
         search: Folders in which parents are looked for by name, or one folder.
@@ -92,7 +100,7 @@ def check(
     """
     stored = open_source(source)
     try:
-        collector = _Collector(ignore)
+        collector = _Collector({*ignore, *_LEFT_OUT} if skeleton else ignore)
         image = _Check(stored, collector, skeleton=skeleton).run()
         above: tuple[Report, ...] = ()
         if chain and image is not None and image.locator is not None:
@@ -178,6 +186,7 @@ class _Check:
             self._take.skip("everything else", "the file is not long enough or no VHDX file")
             return None
         self._take.add(headers.check_file_length(self._stored.size))
+        self._take.add(headers.check_creator(root))
         self._take.add(headers.check_slack(root))
         header = self._headers(root)
         if header is None:
@@ -206,6 +215,7 @@ class _Check:
     def _headers(self, root: grammar.Root) -> grammar.Header | None:
         copies = headers.judge_copies(root)
         self._take.add(headers.check_copies(copies))
+        self._take.add(headers.check_update(copies))
         current = headers.choose_current(copies)
         if current is None:
             return None
@@ -216,6 +226,7 @@ class _Check:
                     "a program that opens the file for writing makes both good again."
                 )
         header = copies[current - 1].header
+        self._diagnose_end("the log", header.log_offset + header.log_length, self._stored.size)
         return header if self._take.add(headers.check_current(header, self._stored.size)) else None
 
     def _log(self, header: grammar.Header) -> Source | None:
@@ -230,6 +241,9 @@ class _Check:
             self._take.add_one(error.finding)
             return None
         if not self._take.add(log.check_sequence(sequence, ring, self._stored.size)):
+            if sequence:
+                flushed = sequence[-1].header.flushed_file_offset
+                self._diagnose_end("what its log was written for", flushed, self._stored.size)
             return None
         source, summary = log.replay(self._stored, ring)
         self._take.diagnosis.append(
@@ -255,10 +269,13 @@ class _Check:
         self._take.add(regions.check_table(table, source.size))
         self._take.add(regions.check_overlaps(table, (header.log_offset, header.log_length)))
         self._take.add(regions.check_unused(table))
+        for entry in filter(regions.is_known, table.entries):
+            name = f"the {REGION_NAMES[entry.guid]} region"
+            self._diagnose_end(name, entry.file_offset + entry.length, source.size)
         if any(not entry.required & 1 for entry in table.entries if regions.is_known(entry)):
             self._take.diagnosis.append(
                 "The BAT or metadata region is not marked as required, as in files that QEMU "
-                "makes; stricter programs may refuse such a file."
+                "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them."
             )
         region = regions.usable_metadata(table, source.size)
         if region is None:
@@ -290,35 +307,57 @@ class _Check:
 
     def _blocks(self, image: Image) -> None:
         self._take.add(bat.check_unused(image.bat))
+        if self._skeleton:
+            image.source = ReplayedSource(image.source, (), _SKELETON_LENGTH)
+        self._take.add(allocation.check_shift(image))
         survey = allocation.survey(image, MOST_PER_RULE)
         for finding, more in allocation.check_payload_entries(image, survey, MOST_PER_RULE):
-            if self._skeleton and finding.rule == "BAT-10":
-                continue
             self._take.add_one(finding, more)
-        self._take.add(
-            finding
-            for finding in allocation.check_sector_bitmap_entries(image, survey)
-            if not (self._skeleton and finding.rule == "BAT-10")
-        )
+        self._take.add(allocation.check_sector_bitmap_entries(image, survey))
         if survey.uncompared:
             self._take.skip(
                 f"overlaps of {survey.uncompared} blocks", "too many, or the file is absurdly long"
             )
         pieces = allocation.block_pieces(image, survey)
         self._take.add(allocation.check_overlaps(image, pieces))
+        self._take.add(
+            finding
+            for finding in allocation.check_allocated(image, survey)
+            if not (self._skeleton and finding.rule == "ITEM-10")
+        )
+        self._take.add(allocation.check_bitmap_end(image, survey))
+        for finding, more in allocation.check_logged_blocks(image, MOST_PER_RULE):
+            self._take.add_one(finding, more)
         self._diagnose(image, survey)
 
     def _diagnose(self, image: Image, survey: allocation.Survey) -> None:
-        lost = allocation.behind_the_end(survey)
-        if lost and not self._skeleton:
+        lost = allocation.behind_the_end(image, survey)
+        if lost.blocks and not self._skeleton:
+            length = human_size(lost.length)
+            rest = human_size(image.geometry.virtual_disk_size - lost.length)
             self._take.diagnosis.append(
-                f"The file is cut short: {lost} of {survey.stored} stored blocks lie wholly or "
-                "partly behind its end. Everything else can be read."
+                f"The file is cut short: {lost.blocks} of {survey.stored} stored blocks, {length} "
+                "of the disk, lie wholly or partly behind its end and are lost. "
+                f"The other {rest} can be read."
+            )
+        if lost.bitmaps and not self._skeleton:
+            self._take.diagnosis.append(
+                f"The file is cut short: sector bitmaps behind its end: {lost.bitmaps}. Which "
+                "sectors of their PARTIALLY_PRESENT blocks are the file's own is lost."
             )
         for page in allocation.shifted_pages(image, survey):
             self._take.diagnosis.append(
                 f"The BAT page at {page:#x} looks shifted by one entry, as left by QEMU before "
                 "8.0 (its issue 727): blocks behind its first entry are read from the wrong place."
+            )
+
+    def _diagnose_end(self, name: str, end: int, size: int) -> None:
+        """Say what it means that a structure, without which nothing can be read, is cut."""
+        if size < end <= log.MAX_FILE_LENGTH:
+            self._take.diagnosis.append(
+                f"The file is cut short: it ends at {size:#x}, {name} at {end:#x}, so at least "
+                f"{human_size(end - size)} are missing. Without that nothing of the disk can be "
+                "read."
             )
 
 
@@ -363,7 +402,7 @@ class _Chain:
         """Add the next parent to the chain, and tell whether there is one that may be used."""
         child = self._chain[-1]
         try:
-            found, _ = disk.find_parent(
+            found, link = disk.find_parent(
                 child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
             )
         except (VhdxError, OSError) as error:
@@ -376,4 +415,19 @@ class _Chain:
         self._chain.append(found)
         may_be_used = self._take.add(disk.check_link(self._chain))
         self._take.add(disk.check_likeness(self._chain))
+        place = Span(f"parent {found.path or 'in memory'}")
+        self._take.add(metadata.check_fork(child.metadata, found.metadata, place))
+        if child.path is not None and found.path is not None:
+            self._take.add(self._check_way(child.path, found.path, link, place))
         return may_be_used
+
+    def _check_way(self, path: str, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+        locator = self._chain[-2].locator
+        assert locator is not None  # there is a parent
+        folder = os.path.dirname(os.path.realpath(path))
+        search = parents.search_folders(self._search)
+        tried: Iterator[parents.Candidate] = iter(())
+        if link.key is not None and not self._follow_absolute:
+            all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)
+            tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
+        return parents.check_way(locator, folder, parent, tried, place)

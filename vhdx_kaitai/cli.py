@@ -13,13 +13,14 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
 
 if TYPE_CHECKING:
     from .checks import Report
-    from .disk import Disk
+    from .disk import Disk, Extent
     from .image import Image
     from .report import Document
 
@@ -197,6 +198,10 @@ def _add_range(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_force(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
 def _add_info(commands: Commands) -> None:
     command = _add_command(commands, "info", _info, "say what an image is, on one screen")
     _add_file(command)
@@ -224,7 +229,9 @@ def _add_check(commands: Commands) -> None:
         "--chain", action="store_true", help="check the parents, too; any option about them does"
     )
     command.add_argument(
-        "--skeleton", action="store_true", help="blocks may lie behind the end: for metadata dumps"
+        "--skeleton",
+        action="store_true",
+        help="blocks may lie behind the end, unused bytes do not count: for metadata dumps",
     )
     _add_parents(command)
     command.epilog = _EXIT_STATUS_OF_CHECK
@@ -252,6 +259,7 @@ def _add_read(commands: Commands) -> None:
         type=output,
         help="a file, sparse where there are zeros; - is standard output",
     )
+    _add_force(command)
     _add_range(command)
     _add_parents(command)
 
@@ -263,7 +271,7 @@ def _add_convert(commands: Commands) -> None:
     command.add_argument(
         "output", metavar="OUT", type=output, help="the raw image; - is standard output"
     )
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_force(command)
     _add_parents(command)
     command.set_defaults(offset=0, length=None)  # all of it, when it is read to standard output
 
@@ -308,6 +316,27 @@ def _add_tree(commands: Commands) -> None:
     )
 
 
+def _add_metadump(commands: Commands) -> None:
+    text = "copy the metadata of an image at its own offsets, without what is on the disk"
+    command = _add_command(commands, "metadump", _metadump, text)
+    _add_file(command)
+    command.add_argument("output", metavar="OUT", help="the dump")
+    command.add_argument(
+        "--sparse", action="store_true", help="as long as the image, not cut behind the metadata"
+    )
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--redact", action="store_true", help="blank creator, paths and items of unknown meaning"
+    )
+    choice.add_argument(
+        "--all", action="store_true", help="keep unused bytes of header section and regions, too"
+    )
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_json(command)
+    hint = "compare a dump with its image by info, log, tree and check --skeleton"
+    command.epilog = f"{hint}\n\n{_EXIT_STATUS}"
+
+
 def _add_ksy(commands: Commands) -> None:
     text = "print the Kaitai Struct grammar of the format, or copy it"
     command = _add_command(commands, "ksy", _ksy, text)
@@ -324,6 +353,7 @@ _COMMANDS = {
     "log": _add_log,
     "chain": _add_chain,
     "tree": _add_tree,
+    "metadump": _add_metadump,
     "ksy": _add_ksy,
 }
 
@@ -453,6 +483,10 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json and arguments.sarif == "-":
         _complain(None, "check: --json and --sarif - both want standard output")
         return USAGE
+    unknown = [rule for rule in arguments.ignore if not _is_rule(rule)]
+    if unknown:
+        _complain(None, f"no rule {unknown[0]}; check --rules lists them")
+        return USAGE
     reports: list[Report] = []
     statuses = {_check_file(arguments, path, reports) for path in arguments.files}
     if arguments.sarif:
@@ -475,6 +509,12 @@ def _print_rules(arguments: argparse.Namespace) -> int:
         note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
         _Output.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
     return DONE
+
+
+def _is_rule(wanted: str) -> bool:
+    from .rules import catalogue
+
+    return wanted.upper() in catalogue()
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -502,7 +542,7 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
             path,
             chain=arguments.chain and not arguments.no_parent,
             skeleton=arguments.skeleton,
-            ignore=arguments.ignore,
+            ignore=[rule.upper() for rule in arguments.ignore],
             parent=arguments.parent,
             search=arguments.search,
             follow_absolute=arguments.follow_absolute,
@@ -545,19 +585,18 @@ def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
 
 def _map(arguments: argparse.Namespace) -> int:
     from . import bulk, report
-    from .disk import Disk
 
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        in_bulk = bulk.is_worthwhile(disk)
-        extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
+        few = _few_extents(disk, offset, length)
+        if arguments.count or (arguments.json and few is None):
+            # Counting many takes little time, and what cannot be mapped has to be known before
+            # the first word of a document.
+            count = bulk.count_extents(disk, offset, length) if few is None else len(few)
+        extents = bulk.extents(disk, offset, length) if few is None else [bulk.columns(few)]
         if arguments.count:
-            count = bulk.count_extents if in_bulk else _count_extents
-            _print_lines([str(count(disk, offset, length))])
+            _print_lines([str(count)])
         elif arguments.json:
-            for _ in extents:  # what cannot be mapped has to be known before the first word
-                pass
-            extents = (bulk.extents if in_bulk else Disk.extents)(disk, offset, length)
             for piece in report.map_json(extents):
                 _Output.write(piece)
         else:
@@ -565,16 +604,24 @@ def _map(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _count_extents(disk: Disk, offset: int, length: int) -> int:
-    return sum(1 for _ in disk.extents(offset, length))
+def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
+    """Return all extents of a range; None when there are, or may be, so many that numpy pays."""
+    from . import bulk
+
+    if bulk.is_large(disk):
+        return None
+    extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+    return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
 
 
 def _read(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    if arguments.output:
+        _refuse_to_replace(arguments)
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        with _progress(length) as progress:
+        with _progress(length) as progress, _interruptible():
             if arguments.output:
                 convert.convert(disk, arguments.output, offset, length, progress)
             else:
@@ -588,13 +635,32 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         return _read(arguments)
+    _refuse_to_replace(arguments)
+    with _open_disk(arguments) as disk, _progress(disk.size) as progress, _interruptible():
+        convert.convert(disk, arguments.output, 0, disk.size, progress)
+    return DONE
+
+
+def _refuse_to_replace(arguments: argparse.Namespace) -> None:
     if os.path.lexists(arguments.output) and not arguments.force:
         raise FileExistsError(
             17, "output exists already, --force would replace it", arguments.output
         )
-    with _open_disk(arguments) as disk, _progress(disk.size) as progress:
-        convert.convert(disk, arguments.output, 0, disk.size, progress)
-    return DONE
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM be an exception, so that no partial file stays behind."""
+    import signal
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -602,9 +668,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     from .headers import probe
 
     def open_either(path: str) -> Disk | convert.RawDisk:
-        with open(path, "rb") as file:
-            is_vhdx = probe(file.read(8))
-        return _open_disk(arguments, path) if is_vhdx else convert.RawDisk(path)
+        raw = convert.RawDisk(path)  # refuses what is no file, a pipe for example, at once
+        if not probe(raw.start(8)):
+            return raw
+        raw.close()
+        return _open_disk(arguments, path)
 
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(open_either(arguments.file)))
@@ -697,6 +765,30 @@ def _tree(arguments: argparse.Namespace) -> int:
             _print_lines(tree.tree_text(view, node, arguments.depth))
     finally:
         source.close()
+    return DONE
+
+
+def _metadump(arguments: argparse.Namespace) -> int:
+    from . import metadump
+    from .units import human_size
+
+    _refuse_to_replace(arguments)
+    manifest = metadump.metadump(
+        arguments.file,
+        arguments.output,
+        form="sparse" if arguments.sparse else "cut",
+        redact=arguments.redact,
+        slack=arguments.all,
+    )
+    document = metadump.manifest_document(manifest, arguments.file, arguments.output)
+    _print_result(arguments, document, metadump.manifest_text)
+    if manifest.length >= metadump.TOO_LONG_FOR_WEB_IDE and not arguments.sparse:
+        written, length = human_size(manifest.written_bytes), human_size(manifest.length)
+        _complain(
+            arguments.output,
+            f"{length} long with {written} in it, because it ends with {manifest.ends_with} and "
+            "offsets stay what they are; the Web IDE loads less than 2 GiB. Pass it on packed.",
+        )
     return DONE
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .disk import Disk
-from .source import FileSource, open_source
+from .source import FileSource, Source, open_source
 from .units import KIB, MIB
 
 Progress = Callable[[int], object]
 """Called with the number of bytes of the disk that are done, now and then."""
 
-# Larger pieces can be ten times slower to write on ext4.
-_PIECE = 256 * KIB
+# Pieces of more than 512 KiB can be ten times slower to write on ext4.
+_PIECE = 512 * KIB
 _PAGE = 4 * KIB  # a run of zeros this long becomes a hole
 _ZERO_PAGE = bytes(_PAGE)
 
@@ -35,6 +36,10 @@ class RawDisk:
     def __init__(self, path: str) -> None:
         self._source = open_source(path)
         self.size = self._source.size
+
+    def start(self, length: int) -> bytes:
+        """Return so many bytes from the start of the file, fewer when it has no more."""
+        return self._source.read(0, min(length, self.size))
 
     def readinto_at(self, buffer: bytearray, offset: int) -> int:
         """Fill a buffer from an offset on; the caller stays inside the file."""
@@ -98,29 +103,111 @@ def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = max(stop, start + 1)
 
 
-def write_raw(disk: Disk, fd: int, offset: int, length: int, progress: Progress) -> None:
+class OutFile(NamedTuple):
+    """A file that is being written.
+
+    Attributes:
+        fd: Its descriptor.
+        path: What errors of writing call it.
+    """
+
+    fd: int
+    path: str
+
+    def set_length(self, length: int) -> None:
+        """Give the file a length in bytes; what is new of it is a hole."""
+        with self._named_errors():
+            os.ftruncate(self.fd, length)
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all bytes at an offset."""
+        view = memoryview(data)
+        done = 0
+        with self._named_errors():
+            while done < len(view):
+                done += os.pwrite(self.fd, view[done:], offset + done)
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+
+def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
     """Write a range of a disk to the start of an empty file, with holes for zeros.
+
+    Two threads take turns at the pieces: one reads and looks for zeros while
+    the other writes. What was read is written from the buffer, since looking
+    for zeros has brought it there; a copy by the kernel would read it again.
 
     Args:
         disk: The disk.
-        fd: Descriptor of the file.
+        out: The file.
         offset: Virtual offset in bytes.
         length: Bytes.
-        progress: Told how far it is.
+        progress: Told how far it is, by the calling thread.
     """
-    os.ftruncate(fd, length)
-    buffer = bytearray(_PIECE)
-    view = memoryview(buffer)
-    for start, end in data_ranges(disk, offset, offset + length):
-        position = start
-        while position < end:
-            count = min(_PIECE - position % _PIECE, end - position)
-            disk.readinto_at(view[:count], position)
-            for low, high in _written_ranges(buffer, count):
-                _write_all(fd, view[low:high], position - offset + low)
-            position += count
-            progress(position - offset)
+    out.set_length(length)
+    pieces = _pieces(disk, offset, offset + length)
+    turn = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work(progress: Progress | None = None) -> None:
+        buffer = bytearray(_PIECE)
+        view = memoryview(buffer)
+        try:
+            while not failures:
+                with turn:
+                    start, end = next(pieces, (0, 0))
+                if start == end:
+                    return
+                count = end - start
+                disk.readinto_at(view[:count], start)
+                for low, high in _written_ranges(buffer, count):
+                    out.write(view[low:high], start - offset + low)
+                if progress is not None:
+                    progress(end - offset)
+        except BaseException as error:
+            failures.append(error)
+
+    helper = threading.Thread(target=work, daemon=True)
+    helper.start()
+    try:
+        work(progress)
+        helper.join()
+    except BaseException as error:  # interrupted between the pieces
+        failures.append(error)
+        helper.join()
+    if failures:
+        raise failures[0]
     progress(length)
+
+
+def _pieces(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what has to be read of a range, in pieces that fit into a buffer."""
+    for start, stop in _adjoined(data_ranges(disk, offset, end)):
+        while start < stop:
+            count = min(_PIECE - start % _PIECE, stop - start)
+            yield start, start + count
+            start += count
+
+
+def _adjoined(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield ranges, those that follow each other as one."""
+    begin = end = 0
+    for start, stop in ranges:
+        if start != end:
+            if begin < end:
+                yield begin, end
+            begin = start
+        end = stop
+        if end - begin >= MIB:  # a long one need not be known to its end
+            yield begin, end
+            begin = end
+    if begin < end:
+        yield begin, end
 
 
 def write_stream(
@@ -153,12 +240,6 @@ def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
         yield start, count
 
 
-def _write_all(fd: int, view: memoryview, offset: int) -> None:
-    done = 0
-    while done < len(view):
-        done += os.pwrite(fd, view[done:], offset + done)
-
-
 def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress) -> None:
     """Write a range of a disk to a raw file, which appears under its name when it is whole.
 
@@ -173,25 +254,76 @@ def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress)
         FormatError: The image should hold bytes and does not.
         OSError: The file cannot be written.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written as it is; it cannot be replaced.
-        raise OSError(errno.EINVAL, "not a regular file", path)
     if os.path.exists(path) and any(
         image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
     ):
         raise OSError(errno.EINVAL, "is an image of the disk itself", path)
-    partial = f"{path}.{os.getpid()}.partial"
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with new_file(path) as out:
+        write_raw(disk, out, offset, length, progress)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[OutFile]:
+    """Open a file for writing that appears under its name when it is whole, or not at all.
+
+    Args:
+        path: Path of the file; one that is there is replaced.
+
+    Yields:
+        The file.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device or a pipe is written as it is; it cannot be replaced.
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
+    partial = os.path.join(os.path.dirname(path), name)
     try:
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            write_raw(disk, fd, offset, length, progress)
-        finally:
-            os.close(fd)
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
+            try:
+                yield OutFile(fd, path)
+            finally:
+                os.close(fd)
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        if error.filename == partial:  # whose name nobody has to know
+            raise OSError(error.errno, error.strerror, path) from error
         raise
+
+
+def copy_range(source: Source, out: OutFile, start: int, end: int) -> int:
+    """Write a range of a file at the same place of another one, with holes for zeros.
+
+    Args:
+        source: The file.
+        out: The other one, in which there is nothing but zeros.
+        start: File offset in bytes.
+        end: File offset behind the range.
+
+    Returns:
+        Bytes that were written.
+    """
+    ranges = iter([(start, end)])
+    # A file that was cut after it was opened has no hole there. Reading will tell.
+    if isinstance(source, FileSource) and os.fstat(source.fd).st_size >= end:
+        ranges = _stored_ranges(source.fd, start, end)
+    buffer = bytearray(_PIECE)
+    view = memoryview(buffer)
+    written = 0
+    for low, high in ranges:
+        position = low
+        while position < high:
+            count = min(_PIECE - position % _PIECE, high - position)
+            source.readinto(view[:count], position)
+            for first, last in _written_ranges(buffer, count):
+                out.write(view[first:last], position + first)
+                written += last - first
+            position += count
+    return written
 
 
 class Difference(NamedTuple):

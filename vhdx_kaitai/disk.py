@@ -10,25 +10,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from . import bat, parents
-from .bat import (
-    FULLY_PRESENT,
-    NOT_PRESENT,
-    OFFSET_MASK,
-    PAGE_ENTRIES,
-    PAGE_SHIFT,
-    PARTIALLY_PRESENT,
-    RESERVED_MASK,
-    SECTORS_PER_BITMAP,
-    STATE_MASK,
-    STATE_NAMES,
-)
+from . import parents, resolve
+from .bat import STATE_NAMES
 from .errors import (
     Finding,
     FormatError,
@@ -44,8 +34,9 @@ from .errors import (
 from .guids import NIL
 from .image import Image, Replay
 from .metadata import DiskType
-from .source import FileSource, Source, SourceLike
-from .units import KIB, MIB
+from .resolve import Layer, Pieces
+from .source import FileSource, SourceLike
+from .units import KIB
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
@@ -71,252 +62,6 @@ class Extent(NamedTuple):
     depth: int
     file_offset: int | None
     kind: ExtentKind
-
-
-# Places of pieces that are not in a file.
-_ZERO, _MISSING, _UNRESOLVED = -1, -2, -3
-
-# Virtual start and end, the layer it comes from, the state of its block, and its
-# file offset or one of the places above. A tuple, because they are made by the million.
-_Piece = tuple[int, int, "_Layer", int, int]
-
-# A look-up stops at so many.
-_MANY_PIECES = 1 << 10
-
-# Bits of a sector bitmap that are looked at as one number.
-_BITMAP_WINDOW = 4096
-_BITMAP_PAGE = 16 * KIB
-_CACHED_BITMAP_PAGES = 32
-
-# Blocks ahead from which on it pays to look for a run of equal entries.
-_LONG_RUN = 8
-
-# Blocks whose place is kept for the next request; they take about a MiB.
-_KNOWN_BLOCKS = 1 << 13
-
-_ZEROS = memoryview(bytes(MIB))
-
-
-class _Layer:
-    """One image of a chain, ready to resolve ranges of the disk."""
-
-    def __init__(self, image: Image, depth: int, parent: _Layer | None) -> None:
-        geometry = image.geometry
-        self.image = image
-        self.depth = depth
-        self.parent = parent
-        self.size = geometry.virtual_disk_size
-        self.source = image.source
-        self._has_parent = geometry.is_differencing
-        # Before this, a block may lie over something else; behind it, it cannot.
-        self._free_from = max(other.end for other in image.occupied)
-        self._block_shift = geometry.block_size.bit_length() - 1
-        self._ratio_shift = geometry.chunk_ratio.bit_length() - 1
-        self._sector_shift = geometry.logical_sector_size.bit_length() - 1
-        self._page = image.bat.page
-        load = partial(_load_bitmap_page, self.source)
-        self._bitmap_page = lru_cache(maxsize=_CACHED_BITMAP_PAGES)(load)
-
-    def look_up(self, start: int, end: int, pieces: list[_Piece]) -> int:
-        """Append what this image has of a range, in order, and return where it stopped.
-
-        Ranges of the parent are left as they are, for the parent to look up. It
-        stops early when there are many pieces, so that they take little memory.
-
-        Args:
-            start: Virtual offset in bytes.
-            end: Virtual offset behind the range, not behind the end of the disk.
-            pieces: Where to append them.
-        """
-        shift = self._block_shift
-        while start < end and len(pieces) < _MANY_PIECES:
-            block = start >> shift
-            block_start = block << shift
-            stop = min(end, block_start + (1 << shift))
-            index = block + (block >> self._ratio_shift)
-            entry = self._page(index >> PAGE_SHIFT)[index & PAGE_ENTRIES - 1]
-            state = entry & STATE_MASK
-            if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
-                offset = entry & OFFSET_MASK
-                position = offset + start - block_start
-                if (
-                    entry & RESERVED_MASK
-                    or offset < self._free_from
-                    or position + stop - start > self.source.size
-                    or (state == PARTIALLY_PRESENT and not self._has_parent)
-                ):
-                    self._refuse_bad_entry(block, entry, stop - block_start)
-                if state == FULLY_PRESENT:
-                    pieces.append((start, stop, self, state, position))
-                else:
-                    stop = self._look_up_partial(block, start, stop, position, pieces)
-            elif entry & RESERVED_MASK or state not in STATE_NAMES:
-                self._refuse_bad_entry(block, entry, 0)
-            else:
-                if end - stop >= _LONG_RUN << shift:
-                    stop = min(end, self._run_end(block, entry) << shift)
-                if state == NOT_PRESENT and self._has_parent:
-                    self._append_parent(start, stop, pieces)
-                else:
-                    pieces.append((start, stop, self, state, _ZERO))
-            start = stop
-        return start
-
-    def _run_end(self, block: int, entry: int) -> int:
-        """Return the block behind those of this chunk that have the same entry as this one."""
-        ratio = 1 << self._ratio_shift
-        index = block + (block >> self._ratio_shift)
-        last = min((block | ratio - 1) + 1, self.image.geometry.payload_blocks)
-        limit = index + last - block
-        pattern = entry.to_bytes(bat.ENTRY_LENGTH, "little")
-        at, step = index + 1, _LONG_RUN
-        while at < limit and step:
-            count = min(step, limit - at)
-            if self.image.bat.raw(at, count) == pattern * count:
-                at += count
-                step *= _LONG_RUN
-            else:  # it ends among these
-                step = count // _LONG_RUN
-        return block + at - index
-
-    def _append_parent(self, start: int, end: int, pieces: list[_Piece]) -> None:
-        parent = self.parent
-        if parent is None:
-            pieces.append((start, end, self, NOT_PRESENT, _MISSING))
-            return
-        inside = min(end, parent.size)
-        if start < inside:
-            pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
-        if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            pieces.append((max(start, inside), end, parent, NOT_PRESENT, _ZERO))
-
-    def _look_up_partial(
-        self, block: int, start: int, end: int, position: int, pieces: list[_Piece]
-    ) -> int:
-        """Append the pieces of a range of a partially present block, and return where it stopped.
-
-        Bits of the sector bitmap count from the least significant one; 1 stands
-        for a sector in this file [MS-VHDX 2.4].
-        """
-        shift = self._sector_shift
-        bitmap = self._bitmap_offset(block >> self._ratio_shift)
-        first, last = start >> shift, (end - 1 >> shift) + 1
-        to_position = position - start
-        while first < last and len(pieces) < _MANY_PIECES:
-            count = min(_BITMAP_WINDOW, last - first)
-            bits = self._bits(bitmap, first % SECTORS_PER_BITMAP, count)
-            at, done = first, first + count
-            while at < done:
-                # How many bits are like the first one; ~bits has ones behind the last bit.
-                is_here = bits & 1
-                other = ~bits if is_here else bits
-                run = (other & -other).bit_length() - 1 if other else done - at
-                stop = min(at + run, done)
-                low, high = max(start, at << shift), min(end, stop << shift)
-                if is_here:
-                    pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
-                else:
-                    self._append_parent(low, high, pieces)
-                bits >>= run
-                at = stop
-            first = done
-        return min(end, first << shift)
-
-    def _bitmap_offset(self, chunk: int) -> int:
-        """Return the file offset of a chunk's sector bitmap."""
-        index = self.image.geometry.sector_bitmap_index(chunk)
-        entry = self.image.bat.entry(index)
-        place = bat.entry_span(self.image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
-        size = self.source.size
-        offset = entry & OFFSET_MASK
-        is_present = entry & (STATE_MASK | RESERVED_MASK) == bat.PRESENT
-        if not is_present or offset < self._free_from or offset + MIB > size:
-            self._refuse(
-                bat.check_sector_bitmap_entry(
-                    entry, place, size, is_differencing=True, is_needed=True
-                )
-            )
-            self._refuse(bat.check_place(offset, MIB, self.image.occupied, place))
-        return offset
-
-    def _bits(self, bitmap: int, first: int, count: int) -> int:
-        """Return some bits of a sector bitmap as a number."""
-        start, end = first >> 3, first + count + 7 >> 3
-        page = start // _BITMAP_PAGE
-        data = self._bitmap_page(bitmap + page * _BITMAP_PAGE)
-        low, high = start - page * _BITMAP_PAGE, end - page * _BITMAP_PAGE
-        piece = data[low:high]
-        if high > _BITMAP_PAGE:
-            piece += self._bitmap_page(bitmap + (page + 1) * _BITMAP_PAGE)[: high - _BITMAP_PAGE]
-        return int.from_bytes(piece, "little") >> (first & 7) & (1 << count) - 1
-
-    def _refuse_bad_entry(self, block: int, entry: int, needed: int) -> None:
-        """Raise what is wrong with an entry, if anything is: it may be suspected wrongly."""
-        image = self.image
-        index = image.geometry.payload_index(block)
-        place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
-        self._refuse(
-            bat.check_payload_entry(
-                entry, place, needed, self.source.size, is_differencing=self._has_parent
-            )
-        )
-        offset = entry & OFFSET_MASK
-        self._refuse(bat.check_place(offset, image.geometry.block_size, image.occupied, place))
-
-    def _refuse(self, findings: Iterable[Finding]) -> None:
-        try:
-            refuse(findings)
-        except FormatError as error:
-            error.path = self.image.path
-            raise
-
-
-def _resolved(layer: _Layer, start: int, end: int) -> Iterator[_Piece]:
-    """Yield the pieces of a range, parents looked up where they are asked for.
-
-    A stack instead of recursion: chains may be deep, and so may the caller be.
-    """
-    stack: list[_Piece] = [(start, end, layer, NOT_PRESENT, _UNRESOLVED)]
-    while stack:
-        piece = stack.pop()
-        if piece[4] != _UNRESOLVED:
-            yield piece
-            continue
-        start, end, layer, state, _ = piece
-        found: list[_Piece] = []
-        reached = layer.look_up(start, end, found)
-        if reached < end:
-            stack.append((reached, end, layer, state, _UNRESOLVED))
-        if layer.parent is None:
-            yield from found
-        else:
-            found.reverse()
-            stack += found
-
-
-def _load_bitmap_page(source: Source, offset: int) -> bytes:
-    return source.read(offset, _BITMAP_PAGE)
-
-
-def _merged(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
-    """Yield pieces, neighbours of one kind as one.
-
-    Data merges when it follows each other in the file, too.
-    """
-    iterator = iter(pieces)
-    for piece in iterator:
-        start, end, layer, state, position = piece
-        for following in iterator:
-            if (
-                following[2] is layer
-                and following[3] == state
-                and following[4] == (position + end - start if position >= 0 else position)
-            ):
-                end = following[1]
-                continue
-            yield start, end, layer, state, position
-            start, end, layer, state, position = following
-        yield start, end, layer, state, position
 
 
 class Disk:
@@ -350,9 +95,9 @@ class Disk:
         self.image = chain[0]
         self.chain = tuple(chain)
         self.links = tuple(links)
-        layer: _Layer | None = None
+        layer: Layer | None = None
         for depth in range(len(chain) - 1, -1, -1):
-            layer = _Layer(chain[depth], depth, layer)
+            layer = Layer(chain[depth], depth, layer)
         assert layer is not None
         self._top = layer
         self.readinto_at, self.pread, self._close = _reader(layer)
@@ -401,11 +146,13 @@ class Disk:
         end = self.size if length is None else offset + length
         if not 0 <= offset <= end <= self.size:
             raise ValueError(f"{offset} to {end} is not inside the disk of {self.size} bytes")
-        for start, stop, layer, state, position in _merged(_resolved(self._top, offset, end)):
+        for start, stop, layer, state, position in resolve.merged(
+            resolve.resolved(self._top, offset, end)
+        ):
             if position >= 0:
                 kind: ExtentKind = "data"
             else:
-                kind = "zero" if position == _ZERO else "parent"
+                kind = "zero" if position == resolve.ZERO else "parent"
             yield Extent(
                 start,
                 stop - start,
@@ -440,107 +187,175 @@ class Disk:
         return f"<Disk of {self.size} bytes: {' < '.join(map(repr, self.chain))}>"
 
 
+# What is known of an aligned range of the disk. Its file and distance, as in `Place`,
+# when it is whole in one local file; else its pieces, or nothing.
+_Window = tuple[FileSource | None, int, Pieces | None]
+_UNKNOWN: _Window = (None, 0, None)
+_ALL_ZEROS: Pieces = ((), ())
+
+# More pieces than these are not kept: finding all takes longer than finding those of a request.
+_MANY_PIECES = 64
+
+# What is kept takes about 1.5 MiB: pieces 16 bytes each, windows some 300 besides.
+_KEPT_WINDOWS = 1 << 12
+_KEPT_PIECES = 1 << 16
+
+_MANY_ZEROS = 256 * KIB
+_ZEROS = memoryview(bytes(_MANY_ZEROS))
+
+
 class _Reader(NamedTuple):
     readinto_at: Callable[[Any, int], int]
     pread: Callable[[int, int], bytes]
     close: Callable[[], None]
 
 
-def _reader(layer: _Layer) -> _Reader:
+def _reader(top: Layer) -> _Reader:
     """Return the functions that read a disk, with all they need at hand.
 
-    A request inside one fully present block of a local file, which is nearly
-    every small one, has to cost little more than its system call. So the places
-    of such blocks are kept once they are known.
+    A request inside one block of a local file, which is nearly every small one,
+    has to cost little more than its system call. So it is kept what a window is
+    made of: a block, or less of a disk with parents, whose blocks and sectors
+    may come from several files. All that is kept are places; what is damaged,
+    or is in too many pieces, is resolved anew with each request.
     """
-    geometry = layer.image.geometry
-    size = geometry.virtual_disk_size
-    block_size = geometry.block_size
-    shift = block_size.bit_length() - 1
-    mask = block_size - 1
-    # Through a replayed log even one block may come from several places.
-    file: Any = layer.source if isinstance(layer.source, FileSource) else None
-    free_from = max(other.end for other in layer.image.occupied)
-    # For a block: what has to be added to a virtual offset in it to get the file offset.
-    known: dict[int, int] = {}
-    get_known, preadv, pread_file = known.get, os.preadv, os.pread
+    size = top.size
+    window_size = resolve.WINDOW if top.has_parent else top.image.geometry.block_size
+    shift = window_size.bit_length() - 1
+    mask = window_size - 1
+    windows: dict[int, _Window] = {}
+    get_window = windows.get
+    distance_of_block = top.block_finder()
+    kept = 0
     is_closed = False
+    # Systems without these have no sources that are local files.
+    preadv: Any = getattr(os, "preadv", None)
+    pread_file: Any = getattr(os, "pread", None)
 
     def readinto_at(buffer: Any, offset: int) -> int:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
-        distance = get_known(offset >> shift)
-        if (
-            distance is not None
-            and (offset & mask) + length <= block_size
-            and preadv(file.fd, (buffer,), offset + distance) == length
-        ):
+        number = offset >> shift
+        file, distance, pieces = get_window(number) or learn(number)
+        if (offset & mask) + length > window_size or offset + length > size:
+            return fill(memoryview(buffer).cast("B"), offset)
+        if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
             return length
-        length = clipped(offset, length)
-        read_slowly(memoryview(buffer).cast("B")[:length], offset)
+        view = memoryview(buffer)
+        if type(buffer) is not bytearray:
+            view = view.cast("B")
+        if pieces is _ALL_ZEROS:
+            fill_with_zeros(view)
+            return length
+        if pieces is None:
+            pieces = resolve.pieces(top, not_negative(offset), offset + length)
+        bounds, places = pieces
+        index = bisect_right(bounds, offset)
+        done = 0
+        while done < length:
+            file, distance, source = places[index - 1]
+            stop = bounds[index] - offset
+            index += 1
+            part = view[done:stop]  # shorter where the request ends inside the piece
+            if file is not None:
+                count = preadv(file.fd, (part,), offset + done + distance)
+                if count != stop - done and count != length - done:
+                    file.readinto(part, offset + done + distance)
+            elif source is None:
+                fill_with_zeros(part)
+            else:
+                source.readinto(part, offset + done + distance)
+            done = stop
         return length
 
     def pread(length: int, offset: int) -> bytes:
-        distance = get_known(offset >> shift)
-        if distance is not None and 0 <= length <= block_size - (offset & mask):
+        number = offset >> shift
+        file, distance, _pieces = get_window(number) or learn(number)
+        if file is not None and 0 <= length <= window_size - (offset & mask):
             data: bytes = pread_file(file.fd, length, offset + distance)
             if len(data) == length:
                 return data
         if length < 0:
             raise ValueError(f"length is {length}, expected at least 0")
-        buffer = bytearray(clipped(offset, length))
-        read_slowly(memoryview(buffer), offset)
-        return bytes(buffer)
+        # A buffer whose bytes can be taken out of it without a copy.
+        stream = io.BytesIO(bytes(max(0, min(length, size - not_negative(offset)))))
+        with stream.getbuffer() as view:
+            readinto_at(view, offset)
+        return stream.getvalue()
 
-    def clipped(offset: int, length: int) -> int:
+    def not_negative(offset: int) -> int:
         if offset < 0:
             raise ValueError(f"offset is {offset}, expected at least 0")
-        return max(0, min(length, size - offset))
+        return offset
 
-    def read_slowly(view: memoryview, offset: int) -> None:
+    def fill(view: memoryview, offset: int) -> int:
+        """Fill a buffer window by window, or less of it at the end of the disk."""
+        end = min(not_negative(offset) + len(view), size)
+        start = offset
+        while start < end:
+            stop = min(end, (start | mask) + 1)
+            window = file, distance, _pieces = get_window(start >> shift) or learn(start >> shift)
+            if file is not None:  # as many as follow each other in the file are read at once
+                while stop < end and (get_window(stop >> shift) or learn(stop >> shift)) == window:
+                    stop = min(end, (stop | mask) + 1)
+                file.readinto(view[start - offset : stop - offset], start + distance)
+            else:
+                readinto_at(view[start - offset : stop - offset], start)
+            start = stop
+        return max(0, end - offset)
+
+    def learn(number: int) -> _Window:
+        """Return what a window is made of, and keep it."""
+        nonlocal kept
         if is_closed:
             raise ValueError("the disk is closed")
-        pieces = list(_merged(_resolved(layer, offset, offset + len(view))))
-        _read_pieces(pieces, view, offset)
-        if file is not None and len(pieces) == 1:
-            learn(*pieces[0])
+        if len(windows) >= _KEPT_WINDOWS or kept >= _KEPT_PIECES:
+            kept = 0
+            windows.clear()
+        window: _Window
+        distance = distance_of_block(number)
+        if distance is not None:
+            windows[number] = window = (top.file, distance, None)
+            return window
+        windows[number] = window = find_window(number)
+        if window[2] is not None:
+            kept += len(window[2][1])
+        return window
+
+    def find_window(number: int) -> _Window:
+        start = number << shift
+        end = min(start + window_size, size)
+        if not 0 <= start < end:
+            return _UNKNOWN
+        try:
+            pieces = resolve.window(top, start, end, _MANY_PIECES)
+        except FormatError:  # some of it is damaged, and perhaps not what was asked for
+            return _UNKNOWN
+        return _UNKNOWN if pieces is None else as_window(*pieces)
+
+    def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> _Window:
+        file, distance, source = places[0]
+        if len(places) == 1 and source is None:
+            return None, 0, _ALL_ZEROS
+        if len(places) == 1 and file is not None and bounds[1] - bounds[0] == window_size:
+            return file, distance, None
+        return None, 0, (array("Q", bounds), tuple(places))
 
     def close() -> None:
         nonlocal is_closed
         is_closed = True
-        known.clear()
-
-    def learn(start: int, _end: int, source: _Layer, state: int, position: int) -> None:
-        block = start >> shift
-        distance = position - start
-        block_end = (block + 1) << shift
-        is_whole = block_end <= size and block_end + distance <= file.size
-        is_free = block_end + distance - block_size >= free_from
-        if state == FULLY_PRESENT and source is layer and is_whole and is_free:
-            if len(known) >= _KNOWN_BLOCKS:
-                known.clear()
-            known[block] = distance
+        windows.clear()
 
     return _Reader(readinto_at, pread, close)
 
 
-def _read_pieces(pieces: list[_Piece], view: memoryview, offset: int) -> None:
-    """Fill a buffer with the pieces of a range that begins at a virtual offset."""
-    for start, end, layer, _state, position in pieces:
-        part = view[start - offset : end - offset]
-        if position >= 0:
-            layer.source.readinto(part, position)
-        elif position == _ZERO:
-            _fill_with_zeros(part)
-        else:
-            raise ParentNotFoundError(
-                f"bytes {start:#x} to {end:#x} of the disk belong to a parent that was not opened"
-            )
-
-
-def _fill_with_zeros(view: memoryview) -> None:
-    for start in range(0, len(view), len(_ZEROS)):
-        length = min(len(_ZEROS), len(view) - start)
-        view[start : start + length] = _ZEROS[:length]
+def fill_with_zeros(view: memoryview) -> None:
+    """Fill a buffer with zeros."""
+    length = len(view)
+    if length <= _MANY_ZEROS:
+        view[:] = _ZEROS[:length]
+    else:
+        for start in range(0, length, _MANY_ZEROS):
+            fill_with_zeros(view[start : start + _MANY_ZEROS])
 
 
 class DiskFile(io.RawIOBase):

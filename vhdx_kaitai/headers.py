@@ -127,13 +127,55 @@ def check_copies(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
         yield Finding("HDR-06", level, two.header.place.field("sequence_number"), message)
 
 
+# What an update may leave different when only one of the two copies is written.
+_PAIRED_FIELDS = {
+    "file_write_guid": "FileWriteGuid",
+    "data_write_guid": "DataWriteGuid",
+    "log_guid": "LogGuid",
+    "log_version": "LogVersion",
+    "version": "Version",
+    "log_length": "LogLength",
+    "log_offset": "LogOffset",
+    "reserved": "Reserved",
+}
+
+
+def check_update(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
+    """Yield what two valid copies tell about the writer that made the newer one.
+
+    The older one may lawfully hold an older state, so none of it is wrong.
+    """
+    if not (copies[0].is_valid and copies[1].is_valid):
+        return
+    older, newer = sorted((copy.header for copy in copies), key=lambda h: h.sequence_number)
+    if newer.sequence_number - older.sequence_number > 1:
+        place = newer.place.field("sequence_number")
+        actual, expected = str(newer.sequence_number), f"{older.sequence_number + 1}"
+        expected += f", one more than {older.place.name} has"
+        yield mismatch("HDR-26", "note", place, "SequenceNumber", actual, expected)
+    fields = [field for field in _PAIRED_FIELDS if getattr(older, field) != getattr(newer, field)]
+    if fields and newer.sequence_number != older.sequence_number:
+        names = ", ".join(_PAIRED_FIELDS[field] for field in fields)
+        message = f"older copy with another {names}, expected the same, as after two updates"
+        yield Finding("HDR-27", "note", older.place.field(fields[0]), message)
+
+
+def check_creator(root: grammar.Root) -> Iterator[Finding]:
+    """Yield whether the name of the file's maker is no text; it is for diagnosis only."""
+    creator = root.creator() or ""
+    index = next((i for i, char in enumerate(creator) if "\ud800" <= char <= "\udfff"), None)
+    if index is not None:
+        message = f"Creator is not UTF-16 at its character {index}, expected text"
+        yield Finding("FTI-03", "note", grammar.IDENTIFIER.field("raw_creator"), message)
+
+
 def check_slack(root: grammar.Root) -> Iterator[Finding]:
     """Yield where reserved bytes of the header section are not zero; they are ignored."""
     for rule, place, data in root.slack():
         count = len(data) - data.count(0)
         if count:
-            actual = f"{count} non-zero bytes"
-            yield mismatch(rule, "note", place, "reserved bytes", actual, "zeros")
+            name = "number of reserved bytes that are not zero"
+            yield mismatch(rule, "note", place, name, str(count), "0")
 
 
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
@@ -154,8 +196,8 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
     yield from _check_log_place(header, size)
     count = len(header.reserved) - header.reserved.count(0)
     if count:
-        actual = f"{count} non-zero bytes"
-        yield mismatch("HDR-16", "note", place("reserved"), "Reserved", actual, "zeros")
+        name = "number of reserved bytes that are not zero"
+        yield mismatch("HDR-16", "note", place("reserved"), name, str(count), "0")
     for name, guid in (
         ("FileWriteGuid", header.file_write_guid),
         ("DataWriteGuid", header.data_write_guid),

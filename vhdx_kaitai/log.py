@@ -41,7 +41,7 @@ ENTRY_SIGNATURE = b"loge"
 _LOGGED_FROM = 192 * 1024  # identifier and headers are never logged [MS-VHDX 2.3]
 
 # Ours: no image of at most 64 TiB needs a longer file.
-_MAX_FILE_LENGTH = 1 << 48
+MAX_FILE_LENGTH = 1 << 48
 
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
 # that overlap each other could ask for all of the log again at every sector.
@@ -468,10 +468,10 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
         expected = f"at least FlushedFileOffset {head.header.flushed_file_offset:#x}"
         place = log.place(head.offset, SECTOR)
         yield mismatch("LOG-32", "error", place, "file length", f"{size:#x}", expected)
-    if head.header.last_file_offset > _MAX_FILE_LENGTH:
+    if head.header.last_file_offset > MAX_FILE_LENGTH:
         actual = f"{head.header.last_file_offset:#x}"
         place = log.place(head.offset, SECTOR)
-        expected = f"at most {_MAX_FILE_LENGTH:#x} (our limit)"
+        expected = f"at most {MAX_FILE_LENGTH:#x} (our limit)"
         yield mismatch("LOG-38", "error", place, "LastFileOffset", actual, expected)
     for entry in sequence:
         yield from _check_targets(entry, log)
@@ -520,8 +520,8 @@ def _check_targets(entry: Entry, log: Log) -> Iterator[Finding]:
         elif end > 2**64:
             expected = "an end of at most 2^64"
             yield mismatch("LOG-37", "error", place, name, actual, expected)
-        if end > _MAX_FILE_LENGTH:
-            expected = f"at most {_MAX_FILE_LENGTH:#x} (our limit)"
+        if end > MAX_FILE_LENGTH:
+            expected = f"at most {MAX_FILE_LENGTH:#x} (our limit)"
             yield mismatch("LOG-38", "error", place, name, actual, expected)
 
 

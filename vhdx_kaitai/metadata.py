@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from . import grammar
-from .errors import Finding, mismatch, refuse
+from .errors import Finding, Where, mismatch, refuse
 from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
 from .guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
 from .source import Source
@@ -244,6 +244,28 @@ def check_parent(has_parent: bool, has_locator: bool, table: MetadataTable) -> I
         yield Finding("ITEM-20", "warning", table.place, message)
 
 
+def check_fork(child: Metadata, parent: Metadata, place: Where) -> Iterator[Finding]:
+    """Yield what a child has not taken over from its parent [MS-VHDX 2.6.1.2].
+
+    Disk size, disk id and logical sector size have rules of their own. Contents
+    of other items are not compared: the child may have changed them since.
+
+    Args:
+        child: Metadata of the child.
+        parent: Metadata of its parent.
+        place: The parent.
+    """
+    if child.physical_sector_size != parent.physical_sector_size:
+        actual, expected = str(parent.physical_sector_size), str(child.physical_sector_size)
+        expected += " as in its child"
+        yield mismatch("MET-17", "note", place, "PhysicalSectorSize", actual, expected)
+    taken = {(entry.item_id, entry.is_user) for entry in child.entries}
+    for entry in parent.entries:
+        if entry.is_virtual_disk and (entry.item_id, entry.is_user) not in taken:
+            message = f"item {entry.item_id} is a part of the disk, expected it in the child, too"
+            yield Finding("MET-17", "note", place, message)
+
+
 class Items:
     """The known items of a table, each parsed when it is asked for."""
 
@@ -265,6 +287,9 @@ class Items:
             entry = self._by_kind[kind]
             offset = self._region_offset + entry.offset
             place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", offset)
+            if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
+                actual = f"{entry.length:#x}"
+                refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
             parse: Callable[[bytes, Place], Any] = _KINDS[kind]
             self._places[kind] = place
             self._parsed[kind] = parse(self._source.read(offset, entry.length), place)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Union
 from uuid import UUID
 
-from .errors import Finding, Level, mismatch, quoted, refuse
+from .errors import Finding, Level, Where, mismatch, quoted, refuse
 from .grammar import KeyValue, ParentLocator, Place
 from .guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 
@@ -372,6 +372,36 @@ def _folded(name: str) -> str:
     from unicodedata import normalize
 
     return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def check_way(
+    locator: Locator, folder: str, path: str, tried: Iterable[Candidate], place: Where
+) -> Iterator[Finding]:
+    """Yield what is wrong with the paths of a locator, given the parent that was found.
+
+    Where absolute paths lead depends on the machine, so only the relative one
+    can be called stale. Nothing is looked up in the file system for that.
+
+    Args:
+        locator: The locator of the child.
+        folder: Folder of the child.
+        path: Path of the parent in use.
+        tried: Candidates that were tried, or passed over, before it was found.
+        place: The parent.
+    """
+    for candidate in tried:
+        if candidate.path is None:
+            message = f"{candidate.key} {quoted(candidate.text)} was not followed: it "
+            reason = candidate.reason or ""
+            message += reason if reason.startswith("leads") else f"is {reason}"
+            yield Finding("CHAIN-07", "note", place, message)
+    relative = locator.entries.get(PATH_KEYS[0])
+    if relative is not None and not _ABSOLUTE.match(relative):
+        names = re.split(r"[\\/]", relative)
+        target = _folded(os.path.normpath(os.path.join(folder, *names)))
+        if target not in {_folded(os.path.abspath(path)), _folded(os.path.realpath(path))}:
+            expected = "a path to the parent in use"
+            yield mismatch("LOC-21", "note", place, "relative_path", quoted(relative), expected)
 
 
 def matching_key(locator: Locator, data_write_guid: UUID) -> str | None:

@@ -162,9 +162,8 @@ def check_unused(table: RegionTable) -> Iterator[Finding]:
     """Yield whether there is anything behind the last entry; it is ignored."""
     count = len(table.unused) - table.unused.count(0)
     if count:
-        actual = f"{count} non-zero bytes"
-        place = table.place
-        yield mismatch("REG-20", "note", place, "bytes behind the last entry", actual, "zeros")
+        name = "number of bytes behind the last entry that are not zero"
+        yield mismatch("REG-20", "note", table.place, name, str(count), "0")
 
 
 def usable_metadata(table: RegionTable, size: int) -> RegionEntry | None:

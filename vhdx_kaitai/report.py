@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from .bat import STATE_NAMES
@@ -21,6 +21,7 @@ from .units import counted, human_size
 
 if TYPE_CHECKING:  # `info` needs none of them
     from . import log
+    from .bulk import Columns
     from .checks import Report
     from .disk import Disk, Link
     from .rules import Rule
@@ -355,11 +356,17 @@ def check_text(report: Report, path: str) -> Iterator[str]:
 
 
 def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[str]:
-    for index, finding in enumerate(findings):
-        yield f"  {printable(str(finding))}"
-        following = findings[index + 1 :]
-        if more.get(finding.rule) and all(other.rule != finding.rule for other in following):
-            yield f"  ... and {more[finding.rule]} more [{finding.rule}]"
+    """Yield findings of one level, those of a rule together, and why it matters if it does."""
+    from .rules import catalogue
+
+    for rule in dict.fromkeys(finding.rule for finding in findings):
+        same = [finding for finding in findings if finding.rule == rule]
+        for finding in same:
+            yield f"  {printable(str(finding))}"
+        if more.get(rule):
+            yield f"  ... and {more[rule]} more [{rule}]"
+        if same[0].level != "note":
+            yield f"    {catalogue()[rule].why}"
 
 
 def rule_text(rule: Rule) -> Iterator[str]:
@@ -391,38 +398,45 @@ def rules_document(rules: Iterable[Rule]) -> Document:
 _READERS = {"reader": "readers", "writer": "writers", "both": "readers and writers"}
 
 
-# An `Extent`, or a plain tuple like it: a large disk has tens of millions.
-ExtentRow = tuple[int, int, str, int, int | None, str]
-
-
-def map_text(extents: Iterable[ExtentRow]) -> Iterator[str]:
+def map_text(extents: Iterable[Columns]) -> Iterator[str]:
     """Yield the lines of `map`."""
     yield f"{'start':>18} {'length':>16} {'depth':>5} {'file offset':>18} state"
-    for start, length, state, depth, file_offset, kind in extents:
-        place = "" if file_offset is None else f"{file_offset:#x}"
+    for start, length, what, place in chain.from_iterable(
+        zip(*some, strict=True) for some in extents
+    ):
+        state, depth, kind = what
+        offset = "" if place is None else f"{place:#x}"
         note = "" if state == kind else f" ({kind})"
-        yield f"{start:#18x} {length:#16x} {depth:>5} {place:>18} {state}{note}"
+        yield f"{start:#18x} {length:#16x} {depth:>5} {offset:>18} {state}{note}"
 
 
-def map_json(extents: Iterable[ExtentRow]) -> Iterator[str]:
+def map_json(extents: Iterable[Columns]) -> Iterator[str]:
     """Yield the pieces of `map --json`: a list with the names of fields that qemu-img uses."""
     separator = "["
-    tails: dict[tuple[str, int, str], str] = {}
-    for start, length, state, depth, file_offset, kind in extents:
-        tail = tails.get((state, depth, kind))
-        if tail is None:
-            tail = tails[state, depth, kind] = _map_tail(state, depth, kind)
-        place = "" if file_offset is None else f', "offset": {file_offset}'
-        yield f'{separator}{{"start": {start}, "length": {length}, {tail}{place}}}'
-        separator = ",\n"
+    for some in extents:
+        forms = {what: _map_form(*what) for what in set(some.what)}
+        rows = zip(
+            some.start, some.length, map(forms.__getitem__, some.what), some.place, strict=True
+        )
+        while lines := [
+            f'{{"start": {start}, "length": {length}, {form}{"" if place is None else place}}}'
+            for start, length, form, place in islice(rows, _LINES_AT_ONCE)
+        ]:
+            yield separator + ",\n".join(lines)
+            separator = ",\n"
     yield "[]\n" if separator == "[" else "]\n"
 
 
-def _map_tail(state: str, depth: int, kind: str) -> str:
+_LINES_AT_ONCE = 4096
+
+
+def _map_form(state: str, depth: int, kind: str) -> str:
+    """Return what stands between the length of an extent and its place, if it has one."""
     present = kind == "data" or state != "not_present"
+    place = ', "offset": ' if kind == "data" else ""
     return (
         f'"depth": {depth}, "present": {_json(present)}, "zero": {_json(kind == "zero")}, '
-        f'"data": {_json(kind == "data")}, "state": "{state}"'
+        f'"data": {_json(kind == "data")}, "state": "{state}"{place}'
     )
 
 

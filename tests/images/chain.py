@@ -24,11 +24,13 @@ from .image import (
 from .model import Model
 from .structures import (
     FULLY_PRESENT,
+    IS_VIRTUAL_DISK,
     MIB,
     NOT_PRESENT,
     UNMAPPED,
     ZERO,
     Locator,
+    MetadataItem,
     braced,
 )
 
@@ -259,6 +261,27 @@ def _other_disk_id() -> Chain:
     return chain(2, change=change)
 
 
+@_case("MET-17", level="note")
+def _disk_item_only_in_the_parent() -> Chain:
+    """The parent has an item that belongs to the disk, which the child has not."""
+
+    def change(depth: int, image: Image) -> Image:
+        item = MetadataItem(UUID(int=7), b"of the disk", IS_VIRTUAL_DISK)
+        return image if depth else image.but(items=[item])
+
+    return chain(2, change=change)
+
+
+@_case("MET-17", level="note")
+def _other_physical_sector_size() -> Chain:
+    """The child has another PhysicalSectorSize than its parent."""
+
+    def change(depth: int, image: Image) -> Image:
+        return image.but(physical_sector_size=512) if depth else image
+
+    return chain(2, change=change)
+
+
 @_case("LOC-14", "CHAIN-01")
 def _linked_by_parent_linkage2() -> Chain:
     """Only parent_linkage2 names the parent's DataWriteGuid."""
@@ -276,10 +299,16 @@ def _linkage_in_upper_case() -> Chain:
     return _with(lambda locator: locator.set("parent_linkage", braced(write_guid(0)).upper()))
 
 
-@_case("LOC-17")
+@_case("LOC-21", "LOC-17", level="note")
 def _relative_path_stale() -> Chain:
     """relative_path names a file that is gone; the absolute path's last part is beside us."""
     return _with(lambda locator: locator.set("relative_path", ".\\old\\moved.vhdx"))
+
+
+@_case("CHAIN-07", level="note")
+def _paths_lead_out() -> Chain:
+    """There are only absolute paths, of which the last part is beside us."""
+    return _with(lambda locator: locator.remove("relative_path"))
 
 
 @_case("LOC-18")

@@ -1,0 +1,7 @@
+"""`python -m tests.conformance [LANGUAGE ...]`: ask the parsers and print the table."""
+
+import sys
+
+from tests.conformance.kit import main
+
+sys.exit(main(sys.argv[1:]))

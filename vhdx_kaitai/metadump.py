@@ -1,0 +1,771 @@
+"""Metadata dumps: all metadata of an image at its own offsets, and no payload.
+
+A dump shows what an image shows, fits into a bug report, and tells nothing
+about what is on the disk. What is kept is what the grammar has names for:
+the header section's structures, the log, the metadata table and its items, the
+entries of the BAT, and the sector bitmaps of a differencing disk, without which
+a chain could not be mapped. Everything else is a hole.
+
+Facts that force the design:
+
+* Bug reports are about damaged files, so finding what to keep must not need a
+  good one. Each step goes as far as it can and says what it could not find.
+* A dirty log may change where everything is. What is kept is what stands in
+  the file as it is stored, and as it reads after replay.
+* The bytes are copied as they are, so that damage stays what it was. Only
+  redaction rewrites some, and log entries that hold copies of those.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+from . import bat, grammar, headers, log, metadata, parents, regions
+from .checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
+from .convert import OutFile, copy_range, new_file
+from .errors import Finding, FormatError
+from .grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
+from .guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
+from .report import SCHEMA_VERSION, Document, printable
+from .source import Source, SourceLike, open_source
+from .units import GIB, MIB, ceil_div, human_size
+
+Form = Literal["cut", "sparse"]
+
+TOO_LONG_FOR_WEB_IDE = 2 * GIB  # browsers cannot load so much at once
+
+
+class Kept(NamedTuple):
+    """A range of the image that is in the dump, or was blanked there.
+
+    Attributes:
+        name: What stands there.
+        offset: File offset in bytes.
+        length: Bytes.
+        reason: What says that it stands there.
+    """
+
+    name: str
+    offset: int
+    length: int
+    reason: str
+
+
+class Missing(NamedTuple):
+    """Something that was not found, or not wholly.
+
+    Attributes:
+        what: What.
+        why: Why not.
+    """
+
+    what: str
+    why: str
+
+
+class Manifest(NamedTuple):
+    """What a dump consists of; sizes in bytes.
+
+    Attributes:
+        form: `cut`: it ends behind the last structure. `sparse`: as long as the image.
+        is_redacted: Whether creator, paths and unknown items are blanked.
+        file_size: Length of the image.
+        length: Length of the dump.
+        ends_with: What it could not be shorter for.
+        kept_bytes: How much of that is in a kept range.
+        written_bytes: How much was written; the rest is holes.
+        kept: Ranges that are in the dump. They may overlap.
+        blanked: Ranges that redaction has blanked or replaced.
+        missing: What was not found.
+    """
+
+    form: Form
+    is_redacted: bool
+    file_size: int
+    length: int
+    ends_with: str
+    kept_bytes: int
+    written_bytes: int
+    kept: tuple[Kept, ...]
+    blanked: tuple[Kept, ...]
+    missing: tuple[Missing, ...]
+
+
+def metadump(
+    source: SourceLike,
+    path: str | os.PathLike[str],
+    *,
+    form: Form = "cut",
+    redact: bool = False,
+    slack: bool = False,
+) -> Manifest:
+    """Write the metadata of an image to a file, which appears under its name when it is whole.
+
+    Args:
+        source: Path, buffer or binary file object; it is only read.
+        path: Path of the dump; a file that is there is replaced.
+        form: `cut` ends behind the last structure, `sparse` is as long as the image.
+        redact: Blank creator, paths, and items that the specification does not name.
+        slack: Keep the rest of the header section and of all regions, unknown ones
+            included; never what lies between them, which may be former payload.
+
+    Raises:
+        FormatError: It is no VHDX file (FTI-01).
+        OSError: The image cannot be read or the dump cannot be written.
+    """
+    if redact and slack:
+        raise ValueError("slack may hold anything, so a dump with it cannot be redacted")
+    path = os.fspath(path)
+    stored = open_source(source)
+    try:
+        _refuse_same_file(stored, path)
+        plan = _Plan(stored, redact=redact, slack=slack)
+        plan.make()
+        length = stored.size if form == "sparse" else plan.cut_length()
+        with new_file(path) as out:
+            written = plan.write(out, length)
+        return Manifest(
+            form,
+            redact,
+            stored.size,
+            length,
+            plan.ends_with if form == "cut" else "the image",
+            plan.kept_bytes(),
+            written,
+            tuple(plan.kept),
+            tuple(plan.blanked),
+            tuple(plan.missing),
+        )
+    except FormatError as error:
+        error.path = stored.path
+        raise
+    finally:
+        if stored is not source:
+            stored.close()
+
+
+def _refuse_same_file(stored: Source, path: str) -> None:
+    with suppress(FileNotFoundError):
+        if stored.path is not None and os.path.samefile(path, stored.path):
+            raise OSError(errno.EINVAL, "is the image itself", path)
+
+
+class _Ranges:
+    """Ranges of bytes, merged and in order, for look-ups."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in sorted(ranges):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
+
+    def inside(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of a range that are in these ranges."""
+        index = max(0, bisect_right(self._starts, start) - 1)
+        while index < len(self._starts) and self._starts[index] < end:
+            low, high = max(start, self._starts[index]), min(end, self._ends[index])
+            if low < high:
+                yield low, high
+            index += 1
+
+    def hold(self, start: int, end: int) -> bool:
+        """Tell whether a range lies wholly inside one of these."""
+        return list(self.inside(start, end)) == [(start, end)]
+
+
+class _View:
+    """What a dump takes from a file as it reads before, or after, log replay.
+
+    Attributes:
+        source: The file as it reads.
+        copied: Ranges to be copied.
+        replaced: Bytes that stand instead of what was copied, with their file offsets.
+        numbers: Those of the copied ranges that cannot hold text.
+    """
+
+    def __init__(self, source: Source, note: str) -> None:
+        self.source = source
+        self.note = note
+        self.copied: list[tuple[int, int]] = []
+        self.replaced: list[tuple[int, bytes]] = []
+        self.numbers: list[tuple[int, int]] = []
+
+
+class _Plan:
+    """What to keep of a file; made first, then written.
+
+    Args:
+        stored: The file as it is stored.
+        redact: Blank what may tell about people and places.
+        slack: Keep bytes that have no meaning, too.
+    """
+
+    def __init__(self, stored: Source, *, redact: bool, slack: bool) -> None:
+        self._stored = stored
+        self._redact = redact
+        self._slack = slack
+        self._views: list[_View] = []
+        self._ring: log.Log | None = None
+        self._log_range: tuple[int, int] | None = None
+        self._occupied = _Ranges([])
+        self._seen: set[tuple[int, int]] = set()
+        self._reach = 0
+        self.ends_with = "the identifier"
+        self.kept: list[Kept] = []
+        self.blanked: list[Kept] = []
+        self.missing: list[Missing] = []
+
+    # -- finding ----------------------------------------------------------------------------------
+
+    def make(self) -> None:
+        """Find everything there is to be kept."""
+        size = self._stored.size
+        signature = self._stored.read(0, min(size, len(headers.SIGNATURE)))
+        if not headers.probe(signature):
+            headers.read_root(self._stored)  # which says so
+        view = self._view(self._stored, "")
+        self._keep_header_section(view)
+        if size < headers.HEADER_SECTION_LENGTH:
+            self._miss("everything behind the header section", f"the file has only {size} bytes")
+            return
+        header = self._keep_log(view)
+        replayed = self._replay(header) if header is not None else None
+        if replayed is not None:
+            complaints = len(self.missing)
+            self._keep_regions(view)
+            del self.missing[complaints:]  # the log brings what is not there yet
+            view = self._view(replayed, ", after log replay")
+            tables = [(place.offset or 0, place.length) for place in grammar.REGION_TABLES]
+            view.copied += [(offset, offset + length) for offset, length in tables]
+            view.numbers += view.copied
+        self._keep_regions(view)
+
+    def _view(self, source: Source, note: str) -> _View:
+        self._views.append(_View(source, note))
+        return self._views[-1]
+
+    def _miss(self, what: str, why: str) -> None:
+        self.missing.append(Missing(what, why))
+
+    def _keep(
+        self,
+        view: _View,
+        name: str,
+        offset: int,
+        length: int,
+        reason: str,
+        *,
+        is_numbers: bool = False,
+    ) -> None:
+        """Keep a range, as far as it lies in the file."""
+        end = min(offset + length, view.source.size)
+        if end < offset + length:
+            there = max(0, end - offset)
+            self._miss(name, f"{there} of {length} bytes at {offset:#x} are in the file")
+        if offset >= end:
+            return
+        view.copied.append((offset, end))
+        if is_numbers:
+            view.numbers.append((offset, end))
+        stored_end = min(end, self._stored.size)  # behind that it is in the log alone
+        if offset < stored_end:
+            self._list(Kept(name, offset, stored_end - offset, reason + view.note))
+
+    def _list(self, kept: Kept) -> None:
+        self._extend(kept.offset + kept.length, kept.name)
+        if (kept.offset, kept.length) not in self._seen:
+            self._seen.add((kept.offset, kept.length))
+            self.kept.append(kept)
+
+    def _keep_header_section(self, view: _View) -> None:
+        identifier = grammar.IDENTIFIER
+        end = grammar.HEADERS[0].offset or 0
+        if self._redact:
+            self._keep(view, identifier.name, 0, identifier.length, "signature")
+            creator = identifier.field("raw_creator")
+            offset = creator.offset or 0
+            self.blanked.append(Kept("creator", offset, creator.length, identifier.name))
+        else:
+            self._keep(view, identifier.name, 0, end, "fixed place")
+        for place in (*grammar.HEADERS, *grammar.REGION_TABLES):
+            offset = place.offset or 0
+            self._keep(view, place.name, offset, place.length, "fixed place", is_numbers=True)
+        if self._slack:
+            length = headers.HEADER_SECTION_LENGTH
+            self._keep(view, "header section", 0, length, "slack")
+
+    def _keep_log(self, view: _View) -> grammar.Header | None:
+        """Keep the log, and return the header if it may be believed in everything."""
+        root = grammar.Root(self._stored)
+        copies = (headers.judge_copy(1, root.header(1)), headers.judge_copy(2, root.header(2)))
+        current = headers.choose_current(copies)
+        is_right = current is not None
+        if current is None:
+            signed = [copy for copy in copies if copy.header.is_signature_valid]
+            newest = max(signed, key=lambda copy: copy.header.sequence_number, default=None)
+            current = self._trusted_copy(newest)
+            if current is None:
+                return None
+        header = copies[current - 1].header
+        if header.log_length:
+            before = len(view.copied)
+            self._keep(view, "log", header.log_offset, header.log_length, header.place.name)
+            self._log_range = next(iter(view.copied[before:]), None)
+            if self._redact and self._log_range is not None:  # it is written in its own way
+                start, end = view.copied.pop()
+                name = "data in log entries"
+                self.blanked.append(Kept(name, start, end - start, header.place.name))
+        is_usable = not _errors(headers.check_current(header, self._stored.size))
+        if is_usable and header.log_length:
+            self._ring = log.Log(self._stored, header)
+        return header if is_right and is_usable else None
+
+    def _trusted_copy(self, newest: headers.HeaderCopy | None) -> int | None:
+        """Return the copy to follow when none is current, None when there is none to be trusted."""
+        what = "the current header"
+        if newest is None:
+            self._miss(what, "neither copy has its signature; so the log is not known")
+            return None
+        if _errors(headers.check_current(newest.header, self._stored.size)):
+            self._miss(what, "no copy is current or makes sense; so the log is not known")
+            return None
+        self._miss(what, f"no copy is current; header {newest.copy} is followed all the same")
+        return newest.copy
+
+    def _replay(self, header: grammar.Header) -> Source | None:
+        if header.log_guid == NIL or self._ring is None:
+            return None
+        try:
+            sequence = self._ring.active_sequence()
+            if sequence:  # a shorter file must not be replayed (LOG-32)
+                end = sequence[-1].header.flushed_file_offset
+                self._extend(end, "the length that the log demands")
+            return log.replay(self._stored, self._ring)[0]
+        except FormatError as error:
+            self._miss("the state after log replay", str(error))
+            return None
+
+    def _extend(self, end: int, name: str) -> None:
+        """Make the dump so long at least, if the image is."""
+        end = min(end, self._stored.size)
+        if end > self._reach:
+            self._reach, self.ends_with = end, name
+
+    def _keep_regions(self, view: _View) -> None:
+        root = grammar.Root(view.source)
+        tables = (root.region_table(1), root.region_table(2))
+        copy = regions.choose_copy((regions.defect(tables[0]), regions.defect(tables[1])))
+        if copy is not None:
+            self._keep_each_region(view, tables[copy - 1])
+            return
+        for table in tables:
+            is_likely = table.is_signature_valid and table.entries
+            if is_likely and not _errors(regions.check_table(table, view.source.size)):
+                why = f"neither region table is valid; {table.place.name} is followed all the same"
+                self._miss("regions", why)
+                self._keep_each_region(view, table)
+                return
+        self._miss("regions", "neither region table is valid or makes sense")
+
+    def _keep_each_region(self, view: _View, table: grammar.RegionTable) -> None:
+        found: dict[object, RegionEntry] = {}
+        places = [(entry.file_offset, entry.file_offset + entry.length) for entry in table.entries]
+        self._occupied = _Ranges([*places, *filter(None, [self._log_range])])
+        for entry in table.entries:
+            found.setdefault(entry.guid, entry)
+            name = f"{REGION_NAMES.get(entry.guid, entry.guid)} region"
+            self._extend(entry.file_offset + entry.length, name)
+            if self._slack:
+                self._keep(view, name, entry.file_offset, entry.length, "slack")
+        geometry = None
+        if METADATA_REGION in found:
+            geometry = self._keep_metadata(view, found[METADATA_REGION], table.place.name)
+        else:
+            self._miss("metadata region", f"{table.place.name} does not name it")
+        if BAT_REGION in found:
+            self._keep_bat(view, found[BAT_REGION], geometry, table.place.name)
+        else:
+            self._miss("BAT", f"{table.place.name} does not name it")
+
+    def _keep_metadata(self, view: _View, region: RegionEntry, reason: str) -> bat.Geometry | None:
+        """Keep table and items, and return the shape of the BAT if they tell it."""
+        place = Place("metadata table", "metadata_table", region.file_offset)
+        try:
+            table = grammar.metadata_table(view.source, region.file_offset)
+        except FormatError as error:
+            length = place.field("signature").length if self._redact else place.length
+            self._keep(view, place.name, region.file_offset, length, reason)
+            self._miss("metadata items", str(error))
+            return None
+        length = place.length
+        if self._redact:  # what is behind the entries may be anything
+            end = metadata.entry_place(table, len(table.entries)).offset or 0
+            length = end - region.file_offset
+        self._keep(view, place.name, region.file_offset, length, reason)
+        for entry in table.entries:
+            self._keep_item(view, region, entry)
+        if table.num_entries > len(table.entries):
+            why = f"EntryCount {table.num_entries}, expected at most {metadata.MAX_ENTRIES}"
+            self._miss("metadata items", why)
+        return self._geometry(metadata.Items(view.source, region.file_offset, table))
+
+    def _keep_item(self, view: _View, region: RegionEntry, entry: MetadataEntry) -> None:
+        length = min(entry.length, metadata.MAX_ITEM_LENGTH, max(0, region.length - entry.offset))
+        if length <= 0:
+            return
+        offset = region.file_offset + entry.offset
+        name = ITEM_NAMES.get(entry.item_id) if entry.kind != "other" else None
+        name = name or f"{'user ' if entry.is_user else ''}item {entry.item_id}"
+        if self._redact and entry.kind == "other":
+            self.blanked.append(Kept(name, offset, length, "not named by the specification"))
+            return
+        if self._redact and entry.kind != "parent_locator":  # a longer one may be anything
+            length = min(length, Place("", f"{entry.kind}_item", 0).length)
+        self._keep(view, name, offset, length, "metadata table")
+        if self._redact and entry.kind == "parent_locator":
+            self.blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
+            view.replaced.append((offset, _redacted_item(view.source, offset, length)))
+
+    def _geometry(self, items: metadata.Items) -> bat.Geometry | None:
+        try:
+            parameters = items.get("file_parameters")
+            sector_size = items.get("logical_sector_size")
+            size = items.get("virtual_disk_size")
+        except KeyError as missing:
+            self._miss("the shape of the BAT", f"no {missing.args[0].replace('_', ' ')} item")
+            return None
+        except FormatError as error:
+            self._miss("the shape of the BAT", str(error))
+            return None
+        place = items.place
+        errors = [
+            *_errors(metadata.check_file_parameters(parameters, place("file_parameters"))),
+            *_errors(
+                metadata.check_sector_size(
+                    "ITEM-15", "LogicalSectorSize", sector_size, place("logical_sector_size")
+                )
+            ),
+            *_errors(
+                metadata.check_virtual_disk_size(size, sector_size, place("virtual_disk_size"))
+            ),
+        ]
+        if errors:
+            self._miss("the shape of the BAT", str(errors[0]))
+            return None
+        return bat.Geometry(size, parameters.block_size, sector_size, parameters.has_parent)
+
+    def _keep_bat(
+        self, view: _View, region: RegionEntry, geometry: bat.Geometry | None, reason: str
+    ) -> None:
+        needed = geometry.entry_count * bat.ENTRY_LENGTH if geometry else region.length
+        length = min(needed, region.length)
+        self._keep(view, "BAT", region.file_offset, length, reason, is_numbers=True)
+        if geometry is None or not geometry.is_differencing:
+            return
+        if length < needed:
+            self._miss("sector bitmaps", "the BAT region is too small for the disk")
+            return
+        table = bat.Bat(view.source, region, geometry)
+        try:
+            for chunk in range(geometry.sector_bitmap_blocks):
+                self._keep_bitmap(view, chunk, table.entry(geometry.sector_bitmap_index(chunk)))
+        except FormatError as error:
+            self._miss("sector bitmaps", str(error))
+
+    def _keep_bitmap(self, view: _View, chunk: int, entry: int) -> None:
+        offset = entry & bat.OFFSET_MASK
+        if entry & bat.STATE_MASK != bat.PRESENT or offset < MIB:
+            return
+        name = f"sector bitmap {chunk}"
+        if self._redact and any(self._occupied.inside(offset, offset + MIB)):
+            self._miss(name, f"at {offset:#x} it lies over a region or the log, so it is none")
+        else:
+            self._keep(view, name, offset, MIB, "BAT", is_numbers=True)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def cut_length(self) -> int:
+        """Return where the cut form ends, in bytes.
+
+        That is behind the last structure, at the end of a MiB; if the image does
+        not end at one, neither does the dump (GEN-08).
+        """
+        size = self._stored.size
+        return min(size, ceil_div(self._reach, MIB) * MIB + size % MIB)
+
+    def kept_bytes(self) -> int:
+        """Return how many bytes are in a kept range."""
+        ranges = _Ranges((kept.offset, kept.offset + kept.length) for kept in self.kept)
+        return sum(end - start for start, end in ranges)
+
+    def write(self, out: OutFile, length: int) -> int:
+        """Write the dump into an empty file and return how many bytes were written.
+
+        Args:
+            out: The file.
+            length: Length that it gets, in bytes.
+        """
+        out.set_length(length)
+        written = 0
+        for view in self._views:
+            # Redacted, the stored bytes below an update must not show through.
+            source = view.source if self._redact else self._stored
+            for start, end in self._without_log(_Ranges(view.copied)):
+                written += copy_range(source, out, start, min(end, self._stored.size))
+            for offset, data in view.replaced:
+                written += self._write(out, data, offset)
+        return written + (self._write_log(out) if self._redact else 0)
+
+    def _without_log(self, ranges: _Ranges) -> Iterator[tuple[int, int]]:
+        """Yield ranges, redacted without what lies over the log, which has no right to."""
+        log_start, log_end = self._log_range or (0, 0)
+        for start, end in ranges:
+            if self._redact and start < log_end and log_start < end:
+                yield start, max(start, log_start)
+                yield min(end, log_end), end
+            else:
+                yield start, end
+
+    def _write(self, out: OutFile, data: bytes, offset: int) -> int:
+        view = memoryview(data)[: max(0, self._stored.size - offset)]
+        out.write(view, offset)
+        return len(view)
+
+    def _write_log(self, out: OutFile) -> int:
+        """Write the log without what may be text: heads of entries, and valid ones whole."""
+        if self._log_range is None:
+            return 0
+        start, end = self._log_range
+        head = Place("", "log_entry_header", 0).length
+        written = 0
+        for position in range(start, end, MIB):
+            piece = self._stored.read(position, min(MIB, end - position))
+            if piece.count(0) == len(piece):
+                continue
+            for slot in range(0, len(piece) - log.SECTOR + 1, log.SECTOR):
+                data = piece[slot : slot + head]
+                if grammar.log_entry_header(data).is_signature_valid:
+                    written += self._write(out, data, position + slot)
+        for offset, data in self._redacted_entries():
+            written += self._write(out, data, offset)
+        return written
+
+    def _redacted_entries(self) -> Iterator[tuple[int, bytes]]:
+        """Yield file offsets and bytes of the valid log entries, in one or two parts each."""
+        ring = self._ring
+        if ring is None or ring.guid == NIL:
+            return
+        try:
+            entries = [entry for entry in ring.entries() if entry.is_valid]
+        except FormatError:  # more than any writer makes (LOG-39)
+            return
+        redactor = _LogRedactor(ring, self._views[-1])
+        for entry in entries:
+            data = redactor.entry(entry)
+            first = min(len(data), ring.length - entry.offset)
+            yield ring.file_offset(entry.offset), data[:first]
+            if first < len(data):
+                yield ring.offset, data[first:]
+
+
+def _errors(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "error"]
+
+
+class _LogRedactor:
+    """Replaces metadata in log entries by what the dump has in its place.
+
+    What an entry brings to region tables, BAT and sector bitmaps is left alone.
+    The rest of it, an old parent locator perhaps, becomes the state after
+    replay, redacted: so replay has the same result, and nothing older is left.
+    """
+
+    def __init__(self, ring: log.Log, view: _View) -> None:
+        self._ring = ring
+        self._view = view
+        self._copied = _Ranges(view.copied)
+        self._numbers = _Ranges(view.numbers)
+        self._data = Place("", "log_data_sector", 0).field("data")
+        self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
+        self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
+
+    def entry(self, entry: log.Entry) -> bytes:
+        """Return the bytes of a valid entry, redacted, with the right checksum."""
+        data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
+        head = Place("", "log_entry", 0)
+        sector = entry.data_start - entry.offset
+        used = head.element("descriptors", len(entry.descriptors), "", "log_descriptor").offset or 0
+        data[used:sector] = bytes(sector - used)
+        for index, descriptor in enumerate(entry.descriptors):
+            if descriptor.kind != DescriptorKind.data:
+                continue
+            start = descriptor.file_offset
+            if not self._numbers.hold(start, start + log.SECTOR):
+                place = head.element("descriptors", index, "", "log_descriptor").field("body")
+                self._replace(data, place.offset or 0, sector, self._final(start, log.SECTOR))
+            sector += log.SECTOR
+        crc = structure_checksum(memoryview(data)).to_bytes(CHECKSUM_LENGTH, "little")
+        data[CHECKSUM_OFFSET : CHECKSUM_OFFSET + CHECKSUM_LENGTH] = crc
+        return bytes(data)
+
+    def _replace(self, entry: bytearray, body: int, sector: int, update: bytes) -> None:
+        """Put an update into an entry.
+
+        Args:
+            entry: The entry.
+            body: Where in it the body of the update's descriptor is.
+            sector: Where in it the update's data sector is.
+            update: The update.
+        """
+        leading, trailing = self._leading.length, self._trailing.length
+        for origin, place, data in (
+            (body, self._leading, update[:leading]),
+            (sector, self._data, update[leading:-trailing]),
+            (body, self._trailing, update[-trailing:]),
+        ):
+            start = origin + (place.offset or 0)
+            entry[start : start + place.length] = data
+
+    def _final(self, offset: int, length: int) -> bytes:
+        """Return bytes of the file after replay, as far as they are kept, and redacted."""
+        final = bytearray(length)
+        for start, end in self._copied.inside(offset, offset + length):
+            final[start - offset : end - offset] = self._view.source.read(start, end - start)
+        for place, data in self._view.replaced:
+            start, end = max(place, offset), min(place + len(data), offset + length)
+            if start < end:
+                final[start - offset : end - offset] = data[start - place : end - place]
+        return bytes(final)
+
+
+# -- redaction of the parent locator --------------------------------------------------------------
+
+
+def _redacted_item(source: Source, offset: int, length: int) -> bytes:
+    data = source.read(offset, min(length, max(0, source.size - offset)))
+    try:
+        return redacted_locator(grammar.parent_locator(data, Place("", "parent_locator_item", 0)))
+    except FormatError:  # not even its head is there
+        return bytes(len(data))
+
+
+def redacted_locator(locator: ParentLocator) -> bytes:
+    """Return a parent locator in which only keys and linkages can still be read.
+
+    Lengths stay the same, and so does what the rules say about it: a value keeps
+    its separators, its prefix, and whatever makes it no text.
+    """
+    raw = locator.raw
+    is_table_there = locator.entries and len(locator.entries) <= parents.MAX_KEYS
+    head = Place("", "parent_locator_item", 0).field("key_values").offset
+    start = locator.len_table if is_table_there else head
+    data = bytearray(raw[:start].ljust(len(raw), b"\0"))
+    if _errors(parents.check_shape(locator)):
+        return bytes(data)
+    blanked = []
+    for entry in locator.entries:
+        key = raw[entry.ofs_key : entry.ofs_key + entry.len_key]
+        value = raw[entry.ofs_value : entry.ofs_value + entry.len_value]
+        data[entry.ofs_key : entry.ofs_key + entry.len_key] = key
+        is_linkage = _text(key) in (parents.LINKAGE, parents.LINKAGE_2)
+        if is_linkage and parents.parse_linkage(_text(value)) is not None:
+            data[entry.ofs_value : entry.ofs_value + entry.len_value] = value
+        else:
+            # An x makes no GUID out of what was none.
+            blanked.append((entry.ofs_value, _blank_text(value, "x" if is_linkage else "a")))
+    for offset, value in blanked:  # in the end, should they share bytes with something else
+        data[offset : offset + len(value)] = value
+    return bytes(data)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-16-le", "surrogatepass")
+
+
+# The rules look at these: separators, prefixes, drive letters, GUIDs of volumes, NULs.
+_PLAIN = frozenset("\\/:.?{}-\0")
+_VOLUME = re.compile(r"\\\\\?\\Volume", re.IGNORECASE)
+
+
+def _blank_text(raw: bytes, letter: str) -> bytes:
+    """Return UTF-16 text of the same length in which all letters and digits are the same."""
+    text = _text(raw)
+    prefix = _VOLUME.match(text)
+    start = prefix.end() if prefix else 0
+    rest = "".join(_blank_character(char, letter) for char in text[start:])
+    return (text[:start] + rest).encode("utf-16-le", "surrogatepass")
+
+
+def _blank_character(char: str, letter: str) -> str:
+    if char in _PLAIN or "\ud800" <= char <= "\udfff":  # half a character is an error (LOC-10)
+        return char
+    return letter * (2 if ord(char) > 0xFFFF else 1)
+
+
+# -- the manifest -------------------------------------------------------------------------------
+
+
+def manifest_document(manifest: Manifest, path: str, output: str) -> Document:
+    """Return what `metadump --json` prints.
+
+    Args:
+        manifest: What the dump consists of.
+        path: Path of the image.
+        output: Path of the dump.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": path,
+        "output": output,
+        "form": manifest.form,
+        "redacted": manifest.is_redacted,
+        "file_size": manifest.file_size,
+        "length": manifest.length,
+        "ends_with": manifest.ends_with,
+        "kept_bytes": manifest.kept_bytes,
+        "written_bytes": manifest.written_bytes,
+        "kept": [kept._asdict() for kept in manifest.kept],
+        "blanked": [kept._asdict() for kept in manifest.blanked],
+        "missing": [missing._asdict() for missing in manifest.missing],
+    }
+
+
+_SIZES = ("file_size", "length", "kept_bytes", "written_bytes")
+
+
+def manifest_text(document: Document) -> Iterator[str]:
+    """Yield the lines of `metadump`.
+
+    Args:
+        document: What `manifest_document` returned.
+    """
+    sizes = {name: human_size(document[name]) for name in _SIZES}
+    yield f"{printable(document['output'])}: {sizes['kept_bytes']} out of {sizes['file_size']} kept"
+    yield (
+        f"{sizes['length']} long, ends with {document['ends_with']}; "
+        f"{sizes['written_bytes']} written, the rest is holes"
+    )
+    for title in ("kept", "blanked"):
+        ranges = document[title]
+        if ranges:
+            yield title.capitalize()
+        for entry in ranges:
+            place = f"{entry['offset']:#14x} {entry['length']:#12x}"
+            yield f"  {place}  {entry['name']} ({entry['reason']})"
+    if document["missing"]:
+        yield "Not found"
+        for missing in document["missing"]:
+            yield f"  {missing['what']}: {printable(missing['why'])}"

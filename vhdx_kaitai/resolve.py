@@ -1,0 +1,456 @@
+"""What a range of a disk is made of: bytes of a file, zeros, or a parent that is not there.
+
+A chain of images is resolved in two ways, which share how one image judges its
+block allocation table and its sector bitmaps. `resolved` goes piece by piece
+and judges nothing but what was asked for, over any length. `window` does a
+small range at once, for readers that keep the result, and costs a tenth.
+
+Nothing is invented: what an image should say and does not is refused
+[MS-VHDX 2.4, 2.5].
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from . import bat
+from .bat import (
+    FULLY_PRESENT,
+    NOT_PRESENT,
+    OFFSET_MASK,
+    PARTIALLY_PRESENT,
+    RESERVED_MASK,
+    SECTORS_PER_BITMAP,
+    STATE_MASK,
+    STATE_NAMES,
+)
+from .errors import Finding, FormatError, ParentNotFoundError, refuse
+from .image import Image
+from .source import FileSource, Source
+from .units import MIB
+
+# Places of pieces that are not in a file.
+ZERO, MISSING, _UNRESOLVED = -1, -2, -3
+
+# Virtual start and end, the layer it comes from, the state of its block, and its
+# file offset or one of the places above. A tuple, because they are made by the million.
+Piece = tuple[int, int, "Layer", int, int]
+
+# Where bytes come from: their source, None for zeros, and what has to be added to
+# a virtual offset to get the file offset. The source comes first once more when
+# it is a local file, which is read without the detour through its methods.
+Place = tuple[FileSource | None, int, Source | None]
+_ZEROS: Place = (None, 0, None)
+
+# Pieces in order: where each starts and the last one ends, and their places, one fewer.
+Pieces = tuple[Sequence[int], Sequence[Place]]
+
+# A look-up stops at so many.
+_MANY_PIECES = 1 << 10
+
+# Bits of a sector bitmap that are looked at as one number.
+_MANY_BITS = 4096
+
+# Blocks ahead from which on it pays to look for a run of equal entries.
+_LONG_RUN = 8
+
+_ONES = re.compile("1").finditer
+
+# No block is smaller, so a range of so many bytes, aligned, lies in one block of each image.
+WINDOW = MIB
+
+
+class Layer:
+    """One image of a chain, ready to resolve ranges of the disk.
+
+    Attributes:
+        image: The image.
+        depth: Its index in the chain.
+        parent: The layer of its parent; None when there is none, or it was not opened.
+        size: Bytes of the virtual disk that it describes.
+        source: Its file after log replay.
+        file: The same when it is a local file, else None.
+        has_parent: Whether it has one, opened or not.
+    """
+
+    def __init__(self, image: Image, depth: int, parent: Layer | None) -> None:
+        geometry = image.geometry
+        self.image = image
+        self.depth = depth
+        self.parent = parent
+        self.size = geometry.virtual_disk_size
+        self.source = image.source
+        self.file = image.source if isinstance(image.source, FileSource) else None
+        self.has_parent = geometry.is_differencing
+        self._block_size = geometry.block_size
+        self._block_shift = geometry.block_size.bit_length() - 1
+        self._ratio_shift = geometry.chunk_ratio.bit_length() - 1
+        self._sector_shift = geometry.logical_sector_size.bit_length() - 1
+        # Log and regions do not overlap, so their ends are in order, too.
+        occupied = sorted(image.occupied)
+        self._occupied_starts = [other.start for other in occupied]
+        self._occupied_ends = [other.end for other in occupied]
+        self._free_from = self._occupied_ends[-1]
+
+    def look_up(self, start: int, end: int, pieces: list[Piece]) -> int:
+        """Append what this image has of a range, in order, and return where it stopped.
+
+        Ranges of the parent are left as they are, for the parent to look up. It
+        stops early when there are many pieces, so that they take little memory.
+
+        Args:
+            start: Virtual offset in bytes.
+            end: Virtual offset behind the range, not behind the end of the disk.
+            pieces: Where to append them.
+        """
+        shift = self._block_shift
+        while start < end and len(pieces) < _MANY_PIECES:
+            block = start >> shift
+            stop = min(end, (block + 1) << shift)
+            entry = self._entry(start, stop)
+            state = entry & STATE_MASK
+            position = (entry & OFFSET_MASK) + start - (block << shift)
+            if state == FULLY_PRESENT:
+                pieces.append((start, stop, self, state, position))
+            elif state == PARTIALLY_PRESENT:
+                stop = self._look_up_partial(start, stop, position, pieces)
+            else:
+                if end - stop >= _LONG_RUN << shift:
+                    stop = min(end, self._run_end(block, entry) << shift)
+                if state == NOT_PRESENT and self.has_parent:
+                    self._append_parent(start, stop, pieces)
+                else:
+                    pieces.append((start, stop, self, state, ZERO))
+            start = stop
+        return start
+
+    def _entry(self, start: int, stop: int) -> int:
+        """Return the BAT entry of the block in which a range lies, good enough for that range."""
+        block = start >> self._block_shift
+        entry = self.image.bat.entry(block + (block >> self._ratio_shift))
+        state = entry & STATE_MASK
+        if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
+            offset = entry & OFFSET_MASK
+            needed = stop - (block << self._block_shift)
+            if (
+                entry & RESERVED_MASK
+                or (offset < self._free_from and not self._is_free(offset, self._block_size))
+                or offset + needed > self.source.size
+                or (state == PARTIALLY_PRESENT and not self.has_parent)
+            ):
+                self._refuse_bad_entry(block, entry, needed)
+        elif entry & RESERVED_MASK or state not in STATE_NAMES:
+            self._refuse_bad_entry(block, entry, 0)
+        return entry
+
+    def block_finder(self) -> Callable[[int], int | None]:
+        """Return a function that tells what to add to virtual offsets of a block.
+
+        It is for random reads of large disks, whose blocks are all new, and
+        takes one system call and little else. It returns None for a block that
+        is not wholly present in a local file, or not wholly on the disk, or
+        that has to be looked at more closely.
+        """
+        file, free_from = self.file, self._free_from
+        if file is None or self.has_parent:
+            return lambda _block: None
+        table, length = self.image.regions.bat.file_offset, bat.ENTRY_LENGTH
+        block_shift, ratio_shift = self._block_shift, self._ratio_shift
+        last_offset = file.size - self._block_size
+        whole_blocks = self.size >> block_shift
+        pread, number_from, no_offset = os.pread, int.from_bytes, ~OFFSET_MASK
+
+        def distance_of(block: int) -> int | None:
+            if not 0 <= block < whole_blocks:
+                return None
+            entry = pread(file.fd, length, table + (block + (block >> ratio_shift)) * length)
+            offset = number_from(entry, "little") - FULLY_PRESENT
+            if offset & no_offset or not free_from <= offset <= last_offset:
+                return None
+            return offset - (block << block_shift) if len(entry) == length else None
+
+        return distance_of
+
+    def _is_free(self, offset: int, length: int) -> bool:
+        """Tell whether a range of the file lies behind the headers and over no log or region."""
+        following = bisect_right(self._occupied_ends, offset)
+        is_last = following == len(self._occupied_starts)
+        return offset >= MIB and (is_last or self._occupied_starts[following] >= offset + length)
+
+    def _run_end(self, block: int, entry: int) -> int:
+        """Return the block behind those of this chunk that have the same entry as this one."""
+        ratio = 1 << self._ratio_shift
+        index = block + (block >> self._ratio_shift)
+        last = min((block | ratio - 1) + 1, self.image.geometry.payload_blocks)
+        limit = index + last - block
+        pattern = entry.to_bytes(bat.ENTRY_LENGTH, "little")
+        at, step = index + 1, _LONG_RUN
+        while at < limit and step:
+            count = min(step, limit - at)
+            if self.image.bat.raw(at, count) == pattern * count:
+                at += count
+                step *= _LONG_RUN
+            else:  # it ends among these
+                step = count // _LONG_RUN
+        return block + at - index
+
+    def _append_parent(self, start: int, end: int, pieces: list[Piece]) -> None:
+        parent = self.parent
+        if parent is None:
+            pieces.append((start, end, self, NOT_PRESENT, MISSING))
+            return
+        inside = min(end, parent.size)
+        if start < inside:
+            pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
+        if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
+            pieces.append((max(start, inside), end, parent, NOT_PRESENT, ZERO))
+
+    def _look_up_partial(self, start: int, end: int, position: int, pieces: list[Piece]) -> int:
+        """Append the pieces of a range of a partially present block; return where it stopped."""
+        step = _MANY_BITS << self._sector_shift
+        to_position = position - start
+        while start < end and len(pieces) < _MANY_PIECES:
+            stop = min(end, start + step)
+            is_here, changes = self._changes(start, stop)
+            for low, high in pairwise([start, *self.offsets(start, changes), stop]):
+                if is_here:
+                    pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
+                else:
+                    self._append_parent(low, high, pieces)
+                is_here = not is_here
+            start = stop
+        return start
+
+    def at_once(self, start: int, end: int) -> tuple[int, Place, bool, int]:
+        """Return what this image has of a range that lies in one block.
+
+        Returns:
+            The state of the block; the place of what of it is in this file; for a
+            partially present block whether its first sector is, and where that
+            changes, as `_changes` says it.
+        """
+        entry = self._entry(start, end)
+        state = entry & STATE_MASK
+        distance = (entry & OFFSET_MASK) - (start >> self._block_shift << self._block_shift)
+        place = self.place(distance)
+        is_here, changes = self._changes(start, end) if state == PARTIALLY_PRESENT else (True, 0)
+        return state, place, is_here, changes
+
+    def place(self, distance: int) -> Place:
+        """Return the place in this file that has some distance from virtual offsets."""
+        return self.file, distance, self.source
+
+    def _changes(self, start: int, end: int) -> tuple[bool, int]:
+        """Return which sectors of a range of a partially present block are in this file.
+
+        That is said by whether the first one is, and by a number whose bit n is
+        set where sector n of the range differs from the next one in that. Bits of
+        the sector bitmap itself count from the least significant one, too; 1
+        stands for a sector in this file [MS-VHDX 2.4].
+        """
+        shift = self._sector_shift
+        first = start >> shift
+        count = (end - 1 >> shift) - first + 1
+        bitmap = self._bitmap_offset(start >> self._block_shift + self._ratio_shift)
+        low, skipped = divmod(first % SECTORS_PER_BITMAP, 8)
+        data = self.source.read(bitmap + low, skipped + count + 7 >> 3)
+        bits = int.from_bytes(data, "little") >> skipped
+        return bool(bits & 1), (bits ^ bits >> 1) & (1 << count - 1) - 1
+
+    def offsets(self, start: int, changes: int) -> list[int]:
+        """Return the virtual offsets of the changes in a range that begins at one."""
+        if not changes:
+            return []
+        digits = bin(changes)  # the last digit stands for the first sector
+        behind = (start >> self._sector_shift) + len(digits)
+        shift = self._sector_shift
+        offsets = [behind - one.start() << shift for one in _ONES(digits)]
+        offsets.reverse()
+        return offsets
+
+    def _bitmap_offset(self, chunk: int) -> int:
+        """Return the file offset of a chunk's sector bitmap."""
+        index = self.image.geometry.sector_bitmap_index(chunk)
+        entry = self.image.bat.entry(index)
+        offset = entry & OFFSET_MASK
+        if (
+            entry & (STATE_MASK | RESERVED_MASK) != bat.PRESENT
+            or (offset < self._free_from and not self._is_free(offset, MIB))
+            or offset + MIB > self.source.size
+        ):
+            region = self.image.regions.bat
+            place = bat.entry_span(region, index, f"BAT entry of sector bitmap {chunk}")
+            self._refuse(
+                bat.check_sector_bitmap_entry(
+                    entry, place, self.source.size, is_differencing=True, is_needed=True
+                )
+            )
+            self._refuse(bat.check_place(offset, MIB, self.image.occupied, place))
+        return offset
+
+    def _refuse_bad_entry(self, block: int, entry: int, needed: int) -> None:
+        """Raise what is wrong with an entry."""
+        image = self.image
+        index = image.geometry.payload_index(block)
+        place = bat.entry_span(image.regions.bat, index, f"BAT entry of block {block}")
+        self._refuse(
+            bat.check_payload_entry(
+                entry, place, needed, self.source.size, is_differencing=self.has_parent
+            )
+        )
+        offset = entry & OFFSET_MASK
+        self._refuse(bat.check_place(offset, self._block_size, image.occupied, place))
+
+    def _refuse(self, findings: Iterable[Finding]) -> None:
+        try:
+            refuse(findings)
+        except FormatError as error:
+            error.path = self.image.path
+            raise
+
+
+def resolved(layer: Layer, start: int, end: int) -> Iterator[Piece]:
+    """Yield the pieces of a range, parents looked up where they are asked for.
+
+    A stack instead of recursion: chains may be deep, and so may the caller be.
+    """
+    stack: list[Piece] = [(start, end, layer, NOT_PRESENT, _UNRESOLVED)]
+    while stack:
+        piece = stack.pop()
+        if piece[4] != _UNRESOLVED:
+            yield piece
+            continue
+        start, end, layer, state, _ = piece
+        found: list[Piece] = []
+        reached = layer.look_up(start, end, found)
+        if reached < end:
+            stack.append((reached, end, layer, state, _UNRESOLVED))
+        if layer.parent is None:
+            yield from found
+        else:
+            found.reverse()
+            stack += found
+
+
+def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield pieces, neighbours of one kind as one.
+
+    Data merges when it follows each other in the file, too.
+    """
+    iterator = iter(pieces)
+    for piece in iterator:
+        start, end, layer, state, position = piece
+        for following in iterator:
+            if (
+                following[2] is layer
+                and following[3] == state
+                and following[4] == (position + end - start if position >= 0 else position)
+            ):
+                end = following[1]
+                continue
+            yield start, end, layer, state, position
+            start, end, layer, state, position = following
+        yield start, end, layer, state, position
+
+
+def pieces(top: Layer, start: int, end: int) -> Pieces:
+    """Return what a range is made of, that lies in one block of each image of the chain.
+
+    Raises:
+        FormatError: An image does not say rightly where the range is.
+        ParentNotFoundError: Some of it belongs to a parent that was not opened.
+    """
+    try:
+        found = window(top, start, end)
+    except FormatError:  # somewhere in the range, but perhaps under what covers it
+        found = None
+    if found is not None:
+        return found
+    bounds, places = [start], []
+    for low, high, layer, _state, position in merged(resolved(top, start, end)):
+        if position == MISSING:
+            raise ParentNotFoundError(
+                f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
+            )
+        bounds.append(high)
+        places.append(_ZEROS if position == ZERO else layer.place(position - low))
+    return bounds, places
+
+
+def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pieces | None:
+    """Return what a range is made of, that lies in one block of each image of the chain.
+
+    From the child down, each image is looked up once, until one leaves nothing
+    to its parent. Then from there up, each covers some of what is below it.
+    That judges more than what a reader of the range needs: also what a child covers.
+
+    Args:
+        top: The layer of the child.
+        start: Virtual offset in bytes.
+        end: Virtual offset behind the range, not behind the end of the disk.
+        at_most: How many pieces there may be.
+
+    Returns:
+        None when there are more pieces, or when some of the range belongs to a
+        parent that was not opened, or lies on both sides of the end of one.
+
+    Raises:
+        FormatError: An image does not say rightly where some of the range is.
+    """
+    layer: Layer | None = top
+    covers: list[tuple[Layer, Place, bool, int]] = []
+    bottom = _ZEROS
+    while True:
+        if layer is None or start < layer.size < end:
+            return None
+        if layer.size <= start:  # what is behind a parent's end reads as zeros (CHAIN-04)
+            break
+        state, place, is_here, changes = layer.at_once(start, end)
+        if state == FULLY_PRESENT or (is_here and state == PARTIALLY_PRESENT and not changes):
+            bottom = place
+            break
+        if state == PARTIALLY_PRESENT:
+            if changes.bit_count() >= at_most:
+                return None
+            if is_here or changes:
+                covers.append((layer, place, is_here, changes))
+        elif state != NOT_PRESENT or not layer.has_parent:
+            break
+        layer = layer.parent
+    pieces: Pieces = ([start, end], [bottom])
+    for layer, place, is_here, changes in reversed(covers):
+        pieces = _covered(pieces, place, is_here, [start, *layer.offsets(start, changes), end])
+        if len(pieces[1]) > at_most:
+            return None
+    return pieces
+
+
+def _covered(below: Pieces, place: Place, is_here: bool, bounds: list[int]) -> Pieces:
+    """Return pieces, some of them covered by a place: from one bound to the next, or not, in turn.
+
+    Args:
+        below: The pieces.
+        place: What covers them.
+        is_here: Whether it does so behind the first bound.
+        bounds: Virtual offsets, the first and the last those of the pieces.
+    """
+    lower_bounds, lower_places = below
+    if len(lower_places) == 1:
+        pair = [place, lower_places[0]] if is_here else [lower_places[0], place]
+        return bounds, (pair * (len(bounds) // 2))[: len(bounds) - 1]
+    starts: list[int] = []
+    places: list[Place] = []
+    for low, high in pairwise(bounds):
+        starts.append(low)
+        if is_here:
+            places.append(place)
+        else:
+            first, stop = bisect_right(lower_bounds, low) - 1, bisect_left(lower_bounds, high)
+            starts += lower_bounds[first + 1 : stop]
+            places += lower_places[first:stop]
+        is_here = not is_here
+    return [*starts, bounds[-1]], places
