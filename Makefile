@@ -14,6 +14,7 @@ RUNTIME  := $(VENV)/.installed
 DEV      := $(VENV)/.installed-dev
 COMPILER := $(BUILD)/compiler/.fetched
 WEBIDE   := $(BUILD)/webide/.fetched
+USERS    := $(BUILD)/users
 
 # JAVA_TOOL_OPTIONS would make the JVM print a line that looks like a compiler warning.
 KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
@@ -81,8 +82,16 @@ types: $(DEV) ## Check types, strictly
 coverage: $(DEV) ## Run the tests and show which lines they miss
 	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
 
-bench: $(DEV) ## Run the benchmarks
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(DEV) $(USERS) ## Run the benchmarks
+	@USERS_BIN=$(USERS)/bin $(BIN)/python -m benchmarks $(ARGS)
+
+# Commands are timed as users have them: an editable install adds a quarter to the start of Python.
+$(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py generated/*.py) | $(BIN)/python
+	@echo "Installing the package as users do into $@"
+	@rm -rf $@
+	@$(PYTHON) -m venv $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
+	@rm -rf $(BUILD)/lib $(BUILD)/bdist.* # what the install leaves would get into the next wheel
 
 docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
 	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.rules import markdown; \
