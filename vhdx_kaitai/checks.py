@@ -17,7 +17,7 @@ from .errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
 from .guids import NIL, REGION_NAMES
 from .image import Image
 from .source import ReplayedSource, Source, SourceLike, open_source
-from .units import TIB, human_size
+from .units import human_size
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
@@ -26,8 +26,8 @@ MOST_PER_RULE = 20
 
 # About what a metadata dump does not have: blocks, bytes behind headers and BAT entries.
 _LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
-# So long an image is taken to be then, wherever it ends: blocks further on are not compared.
-_SKELETON_LENGTH = 128 * TIB
+# So long an image is taken to be then, wherever it ends: as far as a BAT entry can point.
+_SKELETON_LENGTH = 1 << 64
 
 
 class Skipped(NamedTuple):
@@ -137,8 +137,8 @@ class _Collector:
             return finding.level != "error"
         key = (finding.rule, finding.where, finding.message)
         if key not in self._seen:
-            self._seen.add(key)
             if self._counts.get(finding.rule, 0) < MOST_PER_RULE:
+                self._seen.add(key)
                 self._counts[finding.rule] = self._counts.get(finding.rule, 0) + 1
                 self.findings.append(finding)
             else:
@@ -315,9 +315,7 @@ class _Check:
             self._take.add_one(finding, more)
         self._take.add(allocation.check_sector_bitmap_entries(image, survey))
         if survey.uncompared:
-            self._take.skip(
-                f"overlaps of {survey.uncompared} blocks", "too many, or the file is absurdly long"
-            )
+            self._take.skip(f"overlaps of {survey.uncompared} blocks", "too many overlap")
         pieces = allocation.block_pieces(image, survey)
         self._take.add(allocation.check_overlaps(image, pieces))
         self._take.add(
