@@ -11,6 +11,7 @@ import struct
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -388,6 +389,46 @@ def test_a_head_whose_tail_is_outside_makes_no_sequence() -> None:
     """QEMU does not look at it."""
     built = with_log(Entry([Data(BLOCK, MARK)], sequence_number=5, tail=512 * KIB))
     assert refused_with(built) == "LOG-31"
+
+
+def reason_of(built: Built) -> str:
+    """Return what a refusal says behind that there is no valid sequence."""
+    with pytest.raises(FormatError) as caught:
+        opened(built)
+    assert caught.value.finding.rule == "LOG-31"
+    return caught.value.finding.message.partition("; ")[2]
+
+
+OUTSIDE = Entry([Data(BLOCK, MARK)], at=64 * KIB, sequence_number=5, tail=512 * KIB)
+STRAY = Entry(at=768 * KIB, sequence_number=0, tail=0)
+STALE = Entry(at=16 * KIB, sequence_number=50, log_guid=OTHER_GUID)
+BROKEN = Entry(at=256 * KIB, sequence_number=9, tail=0, checksum=1)
+
+
+@pytest.mark.parametrize(
+    ("entries", "place", "reason"),
+    [
+        ([OUTSIDE], OUTSIDE.at, "Tail 0x80000 of a run's last entry, expected one of the run's"),
+        ([OUTSIDE, STRAY], OUTSIDE.at, "Tail 0x80000 of a run's last entry"),
+        ([STALE, OUTSIDE, BROKEN, STRAY], OUTSIDE.at, "Tail 0x80000 of a run's last entry"),
+        ([replace(STALE, at=60 * KIB), OUTSIDE], OUTSIDE.at, "Tail 0x80000"),
+        ([replace(BROKEN, at=60 * KIB), OUTSIDE], 60 * KIB, "checksum 0x00000001 stored"),
+        ([STALE, BROKEN], BROKEN.at, "checksum 0x00000001 stored"),
+        ([STALE, STRAY], STRAY.at, "SequenceNumber 0, expected more than 0"),
+        ([STALE], STALE.at, f"LogGuid {OTHER_GUID}, expected"),
+    ],
+)
+def test_the_reason_for_no_sequence_is_the_nearest_one(
+    entries: list[Entry], place: int, reason: str
+) -> None:
+    """The end of a run that lacks its tail, or what broke the run in front of it; then the rest."""
+    built = with_log(*(replace(entry) for entry in entries))
+    said = reason_of(built)
+    assert said.startswith(f"log entry at {built.layout.log_offset + place:#x}: {reason}")
+
+
+def test_a_log_without_an_entry_says_so() -> None:
+    assert reason_of(with_log()) == "there is no entry in the log"
 
 
 def test_a_tail_in_the_middle_of_an_entry_is_outside() -> None:

@@ -8,7 +8,7 @@ at because something before it is broken is listed as skipped, with the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
@@ -81,7 +81,7 @@ def check(
     skeleton: bool = False,
     ignore: Collection[str] = (),
     parent: SourceLike | None = None,
-    search: Sequence[str | os.PathLike[str]] = (),
+    search: parents.Search = (),
     follow_absolute: bool = False,
 ) -> Report:
     """Check an image against every rule that a file can show to be broken.
@@ -95,7 +95,7 @@ def check(
             lie behind its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
-        search: Folders in which parents are looked for by name.
+        search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
 
     Raises:
@@ -410,7 +410,7 @@ class _Chain:
         self,
         image: Image,
         collector: _Collector,
-        search: Sequence[str | os.PathLike[str]],
+        search: parents.Search,
         *,
         follow_absolute: bool,
     ) -> None:
@@ -468,7 +468,7 @@ class _Chain:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
         folder = os.path.dirname(os.path.realpath(path))
-        search = [os.fspath(name) for name in self._search]
+        search = parents.search_folders(self._search)
         tried: Iterator[parents.Candidate] = iter(())
         if link.key is not None and not self._follow_absolute:
             all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)

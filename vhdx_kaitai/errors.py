@@ -100,6 +100,13 @@ def quoted(text: str) -> str:
     return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
 
 
+def signature_text(raw: bytes) -> str:
+    """Return a signature in quotes when it is text, as the numbers of its bytes otherwise."""
+    if raw.isascii() and raw.decode("ascii").isprintable() and raw:
+        return f"'{raw.decode('ascii')}'"
+    return raw.hex(" ") or "no bytes"
+
+
 def mismatch(
     rule: str, level: Level, place: Where, name: str, actual: str, expected: str
 ) -> Finding:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Level, Span, mismatch, refusal, refuse
+from .errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
 from .guids import NIL
 from .source import Source
 from .units import MIB, is_aligned
@@ -84,8 +84,8 @@ def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
 
 def _defect(header: grammar.Header) -> Finding | None:
     if not header.is_signature_valid:
-        actual, place = repr(header.raw[:4]), header.place.field("signature")
-        return mismatch("HDR-02", "warning", place, "signature", actual, repr(b"head"))
+        actual, place = signature_text(header.raw[:4]), header.place.field("signature")
+        return mismatch("HDR-02", "warning", place, "signature", actual, signature_text(b"head"))
     computed = structure_checksum(header.raw)
     if computed != header.checksum:
         place = header.place.field("checksum")
@@ -285,7 +285,12 @@ def read_root(source: Source) -> grammar.Root:
     if signature != SIGNATURE:
         raise refusal(
             mismatch(
-                "FTI-01", "error", grammar.IDENTIFIER, "signature", repr(signature), repr(SIGNATURE)
+                "FTI-01",
+                "error",
+                grammar.IDENTIFIER,
+                "signature",
+                signature_text(signature),
+                signature_text(SIGNATURE),
             )
         )
     refuse(check_file_length(source.size))

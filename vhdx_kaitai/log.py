@@ -29,7 +29,7 @@ from typing import NamedTuple, NoReturn
 
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, LimitError, Span, mismatch, refuse
+from .errors import Finding, LimitError, Span, mismatch, refuse, signature_text
 from .grammar import DescriptorKind
 from .guids import NIL
 from .source import ReplayedSource, Source, Update
@@ -365,7 +365,7 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
         name = f"descriptor {index}: "
         offset = f"{descriptor.file_offset:#x}"
         if descriptor.kind == DescriptorKind.other:
-            expected = repr(b"zero") + " or " + repr(b"desc")
+            expected = f"{signature_text(b'zero')} or {signature_text(b'desc')}"
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
@@ -390,7 +390,12 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
     for index, sector in enumerate(entry.data_sectors):
         if not sector.is_signature_valid:
             yield mismatch(
-                "LOG-25", "note", place, f"data sector {index}: signature", "unknown", repr(b"data")
+                "LOG-25",
+                "note",
+                place,
+                f"data sector {index}: signature",
+                "unknown",
+                signature_text(b"data"),
             )
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)
@@ -472,8 +477,7 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
     if not sequence:
         place = Span(f"log at {log.offset:#x}", log.offset, log.length)
         message = "no valid sequence of entries, expected one because the header has a LogGuid"
-        reason = next((f"; {e.defect.message}" for e in log.entries() if e.defect), "")
-        yield Finding("LOG-31", "error", place, message + reason)
+        yield Finding("LOG-31", "error", place, f"{message}; {_why_no_sequence(log)}")
         return
     head = sequence[-1]
     for entry in sequence:
@@ -489,6 +493,32 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
         yield mismatch("LOG-38", "limit", place, "LastFileOffset", actual, expected)
     for entry in sequence:
         yield from _check_targets(entry, log, head.header.last_file_offset)
+
+
+def _why_no_sequence(log: Log) -> str:
+    """Return what kept the entries that came nearest to a sequence from being one."""
+    broken = [entry for entry in log.entries() if entry.defect is not None]
+    run = max(log.runs(), key=lambda run: run.head.header.sequence_number, default=None)
+    if run is not None:
+        start = run.entries[0].offset
+        broken = [
+            entry
+            for entry in broken
+            if (entry.offset + entry.header.entry_length - start) % log.length == 0
+        ]
+    # Leftovers under another LogGuid explain least.
+    defects = sorted((entry.defect for entry in broken if entry.defect), key=_is_stale)
+    if defects and not (run and _is_stale(defects[0])):
+        return f"{defects[0].where}: {defects[0].message}"
+    if run is None:
+        return "there is no entry in the log"
+    place = log.place(run.head.offset).text
+    tail = f"{run.head.header.tail:#x}"
+    return f"{place}: Tail {tail} of a run's last entry, expected one of the run's own entries"
+
+
+def _is_stale(defect: Finding) -> bool:
+    return defect.rule == "LOG-14"
 
 
 def _check_targets(entry: Entry, log: Log, last: int) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Span, mismatch, refuse
+from .errors import Finding, Span, mismatch, refuse, signature_text
 from .grammar import Place, RegionEntry, RegionTable
 from .guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from .units import MIB, is_aligned
@@ -41,8 +41,8 @@ def defect(table: RegionTable) -> Finding | None:
     """Return why a copy of the table is not valid, None when it is."""
     if not table.is_signature_valid:
         place = table.place.field("signature")
-        actual = repr(table.raw[:4])
-        return mismatch("REG-02", "warning", place, "signature", actual, repr(b"regi"))
+        actual = signature_text(table.raw[:4])
+        return mismatch("REG-02", "warning", place, "signature", actual, signature_text(b"regi"))
     computed = structure_checksum(table.raw)
     if computed != table.checksum:
         stored = f"{table.checksum:#010x}"
