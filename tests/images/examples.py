@@ -90,7 +90,7 @@ EXAMPLES = [
         "FTI-01",
         "identifier-signature-wrong",
         "error",
-        "signature b'vhdxfilf', expected b'vhdxfile'",
+        "signature 'vhdxfilf', expected 'vhdxfile'",
     ),
     Example(
         "FTI-03",
@@ -108,7 +108,7 @@ EXAMPLES = [
         "HDR-02",
         "header-2-missing",
         "warning",
-        "signature b'\\x00\\x00\\x00\\x00', expected b'head'",
+        "signature '\\x00\\x00\\x00\\x00', expected 'head'",
     ),
     Example(
         "HDR-03",
@@ -218,7 +218,7 @@ EXAMPLES = [
         "REG-02",
         "region-table-1-missing",
         "warning",
-        "signature b'\\x00\\x00\\x00\\x00', expected b'regi'",
+        "signature '\\x00\\x00\\x00\\x00', expected 'regi'",
     ),
     Example(
         "REG-03",
@@ -335,7 +335,7 @@ EXAMPLES = [
         "MET-01",
         "metadata-signature-wrong",
         "error",
-        "signature b'metadatb', expected b'metadata'",
+        "signature 'metadatb', expected 'metadata'",
     ),
     Example(
         "MET-02",
@@ -784,7 +784,7 @@ EXAMPLES = [
         "LOG-17",
         "log-descriptor-signature-unknown",
         "note",
-        "descriptor 0: signature unknown, expected b'zero' or b'desc'",
+        "descriptor 0: signature unknown, expected 'zero' or 'desc'",
         besides=("LOG-31",),
     ),
     Example(
@@ -832,7 +832,7 @@ EXAMPLES = [
         "LOG-25",
         "log-sector-signature-wrong",
         "note",
-        "data sector 0: signature unknown, expected b'data'",
+        "data sector 0: signature unknown, expected 'data'",
         besides=("LOG-31",),
     ),
     Example(
