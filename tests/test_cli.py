@@ -289,7 +289,7 @@ def test_a_log_of_forged_entries_is_refused_in_one_line(
     heads = {at: entry_head(ring, at // 4096 + 1) for at in range(0, ring, 4096)}
     path.write_bytes(forged(ring, heads))
     outcome = run(command, path)
-    assert outcome.status == 2
+    assert outcome.status == 1
     assert_one_line(outcome.err)
     assert "LOG-39" in outcome.err
 

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import Files, Outcome, Run
 from tests.images.chain import CHAIN_DAMAGES, chain
 from tests.images.damage import DAMAGES, base_differencing
+from tests.images.examples import OWN_LIMITS
 from tests.images.goods import GOODS
 from tests.images.image import Block, Image, Layout, dynamic
 from tests.images.structures import MIB
@@ -376,9 +377,30 @@ def test_the_worst_of_a_chain_decides(tmp_path: Path, run: Run) -> None:
 def test_a_parent_that_is_missing_is_found_out_with_the_chain(tmp_path: Path, run: Run) -> None:
     path = CHAIN_DAMAGES["parent-missing"].build().write(tmp_path).path
     outcome = run("check", "--chain", path)
-    assert outcome.status == CORRUPT
+    assert outcome.status == FAILED
+    assert outcome.out.splitlines()[0].startswith(
+        f"{path}: clean as far as it was checked (1 error"
+    )
     assert "[CHAIN-10, " in outcome.out
-    assert "Not checked\n  parents: " in outcome.out
+    assert "Not checked\n  the parents: " in outcome.out
+
+
+def test_a_parent_that_is_mistyped_is_told_and_no_fault_of_the_image(
+    tmp_path: Path, run: Run
+) -> None:
+    made = chain(2).write(tmp_path)
+    outcome = run("check", "--chain", "--parent", tmp_path / "mistyped", made.path)
+    assert (outcome.status, outcome.out) == (FAILED, "")
+    assert f"{tmp_path / 'mistyped'}: No such file or directory" in outcome.err
+    assert "Errno" not in outcome.err
+
+
+def test_a_limit_of_our_own_is_no_corruption(tmp_path: Path, run: Run) -> None:
+    path = OWN_LIMITS["log-of-3-gib"]().build().write(tmp_path / "long.vhdx")
+    outcome = run("check", path)
+    assert outcome.status == FAILED
+    assert "corrupt" not in outcome.out
+    assert run("info", path).status == FAILED
 
 
 def test_an_option_about_parents_lets_them_be_checked(tmp_path: Path, run: Run) -> None:
@@ -398,7 +420,7 @@ def test_a_parent_may_be_named_or_searched_for(tmp_path: Path, run: Run) -> None
     (tmp_path / "above").mkdir()
     parent = made.images[0].write(tmp_path / "above" / "base.vhdx")
     child = made.images[1].write(tmp_path / "child1.vhdx")
-    assert run("check", "--chain", child).status == CORRUPT
+    assert run("check", "--chain", child).status == FAILED
     assert run("check", "--chain", "--parent", parent, child).status == DONE
     assert run("check", "--chain", "--search", parent.parent, child).status == DONE
 

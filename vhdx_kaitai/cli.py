@@ -557,7 +557,12 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
             _print_document(report.check_document(part, part.path or path), indent=None)
         elif arguments.sarif != "-":
             _print_colored(arguments, report.check_text(part, part.path or path))
-    return _worst({_VERDICT_STATUS[part.verdict] for part in result.reports})
+    return _worst({_status_of(part) for part in result.reports})
+
+
+def _status_of(report: Report) -> int:
+    status = _VERDICT_STATUS[report.verdict]
+    return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
 
 
 def _write_sarif(path: str, reports: list[Report]) -> None:

@@ -495,7 +495,7 @@ def check_link(chain: Sequence[Image]) -> Iterator[Finding]:
         yield Finding("CHAIN-06", "error", place, "is in the chain already, expected no cycle")
     if len(chain) > MAX_CHAIN_LENGTH:
         expected = f"at most {MAX_CHAIN_LENGTH} (our limit)"
-        yield mismatch("CHAIN-06", "error", place, "length of the chain", str(len(chain)), expected)
+        yield mismatch("CHAIN-06", "limit", place, "length of the chain", str(len(chain)), expected)
     own, theirs = child.metadata.logical_sector_size, parent.metadata.logical_sector_size
     if own != theirs:
         expected = f"{own} as in its child"

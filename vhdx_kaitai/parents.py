@@ -65,14 +65,16 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
         actual = f"{locator.reserved:#x}"
         yield mismatch("LOC-03", "warning", place.field("reserved"), "Reserved", actual, "0")
     count = locator.num_key_values
-    if not 1 <= count <= MAX_KEYS:
-        expected = f"from 1 to {MAX_KEYS} (our limit)"
-        yield mismatch(
-            "LOC-04", "error", place.field("num_key_values"), "KeyValueCount", str(count), expected
-        )
+    number = place.field("num_key_values")
+    if count == 0:
+        yield mismatch("LOC-04", "error", number, "KeyValueCount", "0", "at least 1")
     if locator.len_table > len(locator.raw):
         actual, expected = f"{len(locator.raw)} bytes", f"{locator.len_table} for {count} keys"
         yield mismatch("LOC-01", "error", place, "length", actual, expected)
+    elif count > MAX_KEYS:
+        expected = f"at most {MAX_KEYS} (our limit)"
+        yield mismatch("LOC-04", "limit", number, "KeyValueCount", str(count), expected)
+        return
     for index, entry in enumerate(locator.entries):
         yield from _check_entry(entry, locator, entry_place(locator, index))
 
@@ -181,7 +183,7 @@ def check_locator(locator: ParentLocator) -> Iterator[Finding]:
     for check in (check_shape, check_texts):
         is_readable = True
         for finding in check(locator):
-            is_readable &= finding.level != "error"
+            is_readable &= finding.level not in ("error", "limit")
             yield finding
         if not is_readable:
             return

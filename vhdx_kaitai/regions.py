@@ -20,9 +20,6 @@ from .units import MIB, is_aligned
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
 
-# Ours: 2047 items of 1 MiB do not fit into less than 2 GiB, real regions have 1 MiB.
-MAX_METADATA_REGION_LENGTH = 2048 * MIB
-
 
 class Regions(NamedTuple):
     """The regions of a file, judged.
@@ -147,10 +144,6 @@ def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]
     if entry.required > 1:
         actual = f"{entry.required:#x}"
         yield mismatch("REG-15", "warning", field("required"), "Required", actual, "0 or 1")
-    if entry.guid == METADATA_REGION and length > MAX_METADATA_REGION_LENGTH:
-        expected = f"at most {MAX_METADATA_REGION_LENGTH:#x} (our limit)"
-        name = "metadata region: Length"
-        yield mismatch("REG-23", "error", field("length"), name, f"{length:#x}", expected)
 
 
 def is_known(entry: RegionEntry) -> bool:

@@ -341,7 +341,10 @@ def check_text(report: Report, path: str) -> Iterator[str]:
     counts: Counter[str] = Counter(finding.level for finding in report.findings)
     counts.update({level: 0 for level, _ in _LEVELS})
     numbers = ", ".join(counted(counts[level], level) for level, _ in _LEVELS if counts[level])
-    yield f"{printable(path)}: {_VERDICTS[report.verdict]}{f' ({numbers})' if numbers else ''}"
+    verdict = _VERDICTS[report.verdict]
+    if report.is_incomplete and report.verdict != "corrupt":
+        verdict += " as far as it was checked"
+    yield f"{printable(path)}: {verdict}{f' ({numbers})' if numbers else ''}"
     for sentence in report.diagnosis:
         yield f"  {sentence}"
     for level, title in _LEVELS:
