@@ -108,7 +108,7 @@ EXAMPLES = [
         "HDR-02",
         "header-2-missing",
         "warning",
-        "signature '\\x00\\x00\\x00\\x00', expected 'head'",
+        "signature 00 00 00 00, expected 'head'",
     ),
     Example(
         "HDR-03",
@@ -218,7 +218,7 @@ EXAMPLES = [
         "REG-02",
         "region-table-1-missing",
         "warning",
-        "signature '\\x00\\x00\\x00\\x00', expected 'regi'",
+        "signature 00 00 00 00, expected 'regi'",
     ),
     Example(
         "REG-03",
@@ -870,7 +870,8 @@ EXAMPLES = [
         "LOG-31",
         "log-entry-unaligned",
         "error",
-        "no valid sequence of entries, expected one because the header has a LogGuid",
+        "no valid sequence of entries, expected one because the header has a LogGuid; "
+        "there is no entry in the log",
     ),
     Example(
         "LOG-32",
