@@ -857,6 +857,36 @@ def test_a_map_has_the_fields_of_qemu_and_they_mean_the_same(tmp_path: Path, run
     assert ours == theirs
 
 
+@pytest.mark.parametrize("in_bulk", [False, True])
+@pytest.mark.parametrize("sizes", [(4, 8), (4, 8, 12), (4, 8, 8), (8, 4, 12), (4, 6, 12, 12)])
+def test_what_is_behind_the_end_of_a_parent_has_the_depth_that_qemu_gives_it(
+    sizes: tuple[int, ...],
+    in_bulk: bool,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same chain as qcow2; sizes in MiB, the base first."""
+    if in_bulk:
+        monkeypatch.setattr(bulk, "is_large", lambda disk: True)
+    options = ["create", "-q", "-f", "qcow2"]
+    made = Chain([], [])
+    for number, size in enumerate(sizes):
+        backing = ["-F", "qcow2", "-b", tmp_path / f"{number - 1}.qcow2"] if number else []
+        qemu_img(*options, *backing, tmp_path / f"{number}.qcow2", f"{size}M")
+        if number:
+            image = child_of(made.images[-1], made.names[-1], blocks={})
+            image = image.but(virtual_disk_size=size * MIB)
+        else:
+            image = dynamic(size * MIB, blocks={})
+        made.images.append(image.build())
+        made.names.append(f"{number}.vhdx")
+    theirs = json.loads(qemu_img("map", "--output=json", tmp_path / f"{number}.qcow2"))
+    ours = json.loads(run("map", "--json", made.write(tmp_path).path).out)
+    shown = ("start", "length", "depth", "present", "zero", "data")
+    assert [[e[k] for k in shown] for e in ours] == [[e[k] for k in shown] for e in theirs]
+
+
 # -- map: large disks, all at once --------------------------------------------------------------
 
 

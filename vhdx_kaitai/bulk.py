@@ -228,9 +228,9 @@ def _window(disk: Disk, start: int, end: int) -> tuple[Runs, int]:
             found, reached = _runs_of(image, depth, start, inside)
             end = reached if reached < inside else end
         else:
-            found = _run(start, NOT_PRESENT, depth, _ZERO)
-        if start < size < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            found = Runs.together(found, _run(size, NOT_PRESENT, depth, _ZERO))
+            found = _run(start, NOT_PRESENT, depth - 1, _ZERO)
+        if start < size < end:  # its child has zeros behind the end of a parent (CHAIN-04)
+            found = Runs.together(found, _run(size, NOT_PRESENT, depth - 1, _ZERO))
         if runs is None:
             runs = found
         else:

@@ -50,7 +50,8 @@ class Extent(NamedTuple):
         offset: Virtual offset in bytes.
         length: Bytes.
         state: State of the block it comes from, `fully_present` for example.
-        depth: Index in the chain of the image that it comes from.
+        depth: Index in the chain of the image that it comes from; of the child
+            for zeros behind the end of a smaller parent, as in `qemu-img map`.
         file_offset: Where the bytes are in the file of that image; None for zeros.
         kind: `data` or `zero`; `parent` when it belongs to a parent that was
             not opened.

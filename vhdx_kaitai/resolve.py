@@ -207,7 +207,7 @@ class Layer:
         if start < inside:
             pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
         if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            pieces.append((max(start, inside), end, parent, NOT_PRESENT, ZERO))
+            pieces.append((max(start, inside), end, self, NOT_PRESENT, ZERO))
 
     def _look_up_partial(self, start: int, end: int, position: int, pieces: list[Piece]) -> int:
         """Append the pieces of a range of a partially present block; return where it stopped."""
