@@ -262,7 +262,10 @@ def _reader(top: Layer) -> _Reader:
         if type(buffer) is not bytearray:
             view = view.cast("B")
         if pieces is _ALL_ZEROS:
-            fill_with_zeros(view)
+            if length <= _MANY_ZEROS:
+                view[:] = _ZEROS[:length]
+            else:
+                fill_with_zeros(view)
             return length
         end = offset + length
         if end > size:
