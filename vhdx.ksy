@@ -307,7 +307,7 @@ types:
       - id: entries
         type: region_table_entry
         repeat: expr
-        repeat-expr: 'num_entries <= 2047 ? num_entries.as<s4> : 0'
+        repeat-expr: 'num_entries.as<s8> <= 2047.as<s8> ? num_entries.as<s4> : 0'
         doc: The regions; none when the count is impossible.
     instances:
       unused:
@@ -374,16 +374,16 @@ types:
         doc: One for each data descriptor, in the same order.
     instances:
       len_header_and_descriptors:
-        value: (64.as<s8> + header.num_descriptors.as<s8> * 32.as<s8>).as<s8>
+        value: (64.as<s8> + (header.num_descriptors.as<s8> * 32.as<s8>).as<s8>).as<s8>
         doc: Bytes that the header and all descriptors take.
       num_descriptors:
         value: 'len_header_and_descriptors <= header.entry_length.as<s8> ? header.num_descriptors.as<s8> : 0.as<s8>'
         doc: Descriptors of the entry; none when the count does not fit it.
       len_used:
-        value: (64.as<s8> + num_descriptors.as<s8> * 32.as<s8>).as<s8>
+        value: (64.as<s8> + (num_descriptors.as<s8> * 32.as<s8>).as<s8>).as<s8>
         doc: Bytes that the header and these descriptors take.
       len_padding:
-        value: ((4096.as<s8> - len_used.as<s8> % 4096.as<s8>).as<s8> % 4096.as<s8>).as<s8>
+        value: ((4096.as<s8> - (len_used.as<s8> % 4096.as<s8>).as<s8>).as<s8> % 4096.as<s8>).as<s8>
         doc: Bytes from there to the end of the sector.
       len_descriptor_sectors:
         value: (len_used.as<s8> + len_padding.as<s8>).as<s8>
@@ -714,7 +714,7 @@ types:
         doc: Keys and values; none when the count does not fit the item.
     instances:
       len_table:
-        value: (20.as<s8> + num_key_values.as<s8> * 12.as<s8>).as<s8>
+        value: (20.as<s8> + (num_key_values.as<s8> * 12.as<s8>).as<s8>).as<s8>
         doc: Bytes that the header and all entries take.
       is_vhdx_type:
         value: locator_type.raw == [0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a, 0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13]
@@ -941,7 +941,7 @@ types:
         type: u4
         doc: The count as it is stored.
       num_entries:
-        value: 'num_stored_entries <= 2047 ? num_stored_entries.as<s8> : 0.as<s8>'
+        value: 'num_stored_entries.as<s8> <= 2047.as<s8> ? num_stored_entries.as<s8> : 0.as<s8>'
         doc: Entries in the table; none when the count is impossible.
       end_of_entries:
         value: ((ofs_table.as<s8> + 16.as<s8>).as<s8> + (num_entries.as<s8> * 32.as<s8>).as<s8>).as<s8>
@@ -1050,7 +1050,7 @@ types:
         value: >-
           (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
           (logical_sector_size == 512.as<s8> or logical_sector_size == 4096.as<s8>) and
-          (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000)
+          (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000.as<s8>)
         doc: |
           Whether sizes are present and within the limits of the format, so that
           they may be used as counts.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import vhdx_kaitai
 
 from . import images, processes
@@ -97,7 +95,7 @@ def info_small(bench: Bench) -> None:
             "from dissect.hypervisor.disk.vhdx import VHDX; "
             f"print(VHDX(open({str(made.path)!r}, 'rb')).size)"
         )
-        return [sys.executable, "-c", line]
+        return [processes.interpreter(), "-c", line]
 
     commands = bench.present(
         {OURS: lambda: processes.vhdx_kaitai("info", made.path), DISSECT: by_dissect}

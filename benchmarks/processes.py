@@ -86,12 +86,21 @@ def peak(argv: Sequence[str]) -> Runner:
 
 
 def vhdx_kaitai(*arguments: str | os.PathLike[str]) -> list[str]:
-    """Return the command line of `vhdx-kaitai` as it is installed beside this interpreter."""
-    beside = Path(sys.executable).with_name("vhdx-kaitai")
+    """Return the command line of `vhdx-kaitai` as users have it."""
+    beside = Path(interpreter()).with_name("vhdx-kaitai")
     found = str(beside) if beside.exists() else shutil.which("vhdx-kaitai")
     if found is None:
         raise AbsentError("the command vhdx-kaitai is not installed")
     return [found, *(os.fspath(argument) for argument in arguments)]
+
+
+def interpreter() -> str:
+    """Return the Python of an environment with nothing but what users install.
+
+    `make bench` names its folder in USERS_BIN; otherwise it is the one that runs this.
+    """
+    folder = os.environ.get("USERS_BIN")
+    return str(Path(folder).resolve() / "python") if folder else sys.executable
 
 
 def program(name: str, *arguments: str | os.PathLike[str]) -> list[str]:

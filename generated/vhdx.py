@@ -876,7 +876,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_header_and_descriptors'):
                 return self._m_len_header_and_descriptors
 
-            self._m_len_header_and_descriptors = (64 + self.header.num_descriptors * 32)
+            self._m_len_header_and_descriptors = (64 + (self.header.num_descriptors * 32))
             return getattr(self, '_m_len_header_and_descriptors', None)
 
         @property
@@ -885,7 +885,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_padding'):
                 return self._m_len_padding
 
-            self._m_len_padding = ((4096 - self.len_used % 4096) % 4096)
+            self._m_len_padding = ((4096 - (self.len_used % 4096)) % 4096)
             return getattr(self, '_m_len_padding', None)
 
         @property
@@ -894,7 +894,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_used'):
                 return self._m_len_used
 
-            self._m_len_used = (64 + self.num_descriptors * 32)
+            self._m_len_used = (64 + (self.num_descriptors * 32))
             return getattr(self, '_m_len_used', None)
 
         @property
@@ -1730,7 +1730,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_table'):
                 return self._m_len_table
 
-            self._m_len_table = (20 + self.num_key_values * 12)
+            self._m_len_table = (20 + (self.num_key_values * 12))
             return getattr(self, '_m_len_table', None)
 
 

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,16 @@ def in_bulk(batch: int = 1) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def by_sorting(most: int) -> Iterator[None]:
+    """Take the way of files that claim absurd lengths, with so many places in each pass."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allocation, "_MAX_MAP", 0)
+        patch.setattr(allocation, "_MOST_SORTED", most)
+        patch.setattr(allocation, "_STEP", 2)
+        yield
+
+
 def judged(layout: Layout) -> Judgement:
     image = OpenedImage(SparseSource(layout.build().file))
     survey = allocation.survey(image, EVERY)
@@ -86,7 +96,10 @@ def assert_both_ways_agree(layout: Layout, batch: int = 1) -> Judgement:
     plain = judged(layout)
     with in_bulk(batch):
         bulky = judged(layout)
+        with by_sorting(5):
+            far = judged(layout)
     assert bulky == plain
+    assert far == plain
     return plain
 
 
@@ -188,6 +201,8 @@ def test_a_block_that_overlaps_anything_is_named(table: Table) -> None:
     assert named_in_overlaps(judged(table.layout)) == expected
     with in_bulk():
         assert named_in_overlaps(judged(table.layout)) == expected
+    with in_bulk(), by_sorting(3):
+        assert named_in_overlaps(judged(table.layout)) == expected
 
 
 def named_in_overlaps(judgement: Judgement) -> set[str]:
@@ -215,7 +230,7 @@ def overlapping(layout: Layout) -> set[str]:
         entry = layout.entry(block)
         start = entry >> 20 << 20
         has_place = entry & 7 in (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
-        if has_place and 0 < start <= size - step:
+        if has_place and 0 < start < size:
             taken.append((start, start + step, f"block {block}"))
     for chunk in range(geometry.sector_bitmap_blocks):
         index = geometry.bitmap_index(chunk)
@@ -270,6 +285,33 @@ def test_blocks_that_overlap_partly(distance: int) -> None:
     layout.set_entry(3, FULLY_PRESENT, 20 * MIB)
     layout.set_entry(7, FULLY_PRESENT, (20 + distance) * MIB)
     assert overlaps(layout) == {("OVL-06", "block 7", "block 3")}
+
+
+@pytest.mark.parametrize("distance", [-3, 0, 3])
+def test_the_cut_last_block_overlaps_with_what_the_file_has_of_it(distance: int) -> None:
+    """Its rest, which the disk does not need, is not in the file."""
+    layout = image_of(2, 4 * MIB, 0, gap=4 * MIB)
+    layout.image = layout.image.but(virtual_disk_size=5 * MIB)
+    layout.metadata.find(VIRTUAL_DISK_SIZE).data = (5 * MIB).to_bytes(8, "little")
+    layout.set_entry(0, FULLY_PRESENT, 20 * MIB)
+    layout.set_entry(1, FULLY_PRESENT, (20 + distance) * MIB)
+    layout.file_length = 24 * MIB
+    first, second = ("block 1", "block 0") if distance < 0 else ("block 0", "block 1")
+    rule = "OVL-06" if distance else "BAT-08"
+    assert overlaps(layout) == {(rule, second, first)}
+    assert check(SparseSource(layout.build().file)).verdict == "corrupt"
+
+
+@pytest.mark.parametrize("state", [UNDEFINED, UNMAPPED, FULLY_PRESENT])
+def test_a_block_that_reaches_past_the_end_overlaps_with_what_the_file_has_of_it(
+    state: int,
+) -> None:
+    layout = image_of(4, 4 * MIB, 24)
+    layout.set_entry(0, FULLY_PRESENT, 20 * MIB)
+    layout.set_entry(1, state, 22 * MIB)
+    rule = "OVL-06" if state == FULLY_PRESENT else "OVL-09"
+    assert overlaps(layout) == {(rule, "block 1", "block 0")}
+    assert check(SparseSource(layout.build().file)).verdict == "corrupt"
 
 
 @pytest.mark.parametrize("distance", [-3, -1, 0])
@@ -483,16 +525,48 @@ def test_a_small_image_is_checked_without_numpy(order: str, tmp_path: Path) -> N
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0
 
 
-def test_a_file_that_claims_more_than_any_disk_needs_is_not_compared() -> None:
-    layout = image_of(4, MIB, 0)
-    layout.file_length = 1 << 48
-    layout.set_entry(0, FULLY_PRESENT, 1 << 40)
-    layout.set_entry(1, FULLY_PRESENT, 1 << 40)
+@pytest.mark.parametrize("distance", [0, 1, 2])
+def test_blocks_are_compared_in_a_file_that_claims_more_than_any_disk_needs(distance: int) -> None:
+    layout = image_of(4, 2 * MIB, 0)
+    layout.file_length = 1 << 60
+    layout.set_entry(0, FULLY_PRESENT, 1 << 59)
+    layout.set_entry(1, FULLY_PRESENT, (1 << 59) + distance * MIB)
+    verdict = "clean" if distance == 2 else "corrupt"
     with in_bulk():
         report = check(SparseSource(layout.build().file))
-    assert report.verdict == "clean"
-    assert [what for what, _ in report.skipped] == ["overlaps of 2 blocks"]
-    assert check(SparseSource(layout.build().file)).verdict == "corrupt"
+    assert (report.verdict, report.skipped) == (verdict, ())
+    assert check(SparseSource(layout.build().file)).verdict == verdict
+
+
+@pytest.mark.parametrize("most", [2, 3, 8])
+def test_sorting_finds_what_lies_on_both_sides_of_a_pass(most: int) -> None:
+    """However few places a pass takes, and however many blocks have the last of them."""
+    layout = image_of(40, 4 * MIB, 1000)
+    places = [100, 104, 108, 111, 200, 200, 200, 200, 200, 300, 304, 307, 310, 400]
+    for block, place in enumerate(places):
+        layout.set_entry(39 - block * 2, FULLY_PRESENT, place * MIB)
+    expected = {39 - 2 * n for n in (2, 3, 4, 5, 6, 7, 8, 10, 11, 12)}
+    with in_bulk(), by_sorting(most):
+        image = OpenedImage(SparseSource(layout.build().file))
+        pieces = allocation.survey(image, EVERY).pieces
+    assert {block for block, _ in pieces} == expected
+
+
+@pytest.mark.parametrize("most_sorted", [None, 64])
+def test_of_a_great_many_overlaps_those_in_front_are_named(
+    most_sorted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are not passed over in silence."""
+    monkeypatch.setattr(allocation, "_MAX_CROWDED", 50)
+    layout = pairs_far_apart(100)
+    with in_bulk(), by_sorting(most_sorted) if most_sorted else nullcontext():
+        image = OpenedImage(SparseSource(layout.build().file))
+        survey = allocation.survey(image, EVERY)
+        report = check(SparseSource(layout.build().file))
+    assert sorted({entry >> 20 for _, entry in survey.pieces}) == list(range(5, 30))
+    assert survey.uncompared == 150
+    assert report.verdict == "corrupt"
+    assert [what for what, _ in report.skipped] == ["overlaps of 150 blocks"]
 
 
 # -- blocks that the log writes to ----------------------------------------------------------------

@@ -44,9 +44,9 @@ from tests.images.structures import (
 )
 from tests.support import Sample, SparseSource, damaged, good
 from vhdx_kaitai import bulk
-from vhdx_kaitai.checks import MOST_PER_RULE, Report, check
+from vhdx_kaitai.checks import MOST_PER_RULE, Report, Skipped, check
 from vhdx_kaitai.disk import Disk, open_disk
-from vhdx_kaitai.errors import Finding, FormatError
+from vhdx_kaitai.errors import Finding, FormatError, LimitError
 from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.image import Image as OpenedImage
 from vhdx_kaitai.rules import catalogue
@@ -91,8 +91,23 @@ def assert_no_complaint(report: Report) -> None:
     """Show that there are notes at most, and that nothing was left out."""
     assert [str(f) for f in report.findings if f.level != "note"] == []
     assert report.verdict == "clean"
-    assert report.skipped == ()
+    assert not report.is_incomplete
+    assert skipped_of(report) == []
     assert report.more == {}
+
+
+def skipped_of(report: Report) -> list[Skipped]:
+    """Return what was not checked, but for parents that nobody asked for."""
+    return [skipped for skipped in report.skipped if "not asked for" not in skipped.why]
+
+
+def limits_of(report: Report) -> set[tuple[str, str, str]]:
+    """Return which limits of our own are passed, in the form of findings."""
+    matches = (_LIMIT.fullmatch(why) for _, why in report.skipped)
+    return {(match[2], "limit", match[1]) for match in matches if match}
+
+
+_LIMIT = re.compile(r"(.* \(our limit\)) \[([A-Z]+-[0-9]+)\]")
 
 
 # -- every damage is found, and nothing else ------------------------------------------------------
@@ -121,7 +136,6 @@ def test_a_damage_decides_the_verdict(name: str) -> None:
 FOLLOWS = {
     "ITEM-16": {"ITEM-18"},  # sectors of 0 bytes are smaller than the logical ones
     "ITEM-20": {"LOC-14", "LOC-20"},  # the locator is one that Windows would write
-    "LOC-01": {"LOC-04"},  # no item has room for so many keys
     "LOC-05": {"LOC-09"},  # offset 0 is inside the head of the locator
     "LOC-06": {"LOC-09"},
     "LOG-37": {"LOG-38"},  # what passes 2**64 passes our own limit, too
@@ -309,7 +323,7 @@ def test_a_good_image_shows_what_it_declares_and_notes_besides(name: str) -> Non
         r for r, level in case.findings.items() if level == "warning"
     }
     assert report.verdict == case.verdict
-    assert report.skipped == ()
+    assert skipped_of(report) == []
 
 
 def test_a_real_image_is_clean(sample: tuple[Sample, Path]) -> None:
@@ -417,15 +431,91 @@ def test_a_good_chain_is_clean(case: ChainCase, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", chain_cases(CHAIN_DAMAGES))
-def test_a_damaged_chain_is_corrupt_when_it_is_asked_for(case: ChainCase, tmp_path: Path) -> None:
+def test_a_damaged_chain_is_told_when_it_is_asked_for(case: ChainCase, tmp_path: Path) -> None:
     path = case.build().write(tmp_path).path
     report = check(path, chain=True)
-    errors = [rules_of(part, "error") for part in report.reports]
-    assert len(errors[-1]) == 1
-    assert errors[-1] <= set(case.rules)
-    assert not set().union(*errors[:-1])
-    assert check(path).verdict == ("warnings" if "LOC-23" in case.rules else "clean")
-    assert check(path).parents == ()
+    alone = check(path)
+    broken = [rules_of(part, "error") | {r for r, *_ in limits_of(part)} for part in report.reports]
+    assert len(broken[-1]) == 1
+    assert broken[-1] <= set(case.rules)
+    assert not set().union(*broken[:-1])
+    assert alone.verdict == ("warnings" if "LOC-23" in case.rules else "clean")
+    assert alone.parents == ()
+    # Where the parent is another file or none, nothing is wrong with this one.
+    last = report.reports[-1]
+    assert last.is_incomplete == (case.outcome != "refused")
+    if last.is_incomplete:
+        assert last.verdict == ("warnings" if "LOC-23" in case.rules else "clean")
+        assert any("parent" in what for what, _ in last.skipped)
+    else:
+        assert last.verdict == "corrupt"
+
+
+@pytest.mark.parametrize("name", ["differencing-plain", "dynamic-plain"])
+def test_parents_that_nobody_asked_for_are_not_taken_for_good(name: str) -> None:
+    skipped = {what for what, _ in good_report(name).skipped}
+    assert skipped == ({"the parents"} if name.startswith("diff") else set())
+
+
+def test_a_parent_that_was_named_and_is_not_there_is_an_error_of_the_caller(tmp_path: Path) -> None:
+    made = chain(2).write(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        check(made.path, chain=True, parent=tmp_path / "mistyped.vhdx")
+    assert caught.value.filename == str(tmp_path / "mistyped.vhdx")
+
+
+# -- the header that is not current ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields"),
+    [
+        ("HDR-08", {"version": 2}),
+        ("HDR-09", {"log_version": 1, "log_guid": OTHER_GUID}),
+        ("HDR-10", {"log_length": MIB + 4096}),
+        ("HDR-11", {"log_offset": MIB + 4096}),
+        ("HDR-12", {"log_offset": 0}),
+        ("HDR-15", {"log_length": 0, "log_guid": OTHER_GUID}),
+    ],
+)
+def test_an_older_header_that_could_not_take_over_is_a_warning(
+    rule: str, fields: dict[str, object]
+) -> None:
+    layout = dynamic(4 * MIB).layout()
+    for field, value in fields.items():
+        setattr(layout.headers[0], field, value)
+    report = report_on(layout)
+    assert report.verdict == "warnings"
+    assert rules_of(report, "warning") == {rule}
+    (finding,) = (f for f in report.findings if f.level == "warning")
+    assert "header 1" in finding.where
+
+
+def test_an_older_header_that_is_damaged_says_nothing_else() -> None:
+    layout = dynamic(4 * MIB).layout()
+    layout.headers[0].version, layout.headers[0].checksum = 2, 1
+    assert rules_of(report_on(layout), "warning") == {"HDR-03"}
+
+
+# -- what is ignored ------------------------------------------------------------------------------
+
+
+def test_a_file_of_another_kind_is_none_whatever_is_ignored() -> None:
+    report = check(b"text" * MIB, ignore=["FTI-01", "GEN-07"])
+    assert (report.verdict, report.findings) == ("not-vhdx", ())
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        ("header-1-checksum-wrong", "HDR-03"),
+        ("region-table-1-checksum-wrong", "REG-03"),
+        ("bat-block-behind-the-end", "BAT-10"),
+    ],
+)
+def test_nothing_is_said_about_what_is_ignored(damage: str, rule: str) -> None:
+    assert damage_report(damage).diagnosis
+    assert report_on(damaged(damage), ignore=[rule]).diagnosis == ()
 
 
 def damaged_chain(*changes: Callable[[Layout], object]) -> Chain:
@@ -493,7 +583,7 @@ def test_a_parent_that_cannot_be_opened_is_told_and_skipped(tmp_path: Path) -> N
     made.paths[0].write_bytes(b"no image")
     report = check(made.path, chain=True)
     assert rules_of(report, "error") == {"CHAIN-10"}
-    assert "parents" in {what for what, _ in report.skipped}
+    assert "the parents" in {what for what, _ in report.skipped}
 
 
 def test_a_parent_that_was_named_and_is_no_image_does_not_make_the_child_none(
@@ -502,7 +592,7 @@ def test_a_parent_that_was_named_and_is_no_image_does_not_make_the_child_none(
     made = chain(2).write(tmp_path)
     made.paths[0].write_bytes(b"no image")
     report = check(made.path, chain=True, parent=made.paths[0])
-    assert report.verdict == "corrupt"
+    assert (report.verdict, report.is_incomplete) == ("clean", True)
     assert any("base.vhdx" in str(f) for f in report.findings if f.level == "error")
 
 
@@ -521,12 +611,14 @@ def examples(*, chains: bool) -> list[object]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("more", "rule"), [(0, "LOG-31"), (MIB, "HDR-18")])
-def test_a_log_as_long_as_our_limit_is_looked_at(more: int, rule: str) -> None:
+@pytest.mark.parametrize(("more", "rules"), [(0, {"LOG-31"}), (MIB, set())])
+def test_a_log_as_long_as_our_limit_is_looked_at(more: int, rules: set[str]) -> None:
     """It holds nothing, which is wrong for another reason."""
     layout = dynamic(4 * MIB, log_length=MAX_REPLAYED_LOG_LENGTH + more).layout()
     layout.set_headers(log_guid=OTHER_GUID)
-    assert rules_of(report_on(layout), "error") == {rule}
+    report = report_on(layout)
+    assert rules_of(report, "error") == rules
+    assert {rule for rule, *_ in limits_of(report)} == (set() if rules else {"HDR-18"})
 
 
 @cache
@@ -544,7 +636,7 @@ def neighbour_report(name: str) -> Report:
 
 
 def messages_of(report: Report) -> set[tuple[str, str, str]]:
-    return {(f.rule, f.level, f.message) for f in report.findings}
+    return {(f.rule, f.level, f.message) for f in report.findings} | limits_of(report)
 
 
 # Rules that need more than a file that is checked.
@@ -563,7 +655,7 @@ def test_an_image_breaks_one_rule_and_its_good_neighbour_does_not(example: Examp
     report, neighbour = example_report(example.image), neighbour_report(example.image)
     assert (example.rule, example.level, example.message) in messages_of(report)
     assert_no_complaint(neighbour)
-    broken = rules_of(report) - rules_of(neighbour)
+    broken = {rule for rule, *_ in messages_of(report)} - rules_of(neighbour)
     assert broken == {example.rule, *example.besides}
 
 
@@ -585,20 +677,35 @@ def test_a_chain_breaks_one_rule_and_a_good_one_does_not(example: Example, tmp_p
 def test_what_passes_our_own_limits_is_refused_without_much_work(name: str) -> None:
     built = OWN_LIMITS[name]().build()
     source = SparseSource(built.file)
-    errors = rules_of(check(source), "error")
+    report = check(source)
     assert source.bytes_read < GIB
-    with pytest.raises(FormatError) as caught:
+    assert (report.verdict, report.is_incomplete) == ("clean", True)
+    with pytest.raises(LimitError) as caught:
         OpenedImage(SparseSource(built.file))
-    assert {caught.value.finding.rule} == errors
+    assert {caught.value.finding.rule} == {rule for rule, *_ in limits_of(report)}
+
+
+@pytest.mark.parametrize("ignore", [(), ("HDR-18",)])
+def test_what_we_do_not_look_at_is_not_taken_for_good(ignore: tuple[str, ...]) -> None:
+    report = report_on(OWN_LIMITS["log-of-3-gib"](), ignore=ignore)
+    assert report.is_incomplete
+    assert limits_of(report)
+
+
+def test_a_last_file_offset_that_no_system_has_is_no_fault_of_the_image() -> None:
+    image = dynamic(4 * MIB)
+    built = log_only(image, [Entry([Zero(70 * MIB, 4 * KIB)], last_file_offset=1 << 50)])
+    report = report_on(built)
+    assert (report.verdict, report.is_incomplete) == ("clean", True)
+    assert {rule for rule, *_ in limits_of(report)} == {"LOG-38"}
 
 
 def test_what_keeps_our_own_limits_to_the_byte_is_good() -> None:
     entry = Entry([Zero(70 * MIB, 4 * KIB)])
-    assert rules_of(report_on(log_only(dynamic(4 * MIB, log_length=64 * MIB), [entry]))) == {
-        "LOG-01"
-    }
+    built = log_only(dynamic(4 * MIB, log_length=64 * MIB), [entry])
+    assert rules_of(report_on(built)) == {"LOG-01"}
     layout = dynamic(4 * MIB).layout()
-    layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 2 * GIB))
+    layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 3 * GIB))
     layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", 4 * GIB))
     layout.file_length = 5 * GIB
     assert_no_complaint(report_on(layout))
@@ -1169,20 +1276,23 @@ def test_checking_and_opening_agree_on_any_file(built: Built) -> None:
     errors = rules_of(report, "error")
     assert (report.verdict in ("corrupt", "not-vhdx")) == bool(errors)
     opened = opened_or_refused(built)
+    if isinstance(opened, LimitError):
+        assert report.is_incomplete
+        return
     if isinstance(opened, FormatError):
         assert opened.finding.rule in errors
         assert report.skipped
         return
-    assert report.skipped == ()
+    assert skipped_of(report) == []
     assert not [rule for rule in errors if not _OF_BLOCKS.match(rule)]
     if not errors:
         assert_every_extent_can_be_read(opened)
 
 
-def opened_or_refused(built: Built) -> OpenedImage | FormatError:
+def opened_or_refused(built: Built) -> OpenedImage | FormatError | LimitError:
     try:
         return OpenedImage(SparseSource(built.file))
-    except FormatError as refusal:
+    except (FormatError, LimitError) as refusal:
         return refusal
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import Files, Outcome, Run
 from tests.images.chain import CHAIN_DAMAGES, chain
 from tests.images.damage import DAMAGES, base_differencing
+from tests.images.examples import OWN_LIMITS
 from tests.images.goods import GOODS
 from tests.images.image import Block, Image, Layout, dynamic
 from tests.images.structures import MIB
@@ -376,9 +377,42 @@ def test_the_worst_of_a_chain_decides(tmp_path: Path, run: Run) -> None:
 def test_a_parent_that_is_missing_is_found_out_with_the_chain(tmp_path: Path, run: Run) -> None:
     path = CHAIN_DAMAGES["parent-missing"].build().write(tmp_path).path
     outcome = run("check", "--chain", path)
-    assert outcome.status == CORRUPT
+    assert outcome.status == FAILED
+    assert outcome.out.splitlines()[0].startswith(
+        f"{path}: clean as far as it was checked (1 error"
+    )
     assert "[CHAIN-10, " in outcome.out
-    assert "Not checked\n  parents: " in outcome.out
+    assert "Not checked\n  the parents: " in outcome.out
+
+
+def test_a_parent_that_is_mistyped_is_told_and_no_fault_of_the_image(
+    tmp_path: Path, run: Run
+) -> None:
+    made = chain(2).write(tmp_path)
+    outcome = run("check", "--chain", "--parent", tmp_path / "mistyped", made.path)
+    assert (outcome.status, outcome.out) == (FAILED, "")
+    assert f"{tmp_path / 'mistyped'}: No such file or directory" in outcome.err
+    assert "Errno" not in outcome.err
+
+
+def test_a_limit_of_our_own_is_no_corruption(tmp_path: Path, run: Run) -> None:
+    path = OWN_LIMITS["log-of-3-gib"]().build().write(tmp_path / "long.vhdx")
+    outcome = run("check", path)
+    assert outcome.status == FAILED
+    assert "corrupt" not in outcome.out
+    assert run("info", path).status == FAILED
+
+
+def test_an_option_about_parents_lets_them_be_checked(tmp_path: Path, run: Run) -> None:
+    made = chain(2)
+    (tmp_path / "above").mkdir()
+    parent = made.images[0].write(tmp_path / "above" / "base.vhdx")
+    child = made.images[1].write(tmp_path / "child1.vhdx")
+    assert run("check", child).out.count(": clean") == 1
+    for option in (("--parent", parent), ("--search", parent.parent)):
+        assert run("check", *option, child).out.count(": clean") == 2
+    assert run("check", "--parent", tmp_path / "none", child).status not in (DONE, WARNINGS)
+    assert run("check", "--follow-absolute", child).status not in (DONE, WARNINGS)
 
 
 def test_a_parent_may_be_named_or_searched_for(tmp_path: Path, run: Run) -> None:
@@ -386,7 +420,7 @@ def test_a_parent_may_be_named_or_searched_for(tmp_path: Path, run: Run) -> None
     (tmp_path / "above").mkdir()
     parent = made.images[0].write(tmp_path / "above" / "base.vhdx")
     child = made.images[1].write(tmp_path / "child1.vhdx")
-    assert run("check", "--chain", child).status == CORRUPT
+    assert run("check", "--chain", child).status == FAILED
     assert run("check", "--chain", "--parent", parent, child).status == DONE
     assert run("check", "--chain", "--search", parent.parent, child).status == DONE
 
@@ -423,6 +457,29 @@ def test_a_rule_may_be_named_in_lower_case(run: Run) -> None:
     assert run("check", "--explain", "hdr-03") == run("check", "--explain", "HDR-03")
 
 
+def test_the_catalogue_is_a_document_too(run: Run) -> None:
+    outcome = run("check", "--rules", "--json")
+    assert (outcome.status, outcome.err) == (DONE, "")
+    document = json.loads(outcome.out)
+    assert_valid(document, "rules")
+    assert [rule["id"] for rule in document["rules"]] == list(catalogue())
+    one = json.loads(run("check", "--json", "--explain", "hdr-03").out)
+    assert_valid(one, "rules")
+    assert one["rules"] == [rule for rule in document["rules"] if rule["id"] == "HDR-03"]
+
+
+def test_sarif_on_standard_output_stands_alone(
+    files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = path_of(CORRUPT, files)
+    run("check", "--sarif", "out.sarif", path)
+    outcome = run("check", "--sarif", "-", path)
+    assert (outcome.status, outcome.err) == (CORRUPT, "")
+    assert json.loads(outcome.out) == json.loads((tmp_path / "out.sarif").read_text())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.sarif"]
+
+
 @pytest.mark.parametrize("rule", ["HDR-99", "", "HDR", "checksum"])
 def test_a_rule_that_does_not_exist_is_a_wrong_command_line(rule: str, run: Run) -> None:
     outcome = run("check", "--explain", rule)
@@ -432,7 +489,7 @@ def test_a_rule_that_does_not_exist_is_a_wrong_command_line(rule: str, run: Run)
 
 def test_only_one_form_can_be_asked_for(files: Files, run: Run) -> None:
     path = path_of(DONE, files)
-    assert run("check", "--json", "--rules", path).status == USAGE
+    assert run("check", "--json", "--sarif", "-", path).status == USAGE
     assert run("check", "--rules", "--explain", "HDR-03").status == USAGE
 
 

@@ -726,7 +726,7 @@ def test_what_keeps_two_disks_from_being_compared_has_its_status(
         (tmp_path, 4, str(tmp_path)),
         (files.damaged("version-2"), 2, "HDR-"),
         (files.damaged("bat-state-4"), 2, "BAT-03"),
-        (made.path, 1, "base.vhdx"),
+        (made.path, 4, "base.vhdx"),  # 1 says that they differ
     ):
         pair = (good_one, other) if side else (other, good_one)
         if other == files.damaged("bat-state-4"):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Files
-from tests.support import RULES, damaged, opened
+from tests.support import RULES, SparseSource, damaged, opened
 from vhdx_kaitai import errors
+from vhdx_kaitai.checks import check
 from vhdx_kaitai.errors import Finding, FormatError, Level, Span, TruncatedError, refuse
 from vhdx_kaitai.image import Image
 from vhdx_kaitai.rules import catalogue as rule_catalogue
@@ -23,7 +24,7 @@ def finding(rule: str, level: Level = "error") -> Finding:
 def test_every_error_of_the_package_is_a_vhdx_error() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     exceptions = [kind for kind in kinds if issubclass(kind, Exception)]
-    assert len(exceptions) == 8
+    assert len(exceptions) == 9
     assert all(issubclass(kind, errors.VhdxError) for kind in exceptions)
     assert not issubclass(errors.VhdxError, OSError)
 
@@ -135,3 +136,43 @@ def test_every_rule_named_in_the_code_is_in_the_catalogue() -> None:
     for path in package.glob("*.py"):
         named = re.findall(r'"([A-Z]{3,5}-\d\d)"', path.read_text(encoding="utf-8"))
         assert set(named) <= set(rule_catalogue()), path.name
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"head", "'head'"),
+        (b"vhdxfile", "'vhdxfile'"),
+        (b"it's", "'it's'"),
+        (b"", "no bytes"),
+        (bytes(4), "00 00 00 00"),
+        (b"hea\n", "68 65 61 0a"),
+        (b"he\xe4d", "68 65 e4 64"),
+        (b"\x1b[2J", "1b 5b 32 4a"),
+    ],
+)
+def test_a_signature_is_text_when_it_can_be_and_numbers_otherwise(raw: bytes, text: str) -> None:
+    assert errors.signature_text(raw) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("header-2-missing", "signature 00 00 00 00, expected 'head'"),
+        ("header-1-signature-wrong", "signature 'hea?', expected 'head'"),
+        ("region-table-1-missing", "signature 00 00 00 00, expected 'regi'"),
+        ("metadata-signature-wrong", "signature 'metadatb', expected 'metadata'"),
+        ("identifier-signature-wrong", "signature 'vhdxfilf', expected 'vhdxfile'"),
+        ("log-descriptor-signature-unknown", "signature unknown, expected 'zero' or 'desc'"),
+        ("log-entry-in-the-middle-bad", "signature unknown, expected 'data'"),
+    ],
+)
+def test_messages_about_signatures_are_no_program_text(name: str, message: str) -> None:
+    messages = [found.message for found in check(SparseSource(damaged(name).file)).findings]
+    assert any(one.endswith(message) for one in messages)
+    assert not any(" b'" in one or "\\x" in one for one in messages)
+
+
+def test_an_empty_file_has_no_bytes_for_a_signature() -> None:
+    with pytest.raises(FormatError, match="signature no bytes, expected 'vhdxfile'"):
+        Image(b"")

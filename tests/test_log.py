@@ -11,6 +11,7 @@ import struct
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -28,7 +29,7 @@ from tests.images.sparse import pattern
 from tests.images.structures import KIB, MIB, ZERO_GUID, Header
 from tests.support import SparseSource, damaged, fewer, good, opened, refusals
 from vhdx_kaitai import grammar, log
-from vhdx_kaitai.errors import FormatError, TruncatedError
+from vhdx_kaitai.errors import FormatError, LimitError, TruncatedError
 from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
 from vhdx_kaitai.image import Image as Opened
 from vhdx_kaitai.report import log_document, log_text
@@ -65,9 +66,11 @@ def replayed_numbers(built: Built) -> list[int]:
 
 def refused_with(built: Built | Layout) -> str:
     """Return the rule that keeps an image from being opened."""
-    with pytest.raises(FormatError) as caught:
+    try:
         opened(built)
-    return caught.value.finding.rule
+    except (FormatError, LimitError) as error:
+        return error.finding.rule
+    pytest.fail("it was opened")
 
 
 def assert_reads_as_replayed(built: Built) -> None:
@@ -388,6 +391,46 @@ def test_a_head_whose_tail_is_outside_makes_no_sequence() -> None:
     assert refused_with(built) == "LOG-31"
 
 
+def reason_of(built: Built) -> str:
+    """Return what a refusal says behind that there is no valid sequence."""
+    with pytest.raises(FormatError) as caught:
+        opened(built)
+    assert caught.value.finding.rule == "LOG-31"
+    return caught.value.finding.message.partition("; ")[2]
+
+
+OUTSIDE = Entry([Data(BLOCK, MARK)], at=64 * KIB, sequence_number=5, tail=512 * KIB)
+STRAY = Entry(at=768 * KIB, sequence_number=0, tail=0)
+STALE = Entry(at=16 * KIB, sequence_number=50, log_guid=OTHER_GUID)
+BROKEN = Entry(at=256 * KIB, sequence_number=9, tail=0, checksum=1)
+
+
+@pytest.mark.parametrize(
+    ("entries", "place", "reason"),
+    [
+        ([OUTSIDE], OUTSIDE.at, "Tail 0x80000 of a run's last entry, expected one of the run's"),
+        ([OUTSIDE, STRAY], OUTSIDE.at, "Tail 0x80000 of a run's last entry"),
+        ([STALE, OUTSIDE, BROKEN, STRAY], OUTSIDE.at, "Tail 0x80000 of a run's last entry"),
+        ([replace(STALE, at=60 * KIB), OUTSIDE], OUTSIDE.at, "Tail 0x80000"),
+        ([replace(BROKEN, at=60 * KIB), OUTSIDE], 60 * KIB, "checksum 0x00000001 stored"),
+        ([STALE, BROKEN], BROKEN.at, "checksum 0x00000001 stored"),
+        ([STALE, STRAY], STRAY.at, "SequenceNumber 0, expected more than 0"),
+        ([STALE], STALE.at, f"LogGuid {OTHER_GUID}, expected"),
+    ],
+)
+def test_the_reason_for_no_sequence_is_the_nearest_one(
+    entries: list[Entry], place: int, reason: str
+) -> None:
+    """The end of a run that lacks its tail, or what broke the run in front of it; then the rest."""
+    built = with_log(*(replace(entry) for entry in entries))
+    said = reason_of(built)
+    assert said.startswith(f"log entry at {built.layout.log_offset + place:#x}: {reason}")
+
+
+def test_a_log_without_an_entry_says_so() -> None:
+    assert reason_of(with_log()) == "there is no entry in the log"
+
+
 def test_a_tail_in_the_middle_of_an_entry_is_outside() -> None:
     built = with_log(Entry([Data(BLOCK, MARK)], sequence_number=5, tail=4096))
     assert refused_with(built) == "LOG-31"
@@ -686,7 +729,7 @@ def cost_of_opening(data: bytes) -> tuple[float, int]:
     """Return seconds of work and the greatest number of bytes in use while opening or refusing."""
 
     def attempt() -> None:
-        with suppress(FormatError):
+        with suppress(FormatError, LimitError):
             Opened(data).close()
 
     start = time.process_time()
@@ -701,9 +744,11 @@ def cost_of_opening(data: bytes) -> tuple[float, int]:
 
 def rule_of(data: bytes) -> str:
     """Return the rule that refuses these bytes."""
-    with pytest.raises(FormatError) as caught:
+    try:
         Opened(data)
-    return caught.value.finding.rule
+    except (FormatError, LimitError) as error:
+        return error.finding.rule
+    pytest.fail("it was opened")
 
 
 def test_entries_that_overlap_by_the_thousand_end_in_bounded_time() -> None:

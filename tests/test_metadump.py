@@ -54,6 +54,7 @@ Document = dict[str, Any]
 
 # Their messages and places speak of the file's length, which is another one in the cut form.
 ABOUT_LENGTH = ("GEN-07", "GEN-08", "HDR-13", "REG-13", "LOG-32")
+CUT = re.compile(r"The file is cut short: it ends at .* are missing\.")
 # Large disks take long to walk and have nothing new at a greater depth.
 DEEPEST, SHALLOW = 8, 4
 
@@ -79,6 +80,9 @@ def document(run: Run, *arguments: object) -> tuple[int, Document]:
         _forget_length(error)
     for finding in found.get("findings", ()):
         _forget_length(finding)
+    if "diagnosis" in found:
+        sentences = found["diagnosis"]
+        found["diagnosis"] = [CUT.sub("The file is cut short:", text) for text in sentences]
     return outcome.status, found
 
 

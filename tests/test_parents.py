@@ -14,7 +14,7 @@ from tests.images.image import Layout, windows_locator
 from tests.images.structures import Locator, LocatorEntry, braced
 from tests.support import good, opened
 from vhdx_kaitai import grammar, parents
-from vhdx_kaitai.errors import FormatError, VhdxError
+from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
 from vhdx_kaitai.grammar import Place
 from vhdx_kaitai.parents import MAX_KEYS
 
@@ -187,11 +187,26 @@ def test_a_locator_without_its_head_is_refused(length: int) -> None:
     assert refused_with(locator().pack()[:length]) == "ITEM-02"
 
 
-@pytest.mark.parametrize("count", [0, MAX_KEYS + 1, 0xFFFF])
-def test_the_number_of_keys_is_bounded(count: int) -> None:
+def test_a_locator_without_keys_is_refused() -> None:
+    made = locator()
+    made.count = 0
+    assert refused_with(made) == "LOC-04"
+
+
+def test_more_keys_than_we_allow_are_no_fault_of_the_locator() -> None:
+    made = locator()
+    for number in range(MAX_KEYS + 1 - len(made.entries)):
+        made.set(f"key{number}", "value")
+    with pytest.raises(LimitError) as caught:
+        read(made)
+    assert (caught.value.finding.rule, caught.value.finding.level) == ("LOC-04", "limit")
+
+
+@pytest.mark.parametrize("count", [MAX_KEYS + 1, 0xFFFF])
+def test_a_number_of_keys_without_room_for_them_is_refused(count: int) -> None:
     made = locator()
     made.count = count
-    assert refused_with(made) == "LOC-04"
+    assert refused_with(made) == "LOC-01"
 
 
 def test_as_many_keys_as_we_allow_are_read() -> None:

@@ -10,6 +10,7 @@ import io
 import mmap
 import os
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -36,6 +37,7 @@ from tests.reading_fixtures import (
 from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import (
     FormatError,
+    LimitError,
     ParentError,
     ParentMismatchError,
     ParentNotFoundError,
@@ -216,7 +218,60 @@ def test_the_exact_name_is_preferred(tmp_path: Path, opened_paths: list[str]) ->
     assert opened_paths == [str(path), str(tmp_path / "parent.vhdx")]
 
 
+@pytest.mark.parametrize(
+    ("files", "named", "right"),
+    [
+        (["P.VHDX", "P.vhdx", "p.Vhdx"], "p.vhdx", "P.vhdx"),
+        (["p.vhdx", "P.VHDX"], "p.vhdx", "P.VHDX"),
+        (["A/p.vhdx", "a/P.vhdx", "a/p.VHDX"], "a\\p.vhdx", "A/p.vhdx"),
+        (["A/p.vhdx", "a/P.vhdx", "a/p.VHDX"], "a\\p.vhdx", "a/p.VHDX"),
+    ],
+)
+def test_all_names_that_differ_only_in_case_are_tried(
+    files: list[str], named: str, right: str, tmp_path: Path
+) -> None:
+    for name in files:
+        put(parent(3 if name == right else 1, RIGHT if name == right else WRONG), tmp_path, name)
+    path = put(child(relative_path=named), tmp_path, "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == 3
+        assert disk.chain[1].path == str(tmp_path / right)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_matches_however_its_characters_are_composed(form: Any, tmp_path: Path) -> None:
+    stored, named = (
+        unicodedata.normalize(one, "\u00c5ngstr\u00f6m.vhdx") for one in ("NFC", "NFD")
+    )
+    if form == "NFC":
+        stored, named = named, stored
+    assert stored != named
+    put(parent(3), tmp_path, stored)
+    for text in (named, named.upper()):
+        path = put(child(relative_path=text), tmp_path, "child.vhdx")
+        with vhdx_kaitai.open(path) as disk:
+            assert tag_of(disk) == 3
+
+
 # -- folders to search --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [str, Path, os.fsencode])
+def test_one_path_to_search_is_one_folder(
+    kind: Callable[[Path], Any], tmp_path: Path, opened_paths: list[str]
+) -> None:
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    put(parent(5), tmp_path, "search", "parent.vhdx")
+    with vhdx_kaitai.open(path, search=kind(tmp_path / "search")) as disk:
+        assert tag_of(disk) == 5
+    opened_paths.clear()
+    with pytest.raises(ParentNotFoundError):
+        vhdx_kaitai.open(path, search=kind(tmp_path / "none"))  # no letter of it is a folder
+    assert set(opened_paths) == {
+        str(path),
+        str(tmp_path / "own" / "parent.vhdx"),
+        str(tmp_path / "none" / "parent.vhdx"),
+    }
 
 
 def test_folders_are_searched_in_order_after_that_of_the_child(tmp_path: Path) -> None:
@@ -330,6 +385,57 @@ def test_a_path_out_of_the_folder_still_names_a_file_beside_the_child(
     path = put(child(**escapes(outside)[name]), tmp_path, "own", "child.vhdx")
     with vhdx_kaitai.open(path) as disk:
         assert tag_of(disk) == 2
+
+
+INSIDE = (
+    "sub\\..\\sub\\parent.vhdx",
+    "none\\..\\sub\\parent.vhdx",
+    ".\\x\\y\\..\\..\\sub\\parent.vhdx",
+    "..\\own\\sub\\parent.vhdx",
+    "..\\OWN\\x\\..\\Sub\\parent.vhdx",
+    "x\\..\\..\\own\\sub\\parent.vhdx",
+    "..\\..\\above\\own\\sub\\parent.vhdx",
+)
+
+
+@pytest.mark.parametrize("folder", ["own", "search"])
+@pytest.mark.parametrize("text", INSIDE)
+def test_a_path_that_goes_up_and_comes_back_stays_in_the_folder(
+    text: str, folder: str, tmp_path: Path
+) -> None:
+    """Windows takes `..` back from the text, whether or not there is such a folder."""
+    place = tmp_path / "above" / "own"
+    put(parent(4), place, "sub", "parent.vhdx")
+    own = place if folder == "own" else tmp_path / "elsewhere"
+    path = put(child(relative_path=text), own, "child.vhdx")
+    with vhdx_kaitai.open(path, search=[] if folder == "own" else [place]) as disk:
+        assert tag_of(disk) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "..\\own2\\parent.vhdx",
+        "sub\\..\\..\\own2\\parent.vhdx",
+        "..\\own\\..\\own2\\parent.vhdx",
+        "..\\..\\own\\parent.vhdx",
+        "..\\..\\above\\own2\\parent.vhdx",
+        "..\\parent.vhdx",
+    ],
+)
+def test_a_path_that_goes_up_and_comes_down_elsewhere_leads_out(
+    text: str, tmp_path: Path, opened_paths: list[str]
+) -> None:
+    for folder in ("own", "above", "above/own2"):
+        put(parent(6), tmp_path, folder, "parent.vhdx")
+    own = tmp_path / "above" / "own"
+    path = put(child(relative_path=text), own, "child.vhdx")
+    opened_paths.clear()
+    with pytest.raises(ParentNotFoundError, match="leads out of the folder"):
+        vhdx_kaitai.open(path)
+    assert set(opened_paths) == {str(path), str(own / "parent.vhdx")}
+    with vhdx_kaitai.open(path, follow_absolute=True) as disk:
+        assert tag_of(disk) == 6
 
 
 @pytest.mark.parametrize("in_search", [False, True])
@@ -612,13 +718,16 @@ def test_that_zero_matches_nothing_is_said_by_its_rule(tmp_path: Path) -> None:
 def test_a_broken_chain_is_refused_as_it_should_be(name: str, tmp_path: Path) -> None:
     case = CHAIN_DAMAGES[name]
     made = case.build().write(tmp_path)
-    kinds = {"mismatch": ParentMismatchError, "not found": ParentNotFoundError}
+    kinds = {
+        "mismatch": ParentMismatchError,
+        "not found": ParentNotFoundError,
+        "too much": LimitError,
+    }
     expected = kinds.get(str(case.outcome), FormatError)
     with pytest.raises(expected) as caught:
         vhdx_kaitai.open(made.path)
     assert type(caught.value) is expected
-    if case.outcome == "refused":
-        assert isinstance(caught.value, FormatError)
+    if isinstance(caught.value, (FormatError, LimitError)):
         assert caught.value.finding.rule == case.rules[0]
     elif case.outcome == "mismatch":
         assert isinstance(caught.value, ParentError)
@@ -681,16 +790,44 @@ def test_a_failure_names_every_path_that_was_tried_and_why_it_was_rejected(tmp_p
     assert "\n" not in text
 
 
-def test_a_link_that_was_not_followed_is_named_with_the_options_that_would(tmp_path: Path) -> None:
-    put(parent(6), tmp_path, "outside", "parent.vhdx")
-    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
-    link = tmp_path / "own" / "parent.vhdx"
-    link.symlink_to(tmp_path / "outside" / "parent.vhdx")
+def test_a_link_that_was_not_followed_is_named_once_with_the_option_that_would(
+    tmp_path: Path,
+) -> None:
+    outside = put(parent(6), tmp_path, "outside", "real.vhdx").parent
+    paths = {RELATIVE: "link.vhdx", VOLUME: IN_VOLUME + "link.vhdx"}
+    path = put(child(**paths), tmp_path, "own", "child.vhdx")
+    link = tmp_path / "own" / "link.vhdx"
+    link.symlink_to(outside / "real.vhdx")
     with pytest.raises(ParentNotFoundError) as caught:
-        vhdx_kaitai.open(path)
-    assert str(link) in str(caught.value)
-    for option in ("--parent", "--search"):
-        assert option in str(caught.value)
+        vhdx_kaitai.open(path, search=[outside])
+    text = str(caught.value)
+    assert text.count(repr(str(link))) == 1
+    reason = text.partition(f"{str(link)!r}: ")[2].partition(";")[0]
+    assert reason == "a link that leads out of the folder (--follow-absolute would allow it)"
+    for folder in ([], [outside]):
+        with vhdx_kaitai.open(path, search=folder, follow_absolute=True) as disk:
+            assert tag_of(disk) == 6
+
+
+def test_a_link_in_a_folder_to_search_is_followed_on_demand(tmp_path: Path) -> None:
+    put(parent(6), tmp_path, "outside", "real.vhdx")
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "link.vhdx").symlink_to(tmp_path / "outside" / "real.vhdx")
+    path = put(child(relative_path="link.vhdx"), tmp_path, "own", "child.vhdx")
+    with pytest.raises(ParentNotFoundError, match="--follow-absolute"):
+        vhdx_kaitai.open(path, search=tmp_path / "search")
+    with vhdx_kaitai.open(path, search=tmp_path / "search", follow_absolute=True) as disk:
+        assert tag_of(disk) == 6
+
+
+@pytest.mark.parametrize("text", ["NUL", "sub\\NUL", "..\\NUL"])
+def test_no_reason_is_given_twice(text: str, tmp_path: Path) -> None:
+    path = put(child(relative_path=text), tmp_path, "own", "child.vhdx")
+    with pytest.raises(ParentNotFoundError) as caught:
+        vhdx_kaitai.open(path, search=[tmp_path, tmp_path / "other"])
+    reasons = str(caught.value).partition(" (--parent")[0].split("; ")
+    assert len(reasons) == len(set(reasons))
+    assert str(caught.value).count("not the name of a plain file") == 1
 
 
 # -- cycles, depth, sectors ---------------------------------------------------------------------
@@ -763,7 +900,7 @@ def test_a_chain_of_256_files_opens_and_reads(long_chain: Chain) -> None:
 
 
 def test_a_chain_of_257_files_is_refused(long_chain: Chain) -> None:
-    with pytest.raises(FormatError) as caught:
+    with pytest.raises(LimitError) as caught:
         vhdx_kaitai.open(long_chain.path)
     assert caught.value.finding.rule == "CHAIN-06"
     assert "256" in str(caught.value)

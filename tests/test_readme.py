@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_cli import ALL_STATUSES
+from vhdx_kaitai import disk, headers, log, parents
+from vhdx_kaitai.units import human_size
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,3 +78,29 @@ def test_every_command_is_in_the_table_of_the_readme() -> None:
     listed = set(re.findall(r"^\| `(\w+)", README, re.MULTILINE))
     helped = set(re.findall(r"^    (\w+) ", run("vhdx-kaitai --help"), re.MULTILINE))
     assert listed == helped - {"COMMAND"}
+
+
+def test_every_exit_status_is_in_the_readme() -> None:
+    """With what help says of `check` and `compare` besides."""
+    paragraph = README.partition("\nExit status: ")[2].partition("\n\n")[0]
+    for status in sorted(ALL_STATUSES | {3, 4}):
+        assert re.search(rf"(?:^|[ \n]){status} [a-z]", paragraph), status
+
+
+def test_every_limit_of_our_own_is_in_the_readme() -> None:
+    section = README.partition("\n## Limits of our own\n")[2].partition("\n## ")[0]
+    stated = {rule: text for text, rule in re.findall(r"\| ([^|]+) \| ([A-Z]+-\d+) \|", section)}
+    assert stated == {
+        "HDR-18": human_size(headers.MAX_REPLAYED_LOG_LENGTH),
+        "LOG-39": (
+            f"{human_size(log._MAX_BYTES)} or twice the log, "
+            f"{human_size(log._MAX_ENTRY_LENGTH)} each, {log._MAX_ENTRIES} entries, "
+            f"{log._MAX_DESCRIPTORS} descriptors"
+        ),
+        "LOG-38": human_size(log.MAX_FILE_LENGTH),
+        "LOC-04": str(parents.MAX_KEYS),
+        "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
+    }
+    package = Path(log.__file__).parent
+    in_code = sum(path.read_text().count("(our limit)") for path in package.glob("*.py"))
+    assert in_code == len(stated)

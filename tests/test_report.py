@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +14,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.conftest import Run
 from tests.images.damage import DAMAGES, UNKNOWN_ITEM, UNKNOWN_REGION
+from tests.images.dirty import log_only
 from tests.images.goods import GOODS
-from tests.images.image import Built, Region, differencing, dynamic, windows_locator
-from tests.images.log import Data, Placed
+from tests.images.image import Block, Built, Region, differencing, dynamic, windows_locator
+from tests.images.log import Data, Entry, Placed
 from tests.images.structures import (
     BAT_REGION,
     CHS_PARAMETERS,
     FILE_PARAMETERS,
     IS_USER,
+    KIB,
     METADATA_REGION,
     MIB,
     TIB,
@@ -73,7 +78,7 @@ def log_of(built: Built) -> dict[str, Any]:
 # -- schemas -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["error", "info", "log", "tree"])
+@pytest.mark.parametrize("name", ["error", "info", "log", "rules", "tree"])
 def test_a_schema_is_itself_valid_and_lists_every_field(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.json").read_bytes())
     Draft202012Validator.check_schema(schema)
@@ -91,6 +96,26 @@ def test_allocation_is_there_only_when_asked_for() -> None:
     assert_valid(info(good("dynamic-plain")), "info")
     states = info(good("dynamic-plain"), allocation=True)["bat"]["states"]
     assert states == good("dynamic-plain").model.state_counts()
+    assert "reserved" not in info(good("dynamic-plain"))["bat"]
+
+
+@pytest.mark.parametrize("state", [4, 5])
+def test_blocks_in_reserved_states_are_counted_too(state: int) -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block(), 1: Block(), 2: Block()}).layout()
+    layout.set_entry(1, state)
+    layout.set_entry(4, state)
+    built = layout.build()
+    document = info(built, allocation=True)
+    assert_valid(document, "info")
+    bat = document["bat"]
+    assert bat["states"] == dict.fromkeys(bat["states"], 0) | {
+        "fully_present": 2,
+        "not_present": 4,
+    }
+    assert bat["reserved"] == 2
+    lines = text_of(built, allocation=True)
+    assert any("2 blocks in RESERVED STATES" in line for line in lines)
+    assert not any("RESERVED" in line for line in text_of(good("dynamic-plain"), allocation=True))
 
 
 @pytest.mark.parametrize("name", [*LOGGED, *refusals("LOG")])
@@ -186,6 +211,47 @@ def test_info_is_one_screen_of_printable_text(name: str) -> None:
     lines = text_of(good(name), allocation=name != "largest-disk")
     assert len(lines) <= 50
     assert all(line.isprintable() for line in lines)
+    for line in lines[1:]:
+        assert len(line) <= 80 or line.startswith(AS_IT_IS)
+
+
+# Text of the image is not broken into lines, so that it can be copied.
+AS_IT_IS = ("  created by ", "  relative_path ", "  volume_path ", "  absolute_win32_path ")
+
+
+def test_rows_of_unknown_things_and_of_all_states_fit_the_screen() -> None:
+    states = (0, 1, 2, 3, 4)
+    layout = dynamic(
+        2048 * MIB, items=[MetadataItem(UNKNOWN_ITEM, b"x", 0)], regions=[Region(UNKNOWN_REGION)]
+    ).layout()
+    for block in range(2048):
+        layout.set_entry(block, states[block % len(states)])
+    built = layout.build()
+    lines = text_of(built, allocation=True)
+    assert all(len(line) <= 80 for line in lines)
+    text = " ".join(" ".join(lines).split())
+    for fact in (
+        str(UNKNOWN_ITEM),
+        str(UNKNOWN_REGION),
+        "410 not present, 410 undefined, 410 zero",
+    ):
+        assert fact in text
+
+
+def test_each_path_that_was_tried_has_lines_of_its_own(tmp_path: Path, run: Run) -> None:
+    locator = windows_locator(NIL, "parent.vhdx")
+    path = differencing(4 * MIB, locator=locator).build().write(tmp_path / "child.vhdx")
+    outcome = run("info", path)
+    lines = outcome.out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  not found "))
+    error = run("info", "--json", path)
+    reasons = json.loads(error.out)["parent"]["error"].split("; ")
+    assert len(reasons) > 2
+    shown = [line[23:] for line in lines[start:]]
+    for reason in reasons:
+        first = reason.split()[0]
+        assert any(line.startswith(first) for line in shown)
+    assert " ".join(shown).replace(" ", "") == "; ".join(reasons).replace("; ", "").replace(" ", "")
 
 
 def test_info_tells_what_a_storage_engineer_asks_for() -> None:
@@ -238,7 +304,40 @@ def test_text_from_the_image_is_escaped_for_terminals_and_kept_in_documents() ->
     text = "\n".join(lines)
     assert r"a\x1b[31mb\x07c\u202ed\u2066e\x9bf\ud800" in text
     assert r"key\x1b]0;title\x07" in text
-    json.dumps(document).encode("ascii")
+    said = json.loads(report.json_text(document))
+    assert said["creator"] == HOSTILE[:-1] + r"\ud800"
+    assert said["parent"]["entries"]["relative_path"] == hostile
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text('a\\"\n\xe9\U0001f4be\ud800\udc00\udcff'),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("a\ud800"), inner),
+    )
+)
+def test_json_is_such_that_every_parser_takes_it(document: Any) -> None:
+    """No number of a surrogate stands without its partner, which jq and others refuse."""
+    text = report.json_text(document)
+    assert text.isascii()
+    said = json.loads(text)
+    json.dumps(said, ensure_ascii=False).encode("utf-8")  # fails for a lone surrogate
+    assert said == unescaped(document)
+
+
+def unescaped(value: Any) -> Any:
+    """Return what is expected of a document: numbers of lone surrogates are text."""
+    if isinstance(value, str):
+        return "".join(
+            f"\\u{ord(char):04x}" if unicodedata.category(char) == "Cs" else char for char in value
+        )
+    if isinstance(value, list):
+        return [unescaped(item) for item in value]
+    if isinstance(value, dict):
+        return {unescaped(key): unescaped(item) for key, item in value.items()}
+    return value
 
 
 @given(st.text(st.characters()))
@@ -344,7 +443,45 @@ def test_a_log_that_must_not_be_replayed_is_dirty_and_has_an_error(name: str) ->
     assert document["state"] == "dirty"
     assert document["replay"] is None
     assert document["error"]["rule"] in DAMAGES[name].visible
-    assert not any(entry["active"] for entry in document["entries"])
+    rule = document["error"]["rule"]
+    active = [sequence for sequence in document["sequences"] if sequence["active"]]
+    if rule == "LOG-31":
+        assert active == []
+        assert not any(entry["active"] for entry in document["entries"])
+        return
+    # It is the one to be replayed, and cannot be: there is no other that is better.
+    assert [sequence["reason"] for sequence in active] == [
+        f"{document['error']['message']} [{rule}]"
+    ]
+    numbers = {entry["sequence_number"] for entry in document["entries"] if entry["active"]}
+    assert active[0]["last_sequence_number"] in numbers
+    assert len(numbers) == active[0]["entries"]
+    text = list(report.log_text(document))
+    assert any(line.startswith("*") for line in text)
+    assert any(
+        f": active, refused: {document['error']['message']} [{rule}]" in line for line in text
+    )
+    assert not any("LOG-30" in line for line in text)
+
+
+def test_a_sequence_that_is_not_used_tells_of_the_one_that_is() -> None:
+    built = log_only(
+        dynamic(8 * MIB, blocks={0: Block()}, file_length=8 * MIB),
+        [
+            Entry(at=0, sequence_number=5, tail=0),
+            Entry(at=512 * KIB, sequence_number=9, tail=512 * KIB, flushed_file_offset=1 << 40),
+            Entry(at=768 * KIB, sequence_number=9, tail=768 * KIB),
+        ],
+    ).build()
+    document = log_of(built)
+    assert_valid(document, "log")
+    assert document["error"]["rule"] == "LOG-32"
+    assert [(one["active"], one["reason"]) for one in document["sequences"]] == [
+        (False, "another sequence ends with a greater sequence number, 9 [LOG-30]"),
+        (True, document["error"]["message"] + " [LOG-32]"),
+        (False, "another sequence ends with the same sequence number, 9 [LOG-30]"),
+    ]
+    assert [entry["active"] for entry in document["entries"]] == [False, True, False]
 
 
 def test_an_image_without_a_log_has_an_empty_document() -> None:
@@ -377,7 +514,14 @@ def test_the_text_of_a_log_is_printable_and_marks_the_active_entries(name: str) 
         (3 * MIB + MIB // 2, "3.5 MiB"),
         (10 << 30, "10 GiB"),
         (64 * TIB, "64 TiB"),
-        (1 << 60, "1024 PiB"),
+        (1 << 60, "1 EiB"),
+        (9 * MIB - 512, "about 9 MiB"),
+        (9 * MIB + 512, "about 9 MiB"),
+        (1025, "about 1.001 KiB"),
+        (MIB - 1, "about 1024 KiB"),
+        (64 * TIB - 512, "about 64 TiB"),
+        ((1 << 52) * 11 // 10, "about 4.4 PiB"),
+        (TIB + (1 << 30), "about 1.001 TiB"),
     ],
 )
 def test_a_size_is_told_in_the_largest_unit_that_keeps_it_readable(size: int, text: str) -> None:
@@ -386,7 +530,17 @@ def test_a_size_is_told_in_the_largest_unit_that_keeps_it_readable(size: int, te
 
 @given(st.integers(0, 2**64))
 def test_a_size_as_text_is_the_size_to_four_digits(size: int) -> None:
-    number, unit = human_size(size).split()
-    factor = {"bytes": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40, "PiB": 50}[unit]
+    *about, number, unit = human_size(size).split()
+    factor = {
+        "byte": 0,
+        "bytes": 0,
+        "KiB": 10,
+        "MiB": 20,
+        "GiB": 30,
+        "TiB": 40,
+        "PiB": 50,
+        "EiB": 60,
+    }[unit]
     assert abs(float(number) * 2.0**factor - size) <= size * 5e-4
-    assert float(number) < 1025 or unit == "PiB"
+    assert (Fraction(number) * 2**factor == size) == (about == [])
+    assert float(number) < 1025

@@ -191,6 +191,10 @@ def test_values_are_those_of_the_builder() -> None:
     assert value_of(tree, "header_1.version") == 1
     assert value_of(tree, "header_1.sequence_number") == str(2**64 - 2)
     assert value_of(tree, "header_1.is_signature_valid") is True
+    small = tree_of(good("dynamic-plain"))
+    numbers = {copy.sequence_number for copy in good("dynamic-plain").layout.headers}
+    values = [value_of(small, f"header_{copy}.sequence_number") for copy in (1, 2)]
+    assert set(values) == {str(number) for number in numbers}  # always text, as everywhere
     assert value_of(tree, "metadata.block_size") == MIB
     assert value_of(tree, "metadata.virtual_disk_size") == built.model.size
     assert value_of(tree, "bat.chunks[0].payload_blocks[1].entry.state") == ZERO

@@ -3,7 +3,8 @@
 Reading takes one entry at a time and trusts it as far as `bat` does. Here all
 of them are looked at, which may be 67 million, so they are sorted into the few
 classes that a rule can tell apart; the rules are asked once for each class.
-Overlaps are found exactly, with a byte for each MiB of the file.
+Overlaps are found exactly: with a byte for each MiB of the file, or by sorting
+in a file that claims more length than its disk can need.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ from .image import Image
 from .source import ReplayedSource, Update
 from .units import MIB, ceil_div
 
-# A file that claims more MiBs than this, 128 TiB, is no file of a disk of 64 TiB.
-_MAX_MAP = 1 << 27
+# Places up to here, in MiB, have a byte each: a disk of 64 TiB, its sector bitmaps and
+# metadata. Those further on are sorted, so many at a time.
+_MAX_MAP = (1 << 26) + (1 << 16)
+_MOST_SORTED = 1 << 23
+_STEP = 1 << 16
 # So many blocks that overlap something are looked at closely; the rest is counted.
-_MAX_CROWDED = 1 << 17
+_MAX_CROWDED = 1 << 15
 
 Array = Any  # numpy's types would have to be imported for their names
 
@@ -81,8 +85,7 @@ class Survey(NamedTuple):
         pieces: The places of blocks that take part in some overlap, and all others
             when there are few.
         stored: How many blocks are stored, wholly or partly.
-        uncompared: How many places were not compared; 0 unless the file claims
-            more length than any disk needs, or a great many blocks overlap.
+        uncompared: How many blocks were not compared; 0 unless a great many overlap.
     """
 
     payload: dict[int, Sample]
@@ -381,12 +384,22 @@ def last_start(image: Image) -> int:
     return max(0, image.source.size - image.geometry.block_size) // MIB
 
 
-def occupies(entry: int, limit: int) -> bool:
-    """Tell whether a payload entry takes up a place that lies inside the file."""
-    state = entry & STATE_MASK
-    return state in (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT) and (
-        0 < entry >> 20 <= limit
-    )
+def file_end(image: Image) -> int:
+    """Return the MiB behind the last one in which the file has anything."""
+    return ceil_div(image.source.size, MIB)
+
+
+# A block in any of these has a place, be it from former times.
+_OCCUPYING_STATES = (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
+
+
+def occupies(entry: int, end: int) -> bool:
+    """Tell whether a payload entry takes up a place that begins in front of a MiB of the file.
+
+    Where it ends does not count: the last block may be cut, and a block of
+    which only a part is there can overlap others with that.
+    """
+    return entry & STATE_MASK in _OCCUPYING_STATES and 0 < entry >> 20 < end
 
 
 class _Classes:
@@ -404,6 +417,11 @@ class _Classes:
         room = self._most - len(kept)
         kept += numbers[:room]
         kept_entries += entries[:room]
+
+    def update(self, following: _Classes) -> None:
+        """Add the entries of the blocks behind these."""
+        for code, count in following._counts.items():
+            self.add(code, count, *following._samples[code])
 
     def remove(self, code: int, number: int) -> None:
         """Take out one entry of a class, the last that was added."""
@@ -427,7 +445,7 @@ class _Classes:
 
 def _survey_plainly(image: Image, most: int) -> Survey:
     geometry = image.geometry
-    limit = last_start(image)
+    limit, end = last_start(image), file_end(image)
     classes = _Classes(most)
     needy: set[int] = set()
     pieces: list[tuple[int, int]] = []
@@ -440,7 +458,7 @@ def _survey_plainly(image: Image, most: int) -> Survey:
                 stored += 1
                 if state == PARTIALLY_PRESENT and geometry.is_differencing:
                     needy.add(block // geometry.chunk_ratio)
-            if occupies(entry, limit):
+            if occupies(entry, end):
                 pieces.append((block, entry))
     _set_cut_block_apart(image, classes)
     return Survey(classes.samples(), _bitmap_entries(image), needy, pieces, stored, 0)
@@ -466,75 +484,124 @@ def _bitmap_entries(image: Image) -> dict[int, int]:
 
 
 def _survey_in_bulk(image: Image, most: int) -> Survey:
-    geometry = image.geometry
-    bitmaps: dict[int, int] = {}
-    needy: set[int] = set()
-    tally = _Tally(image, most)
-    for first, entries, bitmap_entries in bulk.chunks(image):
-        tally.add(first, entries)
-        chunk = first // geometry.chunk_ratio
-        if geometry.is_differencing:
-            partial = (entries & STATE_MASK) == PARTIALLY_PRESENT
-            needy.update(((partial.nonzero()[0] + first) // geometry.chunk_ratio).tolist())
-        for number in bitmap_entries.nonzero()[0].tolist():
-            bitmaps[chunk + number] = int(bitmap_entries[number])
-    last = geometry.sector_bitmap_blocks - 1
-    if geometry.is_differencing and last not in bitmaps:  # it may be behind a part of a chunk
-        entry = image.bat.entry(geometry.sector_bitmap_index(last))
-        bitmaps.update({last: entry} if entry else {})
-    others = [(o.start // MIB, ceil_div(o.end, MIB)) for o in image.occupied]
-    others += [(piece.start, piece.end) for piece in _bitmap_pieces(image, bitmaps)]
-    pieces = tally.overlapping(others)
-    _set_cut_block_apart(image, tally.classes)
-    samples = tally.classes.samples()
-    return Survey(samples, bitmaps, needy, pieces, tally.stored, tally.uncompared)
-
-
-def _occupying(code: Array) -> Array:
-    """Return which entries take up a place inside the file, going by their class."""
     import numpy
 
-    wanted = numpy.zeros(64, bool)
-    for reserved in (0, 1 << 3):
-        wanted[
-            [state | reserved for state in (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)]
-        ] = True
-    return wanted[code]
+    geometry = image.geometry
+    marks = numpy.zeros(min(file_end(image), _MAX_MAP) + geometry.block_size // MIB, numpy.uint8)
+    tally = _tallied(image, most, marks)
+    last = geometry.sector_bitmap_blocks - 1
+    if geometry.is_differencing and last not in tally.bitmaps:  # it may be behind a part of a chunk
+        entry = image.bat.entry(geometry.sector_bitmap_index(last))
+        tally.bitmaps.update({last: entry} if entry else {})
+    others = [(o.start // MIB, ceil_div(o.end, MIB)) for o in image.occupied]
+    others += [(piece.start, piece.end) for piece in _bitmap_pieces(image, tally.bitmaps)]
+    pieces, uncompared = _crowded_blocks(image, tally, marks, others)
+    _set_cut_block_apart(image, tally.classes)
+    samples = tally.classes.samples()
+    return Survey(samples, tally.bitmaps, tally.needy, pieces, tally.stored, uncompared)
+
+
+def _tallied(image: Image, most: int, marks: Array) -> _Tally:
+    """Return the tally of a whole BAT, the halves of which are gone through at the same time.
+
+    Marking takes most of the time, waits for memory, and lets other threads run.
+    """
+    from threading import Thread
+
+    geometry = image.geometry
+    middle = ceil_div(geometry.payload_blocks, 2 * geometry.chunk_ratio) * geometry.chunk_ratio
+    halves = [_Tally(image, most, marks), _Tally(image, most, marks)]
+    errors: list[BaseException] = []
+
+    def run(tally: _Tally, first: int, end: int) -> None:
+        try:
+            for batch in bulk.chunks(image, first, end):
+                tally.add(*batch)
+        except BaseException as error:  # raised again by who waits for it
+            errors.append(error)
+
+    other = Thread(target=run, args=(halves[1], middle, geometry.payload_blocks))
+    other.start()
+    run(halves[0], 0, min(middle, geometry.payload_blocks))
+    other.join()
+    if errors:
+        raise errors[0]
+    return halves[0].joined(halves[1])
+
+
+def _occupying(entries: Array, end: int) -> Array:
+    """Return which payload entries take up a place that begins in front of a MiB of the file."""
+    import numpy
+
+    place = entries >> numpy.uint64(20)
+    has_meaning = numpy.zeros(STATE_MASK + 1, bool)
+    has_meaning[list(_OCCUPYING_STATES)] = True
+    state = (entries & STATE_MASK).view(numpy.int64)
+    return has_meaning[state] & (place > 0) & (place < end)
 
 
 class _Tally:
-    """All payload entries, counted by class, with a byte for each MiB of the file.
+    """Payload entries, counted by class, and a byte set for each MiB that they take up.
 
     Nearly all batches of a large BAT are of one kind: nothing stored, or all of
     it. Those are told by a few comparisons, and the others take their time.
+
+    Args:
+        image: The image.
+        most: How many entries of a class to keep.
+        marks: The bytes, which may be shared with other tallies: all set the same.
+
+    Attributes:
+        classes: The entries by class.
+        bitmaps: Entries of sector bitmaps that are not zero, by chunk.
+        needy: Chunks with a partially present block.
+        stored: How many blocks are stored, wholly or partly.
+        occupying: How many take up a place that begins inside the file.
+        is_marked: Whether all of these were marked, and none is too far away.
     """
 
-    def __init__(self, image: Image, most: int) -> None:
-        import numpy
-
+    def __init__(self, image: Image, most: int, marks: Array) -> None:
         self._image = image
         self._most = most
+        self._marks = marks
         self._length = image.geometry.block_size // MIB
         self._limit = last_start(image)
-        self._taken = 0
-        self._others: list[tuple[int, int]] = []
-        size = ceil_div(image.source.size, MIB)
-        self._map = numpy.zeros(size, numpy.uint8) if size <= _MAX_MAP else None
+        self._end = file_end(image)
         self.classes = _Classes(most)
+        self.bitmaps: dict[int, int] = {}
+        self.needy: set[int] = set()
         self.stored = 0
-        self.uncompared = 0
+        self.occupying = 0
+        self.is_marked = True
 
-    def add(self, first: int, entries: Array) -> None:
+    def joined(self, following: _Tally) -> _Tally:
+        """Return this tally with that of the blocks behind added to it."""
+        self.classes.update(following.classes)
+        self.bitmaps.update(following.bitmaps)
+        self.needy |= following.needy
+        self.stored += following.stored
+        self.occupying += following.occupying
+        self.is_marked &= following.is_marked
+        return self
+
+    def add(self, first: int, entries: Array, bitmap_entries: Array) -> None:
         """Count the entries of a range of blocks.
 
         Args:
             first: Number of the first block.
             entries: Their entries.
+            bitmap_entries: Those of the sector bitmaps of the whole chunks among them.
         """
+        geometry = self._image.geometry
         if not entries.any():
             self.classes.add(class_of(0, self._limit), len(entries), [first], [0])
         elif not (self._add_consecutive(first, entries) or self._add_stored(first, entries)):
             self._add_any(first, entries)
+            if geometry.is_differencing:
+                partial = ((entries & STATE_MASK) == PARTIALLY_PRESENT).nonzero()[0]
+                self.needy.update(((partial + first) // geometry.chunk_ratio).tolist())
+        for number in bitmap_entries.nonzero()[0].tolist():
+            self.bitmaps[first // geometry.chunk_ratio + number] = int(bitmap_entries[number])
 
     def _add_consecutive(self, first: int, entries: Array) -> bool:
         """Count blocks that follow each other in the file as well; False when they do not."""
@@ -544,9 +611,9 @@ class _Tally:
             return False
         if ((entries[1:] - entries[:-1]) != step).any():
             return False
-        if self._map is not None:
-            self._map[start >> 20 : (end >> 20) + self._length] = 1
         self._count_stored(first, entries)
+        if self._has_room(end):
+            self._marks[start >> 20 : (end >> 20) + self._length] = 1
         return True
 
     def _add_stored(self, first: int, entries: Array) -> bool:
@@ -556,8 +623,8 @@ class _Tally:
             return False
         if not self._is_plain(int(entries.min()), int(entries.max())):
             return False
-        self._take(entries)
         self._count_stored(first, entries)
+        self._mark(entries)
         return True
 
     def _is_plain(self, low: int, high: int) -> bool:
@@ -570,9 +637,7 @@ class _Tally:
     def _count_stored(self, first: int, entries: Array) -> None:
         self.classes.add(FULLY_PRESENT, len(entries), [first], [int(entries[0])])
         self.stored += len(entries)
-        self._taken += len(entries) * self._length
-        if self._map is None:
-            self.uncompared += len(entries)
+        self.occupying += len(entries)
 
     def _add_any(self, first: int, entries: Array) -> None:
         import numpy
@@ -589,87 +654,179 @@ class _Tally:
             at = numpy.flatnonzero(code == kind)[:room]
             self.classes.add(kind, int(counts[kind]), (at + first).tolist(), entries[at].tolist())
         self.stored += int(numpy.count_nonzero(state >= FULLY_PRESENT))
-        occupying = entries[_occupying(code)]
-        self._taken += len(occupying) * self._length
-        if self._map is None:
-            self.uncompared += len(occupying)
-        self._take(occupying)
+        occupying = entries[_occupying(entries, self._end)]
+        self.occupying += len(occupying)
+        self._mark(occupying)
 
-    def _take(self, entries: Array) -> None:
+    def _mark(self, entries: Array) -> None:
         import numpy
 
-        if self._map is not None:
+        if len(entries) and self._has_room(int(entries.max())):
             starts = (entries >> numpy.uint64(20)).view(numpy.int64)
             for step in range(self._length):
-                self._map[starts + step if step else starts] = 1
+                self._marks[starts + step if step else starts] = 1
 
-    def overlapping(self, others: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Return blocks that overlap something, with their entries; not all, if there are many.
+    def _has_room(self, highest: int) -> bool:
+        """Tell whether the bytes reach to an entry's block, or note that they do not."""
+        self.is_marked &= (highest >> 20) + self._length <= len(self._marks)
+        return self.is_marked
 
-        Args:
-            others: First MiB, and the MiB behind it, of what else takes up the file.
-        """
-        import numpy
 
-        if self._map is None:
-            return []
-        is_clear = int(numpy.count_nonzero(self._map)) == self._taken
-        if is_clear and not any(self._map[start:end].any() for start, end in others):
-            return []
-        self._others = others
-        self._count_again()
-        return self._crowded()
+def _crowded_blocks(
+    image: Image, tally: _Tally, marks: Array, others: list[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], int]:
+    """Return blocks that overlap something, with their entries, and how many more may do.
 
-    def _count_again(self) -> None:
-        import numpy
+    Args:
+        image: The image.
+        tally: The tally of its BAT.
+        marks: A byte for each MiB of the file, set where the tally has blocks; it is used up.
+        others: First MiB, and the MiB behind it, of what else takes up the file.
+    """
+    import numpy
 
-        assert self._map is not None
-        self._map[:] = 0
-        for start, end in self._others:
-            self._map[start:end] = numpy.minimum(self._map[start:end] + 1, 2)
-        for _, place in self._places():
-            for step in range(self._length):
-                taken, counts = numpy.unique(place + step, return_counts=True)
-                self._map[taken] = numpy.minimum(self._map[taken] + counts, 2)
+    if tally.is_marked:
+        taken = tally.occupying * (image.geometry.block_size // MIB)
+        is_clear = int(numpy.count_nonzero(marks)) == taken
+        if is_clear and not any(marks[start:end].any() for start, end in others):
+            return [], 0
+        _count_places(image, marks, others)
+        found, rest = _foremost(_blocks_at_marks(image, marks))
+    else:
+        marks.resize(0, refcheck=False)
+        places, rest = _crowded_places(image, tally.occupying, others)
+        found, more = _foremost(_blocks_at(image, places))
+        rest += more
+    index = image.geometry.payload_index
+    return [(block, image.bat.entry(index(block))) for block in found.tolist()], rest
 
-    def _crowded(self) -> list[tuple[int, int]]:
-        """Return the blocks at places that are taken twice, those in front when there are many."""
-        import numpy
 
-        assert self._map is not None
-        found = numpy.empty((2, 0), numpy.int64)
-        for blocks, place in self._places():
-            crowded = numpy.zeros(len(place), bool)
-            for step in range(self._length):
-                crowded |= self._map[place + step] > 1
-            new = (blocks[crowded], place[crowded].astype(numpy.int64))
-            found = numpy.concatenate((found, new), axis=1)
-            if found.shape[1] > 2 * _MAX_CROWDED:
-                found = self._foremost(found)
+def _places(image: Image) -> Iterator[tuple[Array, Array]]:
+    """Yield numbers and places of the blocks that take up a place inside the file."""
+    import numpy
+
+    end = file_end(image)
+    for first, entries, _ in bulk.chunks(image):
+        wanted = numpy.flatnonzero(_occupying(entries, end))
+        yield wanted + first, (entries[wanted] >> numpy.uint64(20)).view(numpy.int64)
+
+
+def _count_places(image: Image, marks: Array, others: list[tuple[int, int]]) -> None:
+    """Set each byte to how much takes up that MiB of the file: 0, 1, or 2 for more."""
+    import numpy
+
+    marks[:] = 0
+    for start, end in others:
+        marks[start:end] = numpy.minimum(marks[start:end] + 1, 2)
+    for _, place in _places(image):
+        place = numpy.sort(place.astype(numpy.uint32))  # quicker than sorting wider numbers
+        for step in range(image.geometry.block_size // MIB):
+            taken = (place + step).astype(numpy.int64)
+            marks[taken] = numpy.minimum(marks[taken] + 1, 2)
+            marks[taken[1:][taken[1:] == taken[:-1]]] = 2
+
+
+def _blocks_at_marks(image: Image, marks: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield numbers and places of the blocks at places that are taken twice."""
+    import numpy
+
+    for blocks, place in _places(image):
+        crowded = numpy.zeros(len(place), bool)
+        for step in range(image.geometry.block_size // MIB):
+            crowded |= marks[place + step] > 1
+        yield blocks[crowded], place[crowded]
+
+
+def _crowded_places(
+    image: Image, occupying: int, others: list[tuple[int, int]]
+) -> tuple[Array, int]:
+    """Return places of blocks that overlap something, in order, in a file of any length.
+
+    Each pass over the BAT takes the next few million places in the order of the
+    file and sorts them. It ends when enough are found.
+
+    Args:
+        image: The image.
+        occupying: How many blocks take up a place.
+        others: First MiB, and the MiB behind it, of what else takes up the file.
+
+    Returns:
+        The places, and how many blocks were not compared.
+    """
+    import numpy
+
+    length = image.geometry.block_size // MIB
+    begins, ends = numpy.array(others, numpy.int64).T
+    found = numpy.empty(0, numpy.int64)
+    buffer = numpy.empty(1 + _MOST_SORTED, numpy.int64)
+    buffer[0] = -length  # the last place of the pass before; a block there ends at 0
+    while occupying > 0 and len(found) < _MAX_CROWDED:
+        count, shared = _next_places(image, buffer)
+        if not count:
+            break
+        occupying -= count
+        places = buffer[: count + 1]
+        parts = [found, numpy.array(shared, numpy.int64)]
+        for at in range(0, count, _STEP):
+            part = places[at : at + _STEP + 1]
+            near = numpy.diff(part) < length
+            parts += [part[:-1][near], part[1:][near]]
+        low, high = places.searchsorted(begins - length, "right"), places.searchsorted(ends)
+        parts += [places[a:b][:_MAX_CROWDED] for a, b in zip(low, high, strict=True) if a < b]
+        found = numpy.unique(numpy.concatenate(parts))
+        buffer[0] = places[-1]
+    return found[found > 0], max(0, occupying) if len(found) >= _MAX_CROWDED else 0
+
+
+def _next_places(image: Image, buffer: Array) -> tuple[int, list[int]]:
+    """Put the least places behind that in front of a buffer into it, in order.
+
+    Returns:
+        How many, and some of them that several blocks have: those of which not
+        all had room.
+    """
+    kept, highest, shared = 0, (1 << 44), []
+    room = buffer[1:]
+    for _, place in _places(image):
+        new = place[(place > buffer[0]) & (place <= highest)]
+        while len(new):
+            count = min(len(new), len(room) - kept)
+            room[kept : kept + count] = new[:count]
+            kept, new = kept + count, new[count:]
+            if kept == len(room):
+                kept //= 2
+                room.partition(kept)
+                highest = int(room[:kept].max())
+                if int(room[kept:].min()) == highest:
+                    shared.append(highest)
+                new = new[new <= highest]
+    room[:kept].sort()
+    return kept, shared
+
+
+def _blocks_at(image: Image, places: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield numbers and places of the blocks at some places, which are in order."""
+    if not len(places):
+        return
+    for blocks, place in _places(image):
+        at = places.searchsorted(place)
+        at[at == len(places)] = 0
+        is_there = places[at] == place
+        yield blocks[is_there], place[is_there]
+
+
+def _foremost(batches: Iterator[tuple[Array, Array]]) -> tuple[Array, int]:
+    """Return the blocks, those in front in the file when there are many, and how many are left."""
+    import numpy
+
+    found = numpy.empty((2, 0), numpy.int64)
+    rest = 0
+    for batch in batches:
+        found = numpy.concatenate((found, batch), axis=1)
         if found.shape[1] > _MAX_CROWDED:
-            found = self._foremost(found)
-        index = self._image.geometry.payload_index
-        return [(block, self._image.bat.entry(index(block))) for block in found[0].tolist()]
-
-    def _foremost(self, found: Array) -> Array:
-        import numpy
-
-        self.uncompared += found.shape[1] - _MAX_CROWDED
-        kept = numpy.argpartition(found[1], _MAX_CROWDED)[:_MAX_CROWDED]
-        return found[:, kept]
-
-    def _places(self) -> Iterator[tuple[Array, Array]]:
-        """Yield numbers and places of the blocks that take up a place inside the file."""
-        import numpy
-
-        limit = last_start(self._image)
-        for first, entries, _ in bulk.chunks(self._image):
-            state, place = entries & STATE_MASK, entries >> numpy.uint64(20)
-            inside = (place > 0) & (place <= limit)
-            wanted = inside & (
-                (state == UNDEFINED) | (state == UNMAPPED) | (state >= FULLY_PRESENT)
-            )
-            yield numpy.flatnonzero(wanted) + first, place[wanted]
+            rest += found.shape[1] - _MAX_CROWDED
+            found = found[:, numpy.argpartition(found[1], _MAX_CROWDED)[:_MAX_CROWDED]]
+    return found[0], rest
 
 
 class Loss(NamedTuple):

@@ -8,16 +8,16 @@ at because something before it is broken is listed as skipped, with the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
-from .errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
+from .errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
 from .guids import NIL, REGION_NAMES
 from .image import Image
 from .source import ReplayedSource, Source, SourceLike, open_source
-from .units import TIB, human_size
+from .units import human_size
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
@@ -26,8 +26,8 @@ MOST_PER_RULE = 20
 
 # About what a metadata dump does not have: blocks, bytes behind headers and BAT entries.
 _LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
-# So long an image is taken to be then, wherever it ends: blocks further on are not compared.
-_SKELETON_LENGTH = 128 * TIB
+# So long an image is taken to be then, wherever it ends: as far as a BAT entry can point.
+_SKELETON_LENGTH = 1 << 64
 
 
 class Skipped(NamedTuple):
@@ -52,6 +52,8 @@ class Report(NamedTuple):
             some of its data. `not-vhdx`: it is something else.
         findings: Broken rules, in the order of reading.
         skipped: What was not checked.
+        is_incomplete: Whether something else than the file itself kept some of it from
+            being checked: its parents cannot be had, or a limit of our own is passed.
         more: How many findings of a rule were left out, by rule.
         diagnosis: Sentences that say what the findings mean together.
         parents: Reports on the parents, nearest first; their verdicts are their own.
@@ -64,6 +66,7 @@ class Report(NamedTuple):
     more: dict[str, int]
     diagnosis: tuple[str, ...]
     parents: tuple[Report, ...] = ()
+    is_incomplete: bool = False
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -78,7 +81,7 @@ def check(
     skeleton: bool = False,
     ignore: Collection[str] = (),
     parent: SourceLike | None = None,
-    search: Sequence[str | os.PathLike[str]] = (),
+    search: parents.Search = (),
     follow_absolute: bool = False,
 ) -> Report:
     """Check an image against every rule that a file can show to be broken.
@@ -92,18 +95,20 @@ def check(
             lie behind its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
-        search: Folders in which parents are looked for by name.
+        search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file, or the parent that was named, cannot be read.
     """
     stored = open_source(source)
     try:
         collector = _Collector({*ignore, *_LEFT_OUT} if skeleton else ignore)
         image = _Check(stored, collector, skeleton=skeleton).run()
         above: tuple[Report, ...] = ()
-        if chain and image is not None and image.locator is not None:
+        if image is not None and image.locator is not None and not chain:
+            collector.skip("the parents", "not asked for; --chain (chain=True) checks them, too")
+        elif image is not None and image.locator is not None:
             chained = _Chain(image, collector, search, follow_absolute=follow_absolute)
             above = tuple(chained.reports(parent, ignore))
         return collector.report(stored.path)._replace(parents=above)
@@ -117,6 +122,9 @@ class _Collector:
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = ignore
+        self._is_vhdx = True
+        self._is_incomplete = False
+        self._apart: set[int] = set()  # numbers of findings that the verdict leaves out
         self._seen: set[tuple[str, str, str]] = set()
         self._counts: dict[str, int] = {}
         self.findings: list[Finding] = []
@@ -133,12 +141,16 @@ class _Collector:
 
     def add_one(self, finding: Finding, more: int = 0) -> bool:
         """Take a finding that stands for some more like it, and tell whether it is no error."""
+        if finding.level == "limit":
+            self.fail(finding.where, f"{finding.message} [{finding.rule}]")
+            return False
+        self._is_vhdx &= finding.rule != "FTI-01"
         if finding.rule in self._ignore:
             return finding.level != "error"
         key = (finding.rule, finding.where, finding.message)
         if key not in self._seen:
-            self._seen.add(key)
             if self._counts.get(finding.rule, 0) < MOST_PER_RULE:
+                self._seen.add(key)
                 self._counts[finding.rule] = self._counts.get(finding.rule, 0) + 1
                 self.findings.append(finding)
             else:
@@ -149,7 +161,24 @@ class _Collector:
 
     def skip(self, what: str, why: str) -> None:
         """Say that something is not checked."""
-        self.skipped.append(Skipped(what, why))
+        if (what, why) not in self.skipped:
+            self.skipped.append(Skipped(what, why))
+
+    def fail(self, what: str, why: str) -> None:
+        """Say that something is not checked for a reason that lies outside the file."""
+        self.skip(what, why)
+        self._is_incomplete = True
+
+    def add_apart(self, finding: Finding) -> None:
+        """Take a finding that says nothing about the file itself and leaves its verdict alone."""
+        before = len(self.findings)
+        self.add_one(finding)
+        self._apart.update(range(before, len(self.findings)))
+
+    def diagnose(self, sentence: str, *rules: str) -> None:
+        """Say what broken rules mean together, unless none of them counts."""
+        if not self._ignore or not all(rule in self._ignore for rule in rules):
+            self.diagnosis.append(sentence)
 
     def report(self, path: str | None) -> Report:
         """Return the report on what was taken."""
@@ -160,12 +189,13 @@ class _Collector:
             tuple(self.skipped),
             self.more,
             tuple(self.diagnosis),
+            is_incomplete=self._is_incomplete,
         )
 
     def _verdict(self) -> Verdict:
-        if any(finding.rule == "FTI-01" for finding in self.findings):
+        if not self._is_vhdx:
             return "not-vhdx"
-        levels = {finding.level for finding in self.findings}
+        levels = {f.level for number, f in enumerate(self.findings) if number not in self._apart}
         return "corrupt" if "error" in levels else "warnings" if "warning" in levels else "clean"
 
 
@@ -190,7 +220,9 @@ class _Check:
         self._take.add(headers.check_slack(root))
         header = self._headers(root)
         if header is None:
-            self._take.skip("log, regions, metadata, BAT", "no header is current, or it refuses")
+            self._take.skip(
+                "log, regions, metadata, BAT", "no header is current, or it cannot be used"
+            )
             return None
         source = self._log(header)
         if source is None:
@@ -204,7 +236,7 @@ class _Check:
     def _opened(self) -> Image | None:
         try:
             image = Image(self._stored)
-        except FormatError as error:
+        except (FormatError, LimitError) as error:
             # Whatever opening refuses has been found before; this is for what has not.
             self._take.add_one(error.finding)
             self._take.skip("the whole BAT, overlaps of blocks", "the image cannot be opened")
@@ -219,14 +251,17 @@ class _Check:
         current = headers.choose_current(copies)
         if current is None:
             return None
+        self._take.add(headers.check_other(copies, current))
         for copy in copies:
             if copy.defect is not None:
-                self._take.diagnosis.append(
+                self._take.diagnose(
                     f"Header {copy.copy} is damaged and header {3 - copy.copy} is used; "
-                    "a program that opens the file for writing makes both good again."
+                    "a program that opens the file for writing makes both good again.",
+                    copy.defect.rule,
                 )
         header = copies[current - 1].header
-        self._diagnose_end("the log", header.log_offset + header.log_length, self._stored.size)
+        end = header.log_offset + header.log_length
+        self._diagnose_end("the log", end, self._stored.size, "HDR-13")
         return header if self._take.add(headers.check_current(header, self._stored.size)) else None
 
     def _log(self, header: grammar.Header) -> Source | None:
@@ -237,18 +272,20 @@ class _Check:
         try:
             self._take.add(log.check_ring(ring))
             sequence = ring.active_sequence()
-        except FormatError as error:
+        except LimitError as error:
             self._take.add_one(error.finding)
             return None
         if not self._take.add(log.check_sequence(sequence, ring, self._stored.size)):
             if sequence:
                 flushed = sequence[-1].header.flushed_file_offset
-                self._diagnose_end("what its log was written for", flushed, self._stored.size)
+                name = "what its log was written for"
+                self._diagnose_end(name, flushed, self._stored.size, "LOG-32")
             return None
         source, summary = log.replay(self._stored, ring)
-        self._take.diagnosis.append(
+        self._take.diagnose(
             f"The log is dirty: replay changes {human_size(summary.changed_bytes)} of the file. "
-            "Programs that do not replay it see an older or torn state."
+            "Programs that do not replay it see an older or torn state.",
+            "LOG-01",
         )
         return source
 
@@ -260,10 +297,11 @@ class _Check:
         if copy is None:
             self._take.skip("regions, metadata, BAT", "neither region table is valid")
             return
-        if any(defects):
-            self._take.diagnosis.append(
+        for found in filter(None, defects):
+            self._take.diagnose(
                 f"Region table {3 - copy} is damaged and table {copy} is used; "
-                "QEMU reads table 1 alone and refuses the file when that is the damaged one."
+                "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
+                found.rule,
             )
         table = tables[copy - 1]
         self._take.add(regions.check_table(table, source.size))
@@ -271,11 +309,12 @@ class _Check:
         self._take.add(regions.check_unused(table))
         for entry in filter(regions.is_known, table.entries):
             name = f"the {REGION_NAMES[entry.guid]} region"
-            self._diagnose_end(name, entry.file_offset + entry.length, source.size)
+            self._diagnose_end(name, entry.file_offset + entry.length, source.size, "REG-13")
         if any(not entry.required & 1 for entry in table.entries if regions.is_known(entry)):
-            self._take.diagnosis.append(
+            self._take.diagnose(
                 "The BAT or metadata region is not marked as required, as in files that QEMU "
-                "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them."
+                "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them.",
+                "REG-18",
             )
         region = regions.usable_metadata(table, source.size)
         if region is None:
@@ -315,9 +354,7 @@ class _Check:
             self._take.add_one(finding, more)
         self._take.add(allocation.check_sector_bitmap_entries(image, survey))
         if survey.uncompared:
-            self._take.skip(
-                f"overlaps of {survey.uncompared} blocks", "too many, or the file is absurdly long"
-            )
+            self._take.skip(f"overlaps of {survey.uncompared} blocks", "too many overlap")
         pieces = allocation.block_pieces(image, survey)
         self._take.add(allocation.check_overlaps(image, pieces))
         self._take.add(
@@ -335,29 +372,34 @@ class _Check:
         if lost.blocks and not self._skeleton:
             length = human_size(lost.length)
             rest = human_size(image.geometry.virtual_disk_size - lost.length)
-            self._take.diagnosis.append(
+            self._take.diagnose(
                 f"The file is cut short: {lost.blocks} of {survey.stored} stored blocks, {length} "
                 "of the disk, lie wholly or partly behind its end and are lost. "
-                f"The other {rest} can be read."
+                f"The other {rest} can be read.",
+                "BAT-10",
             )
         if lost.bitmaps and not self._skeleton:
-            self._take.diagnosis.append(
+            self._take.diagnose(
                 f"The file is cut short: sector bitmaps behind its end: {lost.bitmaps}. Which "
-                "sectors of their PARTIALLY_PRESENT blocks are the file's own is lost."
+                "sectors of their PARTIALLY_PRESENT blocks are the file's own is lost.",
+                "BAT-10",
             )
         for page in allocation.shifted_pages(image, survey):
-            self._take.diagnosis.append(
+            self._take.diagnose(
                 f"The BAT page at {page:#x} looks shifted by one entry, as left by QEMU before "
-                "8.0 (its issue 727): blocks behind its first entry are read from the wrong place."
+                "8.0 (its issue 727): blocks behind its first entry are read from the wrong place.",
+                "BAT-06",
+                "BAT-15",
             )
 
-    def _diagnose_end(self, name: str, end: int, size: int) -> None:
+    def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
         """Say what it means that a structure, without which nothing can be read, is cut."""
         if size < end <= log.MAX_FILE_LENGTH:
-            self._take.diagnosis.append(
+            self._take.diagnose(
                 f"The file is cut short: it ends at {size:#x}, {name} at {end:#x}, so at least "
                 f"{human_size(end - size)} are missing. Without that nothing of the disk can be "
-                "read."
+                "read.",
+                rule,
             )
 
 
@@ -368,7 +410,7 @@ class _Chain:
         self,
         image: Image,
         collector: _Collector,
-        search: Sequence[str | os.PathLike[str]],
+        search: parents.Search,
         *,
         follow_absolute: bool,
     ) -> None:
@@ -405,12 +447,13 @@ class _Chain:
             found, link = disk.find_parent(
                 child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
             )
-        except (VhdxError, OSError) as error:
+        except VhdxError as error:
             place = Span(f"parent of {child.path or 'the image'}")
             rule = "CHAIN-01" if isinstance(error, ParentMismatchError) else "CHAIN-10"
             name = f"{error.path}: " if isinstance(error, FormatError) and error.path else ""
-            self._take.add_one(Finding(rule, "error", place, name + str(error)))
-            self._take.skip("parents", "the parent was not found")
+            # That says nothing about the file: its parent may just be somewhere else.
+            self._take.add_apart(Finding(rule, "error", place, name + str(error)))
+            self._take.fail("the parents", f"no parent that can be used was found [{rule}]")
             return False
         self._chain.append(found)
         may_be_used = self._take.add(disk.check_link(self._chain))
@@ -425,7 +468,7 @@ class _Chain:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
         folder = os.path.dirname(os.path.realpath(path))
-        search = [os.fspath(name) for name in self._search]
+        search = parents.search_folders(self._search)
         tried: Iterator[parents.Candidate] = iter(())
         if link.key is not None and not self._follow_absolute:
             all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,13 +25,31 @@ if TYPE_CHECKING:
     from .report import Document
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
-DIFFERENT, IO_FAILED = 1, 4  # of `compare`
+DIFFERENT, IO_FAILED = 1, 4  # of `compare`, whose failures are never 1
 WARNINGS = 3  # of `check`
 
 _EXIT_STATUS = """\
 exit status:
-  0 done   1 failed (I/O, permission, parent, unsupported)   2 corrupt: a rule refuses
-  63 not a VHDX file   64 usage   130 interrupted   141 the pipe's reader is gone
+  0 done   1 failed (I/O, permission, parent, unsupported)
+  2 corrupt: a rule refuses   63 not a VHDX file
+  64 usage   130 interrupted   141 the pipe's reader is gone
+"""
+_EXIT_STATUS_OF_ALL = f"""\
+{_EXIT_STATUS}  check besides: 3 usable, with warnings
+  compare: 0 same   1 different   4 failed; the others as above
+"""
+_EXIT_STATUS_OF_CHECK = """\
+exit status:
+  0 clean   3 usable, with warnings   2 corrupt: a rule refuses
+  63 not a VHDX file   1 failed (I/O, permission, parent, unsupported)
+  64 usage   130 interrupted   141 the pipe's reader is gone
+  of several files the worst counts, in the order 1, 2, 63, 3, 0
+"""
+_EXIT_STATUS_OF_COMPARE = """\
+exit status:
+  0 same   1 different   4 failed (I/O, permission, parent, unsupported)
+  2 corrupt: a rule refuses   63 not a VHDX file
+  64 usage   130 interrupted   141 the pipe's reader is gone
 """
 
 Command = Callable[[argparse.Namespace], int]
@@ -41,12 +60,20 @@ class OutputError(Exception):
 
 
 class _Output:
-    """Standard output, whose failures are told from those of the image."""
+    """Standard output, whose failures are told from those of the image.
 
-    @staticmethod
-    def write(data: str | bytes | memoryview) -> None:
+    Attributes:
+        is_closed: Whether it was closed before the start.
+    """
+
+    is_closed = False
+
+    @classmethod
+    def write(cls, data: str | bytes | memoryview) -> None:
         """Write text, or bytes as they are."""
         try:
+            if cls.is_closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             if isinstance(data, str):
                 sys.stdout.write(data)
             else:
@@ -104,7 +131,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
-        epilog=_EXIT_STATUS,
+        epilog=_EXIT_STATUS_OF_ALL,
         formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -122,7 +149,7 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 
 def _add_command(commands: Commands, name: str, run: Command, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, formatter_class=_Formatter
+        name, help=text, description=text, epilog=_EXIT_STATUS, formatter_class=_Formatter
     )
     command.set_defaults(run=run, json=False)
     _add_color(command, argparse.SUPPRESS)  # it may stand before the command or behind it
@@ -190,22 +217,24 @@ def _add_check(commands: Commands) -> None:
     text = "check every rule of the format and say what is wrong, where, and what it means"
     command = _add_command(commands, "check", _check, text)
     command.add_argument("files", metavar="FILE", nargs="*", help="the VHDX files")
+    command.add_argument("--json", action="store_true", help="print a JSON document for each file")
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print a JSON document for each file")
     form.add_argument("--rules", action="store_true", help="list all rules and their status")
     form.add_argument("--explain", metavar="RULE", help="say what a rule is about")
-    command.add_argument("--sarif", metavar="OUT", help="write the findings as SARIF 2.1.0, too")
+    command.add_argument("--sarif", metavar="OUT", help="write SARIF 2.1.0, too; - to stdout")
     command.add_argument(
         "--ignore", metavar="RULE", action="append", default=[], help="a rule that does not count"
     )
-    command.add_argument("--chain", action="store_true", help="check the parents, too")
+    command.add_argument(
+        "--chain", action="store_true", help="check the parents, too; any option about them does"
+    )
     command.add_argument(
         "--skeleton",
         action="store_true",
         help="blocks may lie behind the end, unused bytes do not count: for metadata dumps",
     )
     _add_parents(command)
-    command.epilog = "exit status: 0 clean, 3 usable with warnings, 2 corrupt, 63 not a VHDX file"
+    command.epilog = _EXIT_STATUS_OF_CHECK
 
 
 def _add_map(commands: Commands) -> None:
@@ -224,7 +253,11 @@ def _add_read(commands: Commands) -> None:
     command = _add_command(commands, "read", _read, text)
     _add_file(command)
     command.add_argument(
-        "-o", "--output", metavar="OUT", help="a file, sparse where there are zeros"
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=output,
+        help="a file, sparse where there are zeros; - is standard output",
     )
     _add_force(command)
     _add_range(command)
@@ -235,19 +268,22 @@ def _add_convert(commands: Commands) -> None:
     text = "write the virtual disk to a raw image, sparse where there are zeros"
     command = _add_command(commands, "convert", _convert, text)
     _add_file(command)
-    command.add_argument("output", metavar="OUT", help="the raw image")
+    command.add_argument(
+        "output", metavar="OUT", type=output, help="the raw image; - is standard output"
+    )
     _add_force(command)
     _add_parents(command)
+    command.set_defaults(offset=0, length=None)  # all of it, when it is read to standard output
 
 
 def _add_compare(commands: Commands) -> None:
-    text = "tell whether two images, VHDX or raw, hold the same disk, and where they differ first"
+    text = "tell whether two images hold the same disk, and where they differ first"
     command = _add_command(commands, "compare", _compare, text)
     command.add_argument("file", metavar="A", help="a VHDX file or a raw image")
     command.add_argument("other", metavar="B", help="another one")
     _add_json(command)
     _add_parents(command)
-    command.epilog = "exit status: 0 same, 1 different, 4 I/O; the others as for every command"
+    command.epilog = _EXIT_STATUS_OF_COMPARE
 
 
 def _add_chain(commands: Commands) -> None:
@@ -297,13 +333,14 @@ def _add_metadump(commands: Commands) -> None:
     )
     command.add_argument("--force", action="store_true", help="replace a file that is there")
     _add_json(command)
-    command.epilog = "compare a dump with its image by info, log, tree and check --skeleton"
+    hint = "compare a dump with its image by info, log, tree and check --skeleton"
+    command.epilog = f"{hint}\n\n{_EXIT_STATUS}"
 
 
 def _add_ksy(commands: Commands) -> None:
     text = "print the Kaitai Struct grammar of the format, or copy it"
     command = _add_command(commands, "ksy", _ksy, text)
-    command.add_argument("-o", "--output", metavar="OUT", help="a file to write it to")
+    command.add_argument("-o", "--output", metavar="OUT", type=output, help="a file to write it to")
 
 
 _COMMANDS = {
@@ -329,6 +366,11 @@ def number(text: str) -> int:
     return value
 
 
+def output(text: str) -> str | None:
+    """Return the name of a file to write; None for `-`, which is standard output."""
+    return None if text == "-" else text
+
+
 def size(text: str) -> int:
     """Return a number of bytes that may be given in KiB, MiB, GiB or TiB."""
     number, factor = text, 1
@@ -341,6 +383,20 @@ def size(text: str) -> int:
 
 
 _SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _settle_parents(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse options that contradict each other; let `check` check the parents that some name."""
+    given = [name for name in _ABOUT_PARENTS if getattr(arguments, name, None) not in _NOT_GIVEN]
+    if given and arguments.no_parent:
+        option = given[0].replace("_", "-")
+        parser.error(f"--no-parent and --{option} contradict each other")
+    if given and arguments.run is _check:
+        arguments.chain = True
+
+
+_ABOUT_PARENTS = ("parent", "search", "follow_absolute")
+_NOT_GIVEN: tuple[object, ...] = (None, [], False)
 
 
 def _open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
@@ -418,11 +474,14 @@ _VERDICT_STATUS = {
 
 def _check(arguments: argparse.Namespace) -> int:
     if arguments.rules:
-        return _print_rules()
-    if arguments.explain:
-        return _explain(arguments.explain)
+        return _print_rules(arguments)
+    if arguments.explain is not None:
+        return _explain(arguments)
     if not arguments.files:
         _complain(None, "check: no FILE given")
+        return USAGE
+    if arguments.json and arguments.sarif == "-":
+        _complain(None, "check: --json and --sarif - both want standard output")
         return USAGE
     unknown = [rule for rule in arguments.ignore if not _is_rule(rule)]
     if unknown:
@@ -439,9 +498,13 @@ def _worst(statuses: set[int]) -> int:
     return next(status for status in _WORST_FIRST if status in statuses)
 
 
-def _print_rules() -> int:
+def _print_rules(arguments: argparse.Namespace) -> int:
+    from .report import rules_document
     from .rules import catalogue
 
+    if arguments.json:
+        _print_document(rules_document(catalogue().values()))
+        return DONE
     for rule in catalogue().values():
         note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
         _Output.write(f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}\n")
@@ -454,15 +517,18 @@ def _is_rule(wanted: str) -> bool:
     return wanted.upper() in catalogue()
 
 
-def _explain(wanted: str) -> int:
-    from .report import rule_text
+def _explain(arguments: argparse.Namespace) -> int:
+    from .report import rule_text, rules_document
     from .rules import catalogue
 
-    rule = catalogue().get(wanted.upper())
+    rule = catalogue().get(arguments.explain.upper())
     if rule is None:
-        _complain(None, f"no rule {wanted}; check --rules lists them")
+        _complain(None, f"no rule {arguments.explain}; check --rules lists them")
         return USAGE
-    _print_lines(rule_text(rule))
+    if arguments.json:
+        _print_document(rules_document([rule]))
+    else:
+        _print_lines(rule_text(rule))
     return DONE
 
 
@@ -489,19 +555,26 @@ def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report])
     for part in result.reports:
         if arguments.json:
             _print_document(report.check_document(part, part.path or path), indent=None)
-        else:
+        elif arguments.sarif != "-":
             _print_colored(arguments, report.check_text(part, part.path or path))
-    return _worst({_VERDICT_STATUS[part.verdict] for part in result.reports})
+    return _worst({_status_of(part) for part in result.reports})
+
+
+def _status_of(report: Report) -> int:
+    status = _VERDICT_STATUS[report.verdict]
+    return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
 
 
 def _write_sarif(path: str, reports: list[Report]) -> None:
-    import json
-
+    from .report import json_text
     from .sarif import sarif_document
 
+    text = json_text(sarif_document(reports), indent=2) + "\n"
+    if path == "-":
+        _Output.write(text)
+        return
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(sarif_document(reports), file, indent=2)
-        file.write("\n")
+        file.write(text)
 
 
 def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
@@ -569,6 +642,8 @@ def _read(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from . import convert
 
+    if arguments.output is None:
+        return _read(arguments)
     _refuse_to_replace(arguments)
     with _open_disk(arguments) as disk, _progress(disk.size) as progress, _interruptible():
         convert.convert(disk, arguments.output, 0, disk.size, progress)
@@ -779,15 +854,15 @@ def _wants_color(choice: str) -> bool:
 
 
 def _print_document(document: object, indent: int | None = 2) -> None:
-    import json
+    from .report import json_text
 
-    _Output.write(json.dumps(document, indent=indent) + "\n")
+    _Output.write(json_text(document, indent) + "\n")
 
 
 def _complain(path: str | None, message: str) -> None:
     from .report import printable
 
-    place = f"{path}: " if path else ""
+    place = "" if path is None else f"{path or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
 
@@ -796,13 +871,20 @@ def _failure(arguments: argparse.Namespace, error: Exception, indent: int | None
     from .errors import FormatError
     from .report import error_document, plain_message
 
-    path = _path_of(error) or getattr(arguments, "file", None)
+    path = _path_of(error)
+    if path is None:
+        path = getattr(arguments, "file", None)
     if arguments.json:
         _print_document(error_document(path, error), indent)
     _complain(path, plain_message(error))
     if isinstance(error, FormatError):
         return NOT_VHDX if error.finding.rule == "FTI-01" else CORRUPT
-    return IO_FAILED if arguments.run is _compare and isinstance(error, OSError) else FAILED
+    return _failed(arguments)
+
+
+def _failed(arguments: argparse.Namespace) -> int:
+    """Return the status of a failure; `compare` has its own, as 1 says something there."""
+    return IO_FAILED if arguments.run is _compare else FAILED
 
 
 def _path_of(error: Exception) -> str | None:
@@ -832,7 +914,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except OutputError as error:
         _complain(None, f"standard output: {error}")
         _forget_output()
-        return FAILED
+        return _failed(arguments)
     return status
 
 
@@ -843,7 +925,8 @@ def _forget_output() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    # A stream that was closed before the start is None.
+    # A stream that was closed before the start is None; no file may get its number.
+    _Output.is_closed = sys.stdout is None
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     _use_replacement(sys.stdout)
@@ -851,7 +934,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         words = sys.argv[1:] if argv is None else list(argv)
         only = words[0] if words and words[0] in _COMMANDS else None
-        return _run(build_parser(only).parse_args(words))
+        parser = build_parser(only)
+        arguments = parser.parse_args(words)
+        _settle_parents(parser, arguments)
+        return _run(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads any more

@@ -466,7 +466,7 @@ def open_disk(
     source: SourceLike,
     *,
     parent: SourceLike | None = None,
-    search: Sequence[str | os.PathLike[str]] = (),
+    search: parents.Search = (),
     follow_absolute: bool = False,
     replay: Replay = "memory",
     resolve_parents: bool = True,
@@ -476,7 +476,7 @@ def open_disk(
     Args:
         source: Path, bytes, memoryview, mmap or binary file object of the image.
         parent: The same for its parent, instead of looking for it.
-        search: Folders in which parents are looked for by name.
+        search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow absolute paths of parents, and such that lead
             out of the folder of their child.
         replay: `memory` applies a dirty log in memory, `refuse` raises instead.
@@ -520,7 +520,7 @@ def check_link(chain: Sequence[Image]) -> Iterator[Finding]:
         yield Finding("CHAIN-06", "error", place, "is in the chain already, expected no cycle")
     if len(chain) > MAX_CHAIN_LENGTH:
         expected = f"at most {MAX_CHAIN_LENGTH} (our limit)"
-        yield mismatch("CHAIN-06", "error", place, "length of the chain", str(len(chain)), expected)
+        yield mismatch("CHAIN-06", "limit", place, "length of the chain", str(len(chain)), expected)
     own, theirs = child.metadata.logical_sector_size, parent.metadata.logical_sector_size
     if own != theirs:
         expected = f"{own} as in its child"
@@ -555,7 +555,7 @@ def find_parent(
     child: Image,
     *,
     parent: SourceLike | None = None,
-    search: Sequence[str | os.PathLike[str]] = (),
+    search: parents.Search = (),
     follow_absolute: bool = False,
     replay: Replay = "memory",
 ) -> tuple[Image, Link]:
@@ -564,7 +564,7 @@ def find_parent(
     Args:
         child: The image; it has a parent locator.
         parent: The parent, instead of looking for it.
-        search: Folders in which it is looked for by name.
+        search: Folders in which it is looked for by name, or one folder.
         follow_absolute: Follow paths that lead out of the folder of the child.
         replay: What is to be done with a dirty log of the parent.
 
@@ -587,7 +587,7 @@ def find_parent(
     rejected: list[str] = []
     found_another = False
     folder = None if child.path is None else os.path.dirname(os.path.realpath(child.path))
-    folders = [os.fspath(path) for path in search]
+    folders = parents.search_folders(search)
     for candidate in parents.candidates(locator, folder, folders, follow_absolute=follow_absolute):
         if candidate.path is None:
             rejected.append(f"{candidate.key} {quoted(candidate.text)}: {candidate.reason}")

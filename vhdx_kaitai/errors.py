@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from .log import ReplaySummary
 
-Level = Literal["error", "warning", "note"]
+# A limit is one of our own: the file may be fine, but is too much to be looked at.
+Level = Literal["error", "warning", "note", "limit"]
 
 # Rules that are broken when bytes which the image needs are not in the file.
 _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"})
@@ -50,7 +51,8 @@ class Finding(NamedTuple):
         rule: Id of the rule, `HDR-03` for example.
         level: `error`: a reader refuses the file or some of its data. `warning`:
             the disk opens and reads rightly, but something is damaged. `note`:
-            unusual and harmless.
+            unusual and harmless. `limit`: it passes a limit of our own; no report
+            has such a finding.
         place: Where it is.
         message: What was found and what was expected.
         expected: The expected value alone, where there is one.
@@ -98,6 +100,13 @@ def quoted(text: str) -> str:
     return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
 
 
+def signature_text(raw: bytes) -> str:
+    """Return a signature in quotes when it is text, as the numbers of its bytes otherwise."""
+    if raw.isascii() and raw.decode("ascii").isprintable() and raw:
+        return f"'{raw.decode('ascii')}'"
+    return raw.hex(" ") or "no bytes"
+
+
 def mismatch(
     rule: str, level: Level, place: Where, name: str, actual: str, expected: str
 ) -> Finding:
@@ -132,6 +141,18 @@ class TruncatedError(FormatError):
 
 class UnsupportedError(VhdxError):
     """The file may be fine, but this package cannot or may not do what it needs."""
+
+
+class LimitError(UnsupportedError):
+    """The file passes a limit of our own, which keeps hostile files from costing too much.
+
+    Attributes:
+        finding: Which, and where.
+    """
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
 
 
 class ReplayRequiredError(UnsupportedError):
@@ -169,7 +190,10 @@ def refuse(findings: Iterable[Finding]) -> None:
 
     Raises:
         FormatError: A finding refuses the file.
+        LimitError: A limit of our own is passed.
     """
     for finding in findings:
+        if finding.level == "limit":
+            raise LimitError(finding)
         if finding.level == "error":
             raise refusal(finding)

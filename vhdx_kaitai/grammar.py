@@ -19,7 +19,7 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from .errors import Finding, Span, Where, mismatch, refusal
+from .errors import Finding, Span, Where, mismatch, refusal, signature_text
 from .generated.vhdx import Vhdx
 from .source import Cursor, Source
 from .units import MIB
@@ -368,8 +368,8 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
                 "error",
                 signature,
                 "signature",
-                repr(data[: signature.length]),
-                repr(_STUBS["metadata_table"]),
+                signature_text(data[: signature.length]),
+                signature_text(_STUBS["metadata_table"]),
             )
         ) from None
     entries = tuple(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Level, Span, mismatch, refusal, refuse
+from .errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
 from .guids import NIL
 from .source import Source
 from .units import MIB, is_aligned
@@ -22,7 +22,7 @@ HEADER_SECTION_LENGTH = MIB
 
 # Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
 # and all of a log that has to be replayed is looked at.
-MAX_REPLAYED_LOG_LENGTH = 64 * MIB
+MAX_REPLAYED_LOG_LENGTH = 1024 * MIB
 
 
 class HeaderCopy(NamedTuple):
@@ -84,8 +84,8 @@ def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
 
 def _defect(header: grammar.Header) -> Finding | None:
     if not header.is_signature_valid:
-        actual, place = repr(header.raw[:4]), header.place.field("signature")
-        return mismatch("HDR-02", "warning", place, "signature", actual, repr(b"head"))
+        actual, place = signature_text(header.raw[:4]), header.place.field("signature")
+        return mismatch("HDR-02", "warning", place, "signature", actual, signature_text(b"head"))
     computed = structure_checksum(header.raw)
     if computed != header.checksum:
         place = header.place.field("checksum")
@@ -158,6 +158,24 @@ def check_update(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
         names = ", ".join(_PAIRED_FIELDS[field] for field in fields)
         message = f"older copy with another {names}, expected the same, as after two updates"
         yield Finding("HDR-27", "note", older.place.field(fields[0]), message)
+
+
+# What no state of a file makes right, however old it is.
+_RULES_OF_EVERY_COPY = ("HDR-08", "HDR-09", "HDR-10", "HDR-11", "HDR-12", "HDR-15")
+
+
+def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator[Finding]:
+    """Yield why the copy that is not current would refuse the file, were it the only one left.
+
+    Args:
+        copies: Copy 1, copy 2.
+        current: The current one, 1 or 2.
+    """
+    other, own = copies[2 - current], copies[current - 1]
+    if other.is_valid and other.header.raw != own.header.raw:
+        for finding in check_current(other.header, 2**64):
+            if finding.level == "error" and finding.rule in _RULES_OF_EVERY_COPY:
+                yield finding._replace(level="warning")
 
 
 def check_creator(root: grammar.Root) -> Iterator[Finding]:
@@ -253,7 +271,7 @@ def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
         if length > MAX_REPLAYED_LOG_LENGTH:
             expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
             yield mismatch(
-                "HDR-18", "error", place("log_length"), "LogLength", f"{length:#x}", expected
+                "HDR-18", "limit", place("log_length"), "LogLength", f"{length:#x}", expected
             )
 
 
@@ -267,7 +285,12 @@ def read_root(source: Source) -> grammar.Root:
     if signature != SIGNATURE:
         raise refusal(
             mismatch(
-                "FTI-01", "error", grammar.IDENTIFIER, "signature", repr(signature), repr(SIGNATURE)
+                "FTI-01",
+                "error",
+                grammar.IDENTIFIER,
+                "signature",
+                signature_text(signature),
+                signature_text(SIGNATURE),
             )
         )
     refuse(check_file_length(source.size))

@@ -21,13 +21,15 @@ Facts that force the design:
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, NoReturn
 
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Span, mismatch, refuse
+from .errors import Finding, LimitError, Span, mismatch, refuse, signature_text
 from .grammar import DescriptorKind
 from .guids import NIL
 from .source import ReplayedSource, Source, Update
@@ -44,8 +46,11 @@ _LOGGED_FROM = 192 * 1024  # identifier and headers are never logged [MS-VHDX 2.
 MAX_FILE_LENGTH = 1 << 48
 
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
-# that overlap each other could ask for all of the log again at every sector.
-_BUDGET = 4
+# that overlap each other could ask for all of the log again at every sector. An
+# entry is in memory as a whole, and what begins like one is kept.
+_MAX_BYTES = 512 * MIB
+_MAX_ENTRY_LENGTH = 64 * MIB
+_MAX_ENTRIES = 1 << 17
 
 # Ours, too: a MiB of log has room for 255 updates with data.
 _MAX_DESCRIPTORS = 1 << 17
@@ -136,7 +141,7 @@ class Log:
         self._source = source
         self._entries: dict[int, Entry] = {}
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
-        self._bytes_left = _BUDGET * max(self.length, 128 * MIB)
+        self._bytes_left = max(_MAX_BYTES, 2 * self.length)
         self._descriptors_left = _MAX_DESCRIPTORS
 
     def read(self, offset: int, length: int) -> bytes:
@@ -157,6 +162,8 @@ class Log:
         if entry is None:
             entry = self._judge(offset)
             if entry is not None:
+                if len(self._entries) == _MAX_ENTRIES:
+                    self._refuse_more(offset, SECTOR)
                 self._entries[offset] = entry
         return entry
 
@@ -179,6 +186,10 @@ class Log:
             assert entry is not None  # it has the signature
             yield entry
 
+    @cached_property
+    def _beginnings(self) -> array[int]:
+        return array("Q", self.offsets())
+
     def runs(self) -> Iterator[Run]:
         """Yield the runs of valid entries in the order of the search [MS-VHDX 2.3.3].
 
@@ -188,6 +199,10 @@ class Log:
         position = 0
         settled: set[int] = set()
         while True:
+            index = bisect_left(self._beginnings, position)
+            if index == len(self._beginnings):  # nothing begins like an entry up to the end
+                return
+            position = self._beginnings[index]
             run = None if position in settled else self._run_from(position)
             if run is not None:
                 yield run
@@ -260,9 +275,12 @@ class Log:
         self._bytes_left -= length
         # A count that has no room in the entry costs nothing: it is not gone through.
         self._descriptors_left -= min(header.num_descriptors, length // _DESCRIPTOR_LENGTH)
-        if self._bytes_left < 0 or self._descriptors_left < 0:
-            message = "the log holds more entries or descriptors than any writer makes (our limit)"
-            refuse([Finding("LOG-39", "error", self.place(offset, length), message)])
+        if length > _MAX_ENTRY_LENGTH or min(self._bytes_left, self._descriptors_left) < 0:
+            self._refuse_more(offset, length)
+
+    def _refuse_more(self, offset: int, length: int) -> NoReturn:
+        message = "the log holds more entries or descriptors than any writer makes (our limit)"
+        raise LimitError(Finding("LOG-39", "limit", self.place(offset, length), message))
 
 
 def read_log(source: Source, header: grammar.Header) -> Log | None:
@@ -347,7 +365,7 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
         name = f"descriptor {index}: "
         offset = f"{descriptor.file_offset:#x}"
         if descriptor.kind == DescriptorKind.other:
-            expected = repr(b"zero") + " or " + repr(b"desc")
+            expected = f"{signature_text(b'zero')} or {signature_text(b'desc')}"
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
@@ -372,7 +390,12 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
     for index, sector in enumerate(entry.data_sectors):
         if not sector.is_signature_valid:
             yield mismatch(
-                "LOG-25", "note", place, f"data sector {index}: signature", "unknown", repr(b"data")
+                "LOG-25",
+                "note",
+                place,
+                f"data sector {index}: signature",
+                "unknown",
+                signature_text(b"data"),
             )
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)
@@ -454,8 +477,7 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
     if not sequence:
         place = Span(f"log at {log.offset:#x}", log.offset, log.length)
         message = "no valid sequence of entries, expected one because the header has a LogGuid"
-        reason = next((f"; {e.defect.message}" for e in log.entries() if e.defect), "")
-        yield Finding("LOG-31", "error", place, message + reason)
+        yield Finding("LOG-31", "error", place, f"{message}; {_why_no_sequence(log)}")
         return
     head = sequence[-1]
     for entry in sequence:
@@ -468,12 +490,38 @@ def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator
         actual = f"{head.header.last_file_offset:#x}"
         place = log.place(head.offset, SECTOR)
         expected = f"at most {MAX_FILE_LENGTH:#x} (our limit)"
-        yield mismatch("LOG-38", "error", place, "LastFileOffset", actual, expected)
+        yield mismatch("LOG-38", "limit", place, "LastFileOffset", actual, expected)
     for entry in sequence:
-        yield from _check_targets(entry, log)
+        yield from _check_targets(entry, log, head.header.last_file_offset)
 
 
-def _check_targets(entry: Entry, log: Log) -> Iterator[Finding]:
+def _why_no_sequence(log: Log) -> str:
+    """Return what kept the entries that came nearest to a sequence from being one."""
+    broken = [entry for entry in log.entries() if entry.defect is not None]
+    run = max(log.runs(), key=lambda run: run.head.header.sequence_number, default=None)
+    if run is not None:
+        start = run.entries[0].offset
+        broken = [
+            entry
+            for entry in broken
+            if (entry.offset + entry.header.entry_length - start) % log.length == 0
+        ]
+    # Leftovers under another LogGuid explain least.
+    defects = sorted((entry.defect for entry in broken if entry.defect), key=_is_stale)
+    if defects and not (run and _is_stale(defects[0])):
+        return f"{defects[0].where}: {defects[0].message}"
+    if run is None:
+        return "there is no entry in the log"
+    place = log.place(run.head.offset).text
+    tail = f"{run.head.header.tail:#x}"
+    return f"{place}: Tail {tail} of a run's last entry, expected one of the run's own entries"
+
+
+def _is_stale(defect: Finding) -> bool:
+    return defect.rule == "LOG-14"
+
+
+def _check_targets(entry: Entry, log: Log, last: int) -> Iterator[Finding]:
     place = log.place(entry.offset, entry.header.entry_length)
     log_end = log.offset + log.length
     for index, descriptor in enumerate(entry.descriptors):
@@ -490,8 +538,9 @@ def _check_targets(entry: Entry, log: Log) -> Iterator[Finding]:
         elif end > 2**64:
             expected = "an end of at most 2^64"
             yield mismatch("LOG-37", "error", place, name, actual, expected)
-        if end > MAX_FILE_LENGTH:
-            expected = f"at most {MAX_FILE_LENGTH:#x} (our limit)"
+        # Small steps behind LastFileOffset are taken; no writer makes one like this.
+        if end > max(last, MAX_FILE_LENGTH):
+            expected = f"an end of at most LastFileOffset {last:#x}"
             yield mismatch("LOG-38", "error", place, name, actual, expected)
 
 

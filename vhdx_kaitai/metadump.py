@@ -29,7 +29,7 @@ from typing import Literal, NamedTuple
 from . import bat, grammar, headers, log, metadata, parents, regions
 from .checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
 from .convert import OutFile, copy_range, new_file
-from .errors import Finding, FormatError
+from .errors import Finding, FormatError, LimitError
 from .grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
 from .guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from .report import SCHEMA_VERSION, Document, printable
@@ -570,7 +570,7 @@ class _Plan:
             return
         try:
             entries = [entry for entry in ring.entries() if entry.is_valid]
-        except FormatError:  # more than any writer makes (LOG-39)
+        except LimitError:  # more than any writer makes (LOG-39)
             return
         redactor = _LogRedactor(ring, self._views[-1])
         for entry in entries:

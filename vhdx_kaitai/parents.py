@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Union
 from uuid import UUID
 
 from .errors import Finding, Level, Where, mismatch, quoted, refuse
@@ -27,6 +27,9 @@ PATH_KEYS = ("relative_path", "volume_path", "absolute_win32_path")
 _GUID = re.compile(r"\{([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}", re.ASCII)
 _VOLUME_PATH = re.compile(r"\\\\\?\\Volume\{[0-9a-fA-F-]{36}\}\\", re.ASCII | re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z]:|\\")
+
+# Folders to look in, or a single one.
+Search = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
 
 
 class Locator(NamedTuple):
@@ -62,14 +65,16 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
         actual = f"{locator.reserved:#x}"
         yield mismatch("LOC-03", "warning", place.field("reserved"), "Reserved", actual, "0")
     count = locator.num_key_values
-    if not 1 <= count <= MAX_KEYS:
-        expected = f"from 1 to {MAX_KEYS} (our limit)"
-        yield mismatch(
-            "LOC-04", "error", place.field("num_key_values"), "KeyValueCount", str(count), expected
-        )
+    number = place.field("num_key_values")
+    if count == 0:
+        yield mismatch("LOC-04", "error", number, "KeyValueCount", "0", "at least 1")
     if locator.len_table > len(locator.raw):
         actual, expected = f"{len(locator.raw)} bytes", f"{locator.len_table} for {count} keys"
         yield mismatch("LOC-01", "error", place, "length", actual, expected)
+    elif count > MAX_KEYS:
+        expected = f"at most {MAX_KEYS} (our limit)"
+        yield mismatch("LOC-04", "limit", number, "KeyValueCount", str(count), expected)
+        return
     for index, entry in enumerate(locator.entries):
         yield from _check_entry(entry, locator, entry_place(locator, index))
 
@@ -178,7 +183,7 @@ def check_locator(locator: ParentLocator) -> Iterator[Finding]:
     for check in (check_shape, check_texts):
         is_readable = True
         for finding in check(locator):
-            is_readable &= finding.level != "error"
+            is_readable &= finding.level not in ("error", "limit")
             yield finding
         if not is_readable:
             return
@@ -207,7 +212,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         key: Key of the locator that leads to it.
-        text: Value of the key.
+        text: Value of the key, or the link that it leads to.
         path: Path of the file; None when it is not followed or there is none.
         reason: Why there is no path.
     """
@@ -223,6 +228,14 @@ _DEVICES = re.compile(
     r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
 )
 _EXTENDED_PREFIX = "\\\\?\\"
+_LEADS_OUT = "leads out of the folder (--follow-absolute would allow it)"
+
+
+def search_folders(search: Search) -> list[str]:
+    """Return the folders to look in; a path that stands alone is one of them, not many."""
+    if isinstance(search, (str, bytes, os.PathLike)):
+        search = [search]
+    return [os.fsdecode(folder) for folder in search]
 
 
 def candidates(
@@ -238,84 +251,129 @@ def candidates(
     """
     seen = set()
     for key, text in locator.paths:
-        for candidate in _candidates_of(key, text, folder, search, follow_absolute=follow_absolute):
-            if candidate.path is None or candidate.path not in seen:
+        for candidate in _candidates_of(key, text, folder, search, follow=follow_absolute):
+            mark = candidate.path or (candidate.text, candidate.reason)
+            if mark not in seen:
                 yield candidate
-            seen.add(candidate.path)
+            seen.add(mark)
 
 
 def _candidates_of(
-    key: str, text: str, folder: str | None, search: Sequence[str], *, follow_absolute: bool
+    key: str, text: str, folder: str | None, search: Sequence[str], *, follow: bool
 ) -> Iterator[Candidate]:
     plain = text.removeprefix(_EXTENDED_PREFIX)
     names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
     folders = ([] if folder is None else [folder]) + list(search)
-    if follow_absolute:
-        yield _followed(key, text, names, folder)
-    elif key == "relative_path" and ".." not in names and not _ABSOLUTE.match(text):
+    if key == "relative_path" and not _ABSOLUTE.match(text):
         for place in folders:
-            yield _confined(key, text, place, names)
+            yield from _relative(key, text, place, names, follow=follow)
+    elif follow:
+        yield from _absolute(key, text, plain, names)
     else:
-        yield Candidate(
-            key, text, None, "leads out of the folder (--follow-absolute would allow it)"
-        )
+        yield Candidate(key, text, None, _LEADS_OUT)
     for place in folders:
-        yield _confined(key, text, place, names[-1:])
+        yield from _below(key, text, place, names[-1:], follow=follow)
     if not folders:
         yield Candidate(
             key, text, None, "no folder to look in (--search or --parent would name one)"
         )
 
 
-def _followed(key: str, text: str, names: list[str], folder: str | None) -> Candidate:
-    """Return where a path leads when it is followed to wherever it wants."""
-    plain = text.removeprefix(_EXTENDED_PREFIX)
-    if os.name == "nt" and key != "relative_path":
-        return Candidate(key, text, text)
-    if key == "relative_path" and not _ABSOLUTE.match(text):
-        if folder is None:
-            return Candidate(key, text, None, "relative to a folder that is not known")
-        return _descended(key, text, folder, names)
-    if plain.startswith("/"):
-        return _descended(key, text, "/", names)
-    return Candidate(key, text, None, "a path of Windows, which means nothing on this system")
+def _relative(
+    key: str, text: str, folder: str, names: list[str], *, follow: bool
+) -> Iterator[Candidate]:
+    """Yield where a relative path leads; up and down again into the same folder is inside it.
+
+    Like Windows, this takes `..` back from the text, whatever there is on the disk.
+    """
+    steps: list[str] = []
+    for name in names:
+        if name == ".." and steps and steps[-1] != "..":
+            steps.pop()
+        else:
+            steps.append(name)
+    up = steps.count("..")
+    down = steps[up:]
+    left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
+    if [_folded(name) for name in left] == [_folded(name) for name in down[:up]]:
+        yield from _below(key, text, folder, down[up:], follow=follow)
+    elif follow:
+        above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
+        for path in _descended(above, down):
+            yield Candidate(key, text, path)
+    else:
+        yield Candidate(key, text, None, _LEADS_OUT)
 
 
-def _confined(key: str, text: str, folder: str, names: list[str]) -> Candidate:
-    """Return a file in a folder or below; symbolic links out of it are not followed."""
-    if not names or any(not _is_plain(name) for name in names):
-        return Candidate(key, text, None, "not the name of a plain file")
-    candidate = _descended(key, text, folder, names)
-    if candidate.path is not None and os.path.exists(candidate.path):
-        real, root = os.path.realpath(candidate.path), os.path.realpath(folder)
-        if os.path.commonpath([real, root]) != root:
-            reason = f"{candidate.path} is a link that leads out of the folder"
-            return Candidate(key, text, None, f"{reason} (--parent or --search would allow it)")
-    return candidate
+def _absolute(key: str, text: str, plain: str, names: list[str]) -> Iterator[Candidate]:
+    """Yield where an absolute path leads when it is followed to wherever it wants."""
+    if os.name == "nt":
+        yield Candidate(key, text, text)
+    elif plain.startswith("/"):
+        for path in _descended("/", names):
+            yield Candidate(key, text, path)
+    else:
+        reason = "a path of Windows, which means nothing on this system"
+        yield Candidate(key, text, None, reason)
+
+
+def _below(
+    key: str, text: str, folder: str, names: list[str], *, follow: bool
+) -> Iterator[Candidate]:
+    """Yield files in a folder or below; symbolic links out of it are not followed unasked."""
+    if not names or not all(_is_plain(name) for name in names):
+        yield Candidate(key, text, None, "not the name of a plain file")
+        return
+    for path in _descended(folder, names):
+        if follow or _is_inside(path, folder):
+            yield Candidate(key, text, path)
+        else:
+            yield Candidate(key, path, None, f"a link that {_LEADS_OUT}")
 
 
 def _is_plain(name: str) -> bool:
     return name != ".." and ":" not in name and name.isprintable() and not _DEVICES.fullmatch(name)
 
 
-def _descended(key: str, text: str, folder: str, names: list[str]) -> Candidate:
-    """Return the file that is so many steps below a folder, whatever the case of its name."""
-    path = folder
+def _is_inside(path: str, folder: str) -> bool:
+    real, root = (os.path.join(os.path.realpath(place), "") for place in (path, folder))
+    return real.startswith(root) or not os.path.exists(path)
+
+
+def _descended(folder: str, names: list[str]) -> Iterator[str]:
+    """Yield the files that are so many steps below a folder.
+
+    The first has exactly these names; others differ in case, or in the way of
+    composing characters. When there is none, the exact one is yielded all the same.
+    """
+    exact = os.path.join(folder, *names)
+    is_there = os.path.lexists(exact)
+    if is_there:
+        yield exact
+    paths = [folder]
     for name in names:
-        step = os.path.join(path, name)
-        if not os.path.lexists(step):
-            step = os.path.join(path, _same_name(path, name) or name)
-        path = step
-    return Candidate(key, text, path)
+        paths = [os.path.join(path, step) for path in paths for step in _same_names(path, name)]
+    if paths:
+        yield from (path for path in paths if path != exact)
+    elif not is_there:
+        yield exact
 
 
-def _same_name(folder: str, name: str) -> str | None:
-    wanted = name.casefold()
+def _same_names(folder: str, name: str) -> list[str]:
+    wanted = _folded(name)
     try:
-        entries = sorted(os.listdir(folder))
+        return sorted(entry for entry in os.listdir(folder) if _folded(entry) == wanted)
     except OSError:
-        return None
-    return next((entry for entry in entries if entry.casefold() == wanted), None)
+        return []
+
+
+def _folded(name: str) -> str:
+    """Return what names have in common that differ only in case or composition."""
+    if name.isascii():
+        return name.lower()
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def check_way(
@@ -342,8 +400,8 @@ def check_way(
     relative = locator.entries.get(PATH_KEYS[0])
     if relative is not None and not _ABSOLUTE.match(relative):
         names = re.split(r"[\\/]", relative)
-        target = os.path.normpath(os.path.join(folder, *names)).casefold()
-        if target not in {os.path.abspath(path).casefold(), os.path.realpath(path).casefold()}:
+        target = _folded(os.path.normpath(os.path.join(folder, *names)))
+        if target not in {_folded(os.path.abspath(path)), _folded(os.path.realpath(path))}:
             expected = "a path to the parent in use"
             yield mismatch("LOC-21", "note", place, "relative_path", quoted(relative), expected)
 

@@ -51,6 +51,28 @@ def _escape(char: str) -> str:
     )
 
 
+def json_text(document: object, indent: int | None = None) -> str:
+    r"""Return a document as JSON that every parser takes.
+
+    JSON has no place for a surrogate without a partner; it becomes the text of
+    its number, `\ud800` for example. Names of files have such where their bytes
+    are not UTF-8.
+    """
+    import json
+
+    return json.dumps(_encodable(document), indent=indent)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(item) for item in value]
+    return value
+
+
 def error_document(path: str | None, error: Exception) -> Document:
     """Return the document for a file that could not be worked on."""
     finding = error.finding if isinstance(error, FormatError) else None
@@ -188,7 +210,8 @@ def _bat_document(image: Image, *, allocation: bool) -> Document:
     }
     if allocation:
         counts = image.bat.count_states()
-        document["states"] = {name: counts[state] for state, name in STATE_NAMES.items()}
+        document["states"] = {name: counts.pop(state) for state, name in STATE_NAMES.items()}
+        document["reserved"] = sum(counts.values())
     return document
 
 
@@ -318,7 +341,10 @@ def check_text(report: Report, path: str) -> Iterator[str]:
     counts: Counter[str] = Counter(finding.level for finding in report.findings)
     counts.update({level: 0 for level, _ in _LEVELS})
     numbers = ", ".join(counted(counts[level], level) for level, _ in _LEVELS if counts[level])
-    yield f"{printable(path)}: {_VERDICTS[report.verdict]}{f' ({numbers})' if numbers else ''}"
+    verdict = _VERDICTS[report.verdict]
+    if report.is_incomplete and report.verdict != "corrupt":
+        verdict += " as far as it was checked"
+    yield f"{printable(path)}: {verdict}{f' ({numbers})' if numbers else ''}"
     for sentence in report.diagnosis:
         yield f"  {sentence}"
     for level, title in _LEVELS:
@@ -362,6 +388,14 @@ def rule_text(rule: Rule) -> Iterator[str]:
             yield from textwrap.wrap(
                 f"{title + ':':<8}{text}", 96, initial_indent="  ", subsequent_indent=" " * 10
             )
+
+
+def rules_document(rules: Iterable[Rule]) -> Document:
+    """Return what `check --rules --json` and `check --explain RULE --json` print."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "rules": [rule._asdict() | {"by": list(rule.by)} for rule in rules],
+    }
 
 
 _READERS = {"reader": "readers", "writer": "writers", "both": "readers and writers"}
@@ -439,6 +473,18 @@ def _section(title: str, lines: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"  {name:<20} {value}".rstrip()
 
 
+def _wrapped(name: str, value: str) -> Iterator[tuple[str, str]]:
+    """Yield a row; several when the value is longer than a screen is wide."""
+    if len(value) <= _VALUE_WIDTH:
+        yield name, value
+        return
+    from textwrap import wrap
+
+    for line in wrap(value, _VALUE_WIDTH, break_long_words=False, break_on_hyphens=False):
+        yield name, line
+        name = ""
+
+
 def _sized(size: int) -> str:
     return f"{human_size(size)} ({size} bytes)" if size >= 1024 else human_size(size)
 
@@ -451,7 +497,12 @@ def _disk_lines(document: Document) -> Iterator[tuple[str, str]]:
     blocks = f"{bat['payload_blocks']} of {human_size(document['block_size'])}"
     yield "blocks", f"{blocks}, chunk ratio {bat['chunk_ratio']}"
     if "states" in bat:
-        yield "allocation", _allocation(bat["states"])
+        yield from _wrapped("allocation", _allocation(bat["states"]))
+        if bat["reserved"]:
+            yield (
+                "",
+                f"{counted(bat['reserved'], 'block')} in RESERVED STATES, which cannot be read",
+            )
     yield "identifier", document["virtual_disk_id"]
 
 
@@ -488,7 +539,7 @@ def _log_lines(state: Document, header: Document) -> Iterator[tuple[str, str]]:
     yield "log", f"DIRTY, {place}"
     entries = counted(state["entries"], "entry changes", "entries change")
     changed = human_size(state["changed_bytes"])
-    yield "replay", f"{entries} {changed}; what you see is the state after it"
+    yield from _wrapped("replay", f"{entries} {changed}; what you see is the state after it")
 
 
 # More lines would push everything else off the screen; --json has them all.
@@ -503,7 +554,7 @@ def _region_lines(document: Document) -> Iterator[tuple[str, str]]:
             place += f", {counted(document['bat']['entry_count'], 'entry', 'entries')}"
         if region["name"] is None:
             place += f", {region['guid']}"
-        yield region["name"] or "(unknown)", place
+        yield from _wrapped(region["name"] or "(unknown)", place)
     yield from _rest(document["regions"])
 
 
@@ -527,7 +578,7 @@ def _metadata_lines(document: Document) -> Iterator[tuple[str, str]]:
         name = item["name"] or ("(user item)" if item["is_user"] else "(unknown)")
         place = f"{counted(item['length'], 'byte')} at {item['offset']:#x}"
         unknown = "" if item["name"] else f", {item['item_id']}"
-        yield name, ", ".join([place, *flags]) + unknown
+        yield from _wrapped(name, ", ".join([place, *flags]) + unknown)
     yield from _rest(items)
 
 
@@ -535,13 +586,12 @@ def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
     for key, value in parent["entries"].items():
         yield printable(key), printable(value)
     if parent["path"]:
-        yield "found at", f"{printable(parent['path'])}, matched by {parent['matched_by']}"
+        yield "found at", printable(parent["path"])
+        yield "matched by", parent["matched_by"]
     if parent["error"]:
-        from textwrap import wrap
-
         name = "not found"
-        for line in wrap(printable(parent["error"]), _VALUE_WIDTH, break_long_words=False):
-            yield name, line
+        for reason in printable(parent["error"]).split("; "):  # a line for each path
+            yield from _wrapped(name, reason)
             name = ""
 
 
@@ -560,9 +610,10 @@ def log_document(
         replayed: What its replay changes; None when it is clean or must not be replayed.
         error: Why it must not be replayed.
     """
-    active = {entry.offset for entry in replayed.entries} if replayed else set()
-    entries, more = _entry_documents(ring, active) if ring else ([], 0)
     dirty = replayed is not None or error is not None
+    sequence = ring.active_sequence() if ring and dirty else ()
+    active = {entry.offset for entry in sequence}
+    entries, more = _entry_documents(ring, active) if ring else ([], 0)
     return {
         "schema_version": SCHEMA_VERSION,
         "path": path,
@@ -572,7 +623,7 @@ def log_document(
         "length": ring.length if ring else None,
         "entries": entries,
         "more_entries": more,
-        "sequences": _sequence_documents(ring, active) if ring and dirty else [],
+        "sequences": _sequence_documents(ring, sequence, error) if ring and dirty else [],
         "replay": _replay_document(replayed) if replayed else None,
         "error": error_document(path, error)["error"] if error else None,
     }
@@ -605,28 +656,40 @@ def _entry_document(entry: log.Entry, ring: log.Log, active: set[int]) -> Docume
     }
 
 
-def _sequence_documents(ring: log.Log, active: set[int]) -> list[Document]:
+def _sequence_documents(
+    ring: log.Log, active: tuple[log.Entry, ...], error: VhdxError | None
+) -> list[Document]:
     documents = []
     for run in ring.runs():
         entries = run.sequence or run.entries
-        reason = None
-        if not run.sequence:
-            reason = (
-                f"its last entry's Tail {run.head.header.tail:#x} is not among its entries [LOG-29]"
-            )
-        elif run.head.offset not in active:
-            reason = "another sequence ends with a greater sequence number [LOG-30]"
+        is_active = bool(run.sequence) and run.sequence == active
         documents.append(
             {
                 "first_sequence_number": str(entries[0].header.sequence_number),
                 "last_sequence_number": str(run.head.header.sequence_number),
                 "entries": len(entries),
                 "tail": run.head.header.tail,
-                "active": bool(run.sequence) and run.head.offset in active,
-                "reason": reason,
+                "active": is_active,
+                "reason": _why_refused(error) if is_active else _why_not_used(run, active),
             }
         )
     return documents
+
+
+def _why_not_used(run: log.Run, active: tuple[log.Entry, ...]) -> str:
+    if not run.sequence:
+        tail = f"{run.head.header.tail:#x}"
+        return f"its last entry's Tail {tail} is not among its entries [LOG-29]"
+    number = active[-1].header.sequence_number
+    greater = "a greater" if number > run.head.header.sequence_number else "the same"
+    return f"another sequence ends with {greater} sequence number, {number} [LOG-30]"
+
+
+def _why_refused(error: VhdxError | None) -> str | None:
+    """Return why the active sequence must not be replayed; None when it may be."""
+    if isinstance(error, FormatError):
+        return f"{error.finding.message} [{error.finding.rule}]"
+    return str(error) if error else None
 
 
 def _replay_document(summary: log.ReplaySummary) -> Document:
@@ -695,7 +758,9 @@ def _sequence_text(document: Document) -> Iterator[str]:
     yield ""
     for sequence in document["sequences"]:
         numbers = f"{sequence['first_sequence_number']} to {sequence['last_sequence_number']}"
-        state = "active" if sequence["active"] else f"not used, {sequence['reason']}"
+        state = "active" if sequence["active"] else "not used"
+        if sequence["reason"]:
+            state += f", {'refused: ' if sequence['active'] else ''}{sequence['reason']}"
         yield f"sequence {numbers} ({counted(sequence['entries'], 'entry', 'entries')}): {state}"
     replay = document["replay"]
     if replay:

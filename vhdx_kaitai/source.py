@@ -91,7 +91,7 @@ class FileSource(Source):
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(21, os.strerror(21), path)
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-                raise OSError(29, os.strerror(29), path)
+                raise OSError(29, "not a regular file or block device", path)
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
         except BaseException:
             self.close()

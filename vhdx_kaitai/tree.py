@@ -197,7 +197,7 @@ def tree_document(tree: Tree, node: Node, depth: int) -> Document:
         "offset": node.offset,
         "length": node.length,
         "raw": raw.hex() if raw else None,
-        "value": plain(node.value),
+        "value": plain(node.value, as_text="sequence_number" in node.name),
         "meaning": meaning(node.value),
         "count": count,
         "error": node.error,
@@ -262,11 +262,16 @@ def meaning(value: Any) -> str | None:
     return None
 
 
-def plain(value: Any) -> int | str | bool | None:
-    """Return a value as JSON can hold it; None for structs, lists and bytes."""
+def plain(value: Any, *, as_text: bool = False) -> int | str | bool | None:
+    """Return a value as JSON can hold it; None for structs, lists and bytes.
+
+    Args:
+        value: The value.
+        as_text: Whether a number is to be a string, be it large or not.
+    """
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
         # Numbers above 2**53 would be rounded by many who read JSON.
-        return int(value) if int(value) < 2**53 else str(int(value))
+        return int(value) if int(value) < 2**53 and not as_text else str(int(value))
     return value if isinstance(value, str) else None

@@ -30,10 +30,18 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def human_size(size: int) -> str:
-    """Return a number of bytes in the largest binary unit that keeps it readable."""
-    value = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.4g} {unit}" if unit != "bytes" else counted(size, "byte")
-        value /= 1024
-    return f"{value:.4g} TiB" if value < 1024 else f"{value / 1024:.4g} PiB"
+    """Return a number of bytes in the largest binary unit that keeps it readable.
+
+    What is rounded says so: `9 MiB` is exact, `about 9 MiB` is not.
+    """
+    power = min(max(0, size.bit_length() - 1) // 10, len(_UNITS))
+    if power == 0:
+        return counted(size, "byte")
+    unit = 1 << 10 * power
+    text = f"{size / unit:.4g}"
+    whole, _, part = text.partition(".")
+    is_exact = int(whole + part) * unit == size * 10 ** len(part)
+    return f"{'' if is_exact else 'about '}{text} {_UNITS[power - 1]}"
+
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")

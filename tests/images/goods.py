@@ -269,9 +269,9 @@ def log_length_0() -> Layout:
     return layout
 
 
-@good()
+@good(HDR_08="warning")
 def old_header_version_0() -> Layout:
-    """The older header, which nobody has to obey, states Version 0."""
+    """The older header, which nobody has to obey and nobody could fall back on, has Version 0."""
     layout = _small().layout()
     layout.headers[0].version = 0
     return layout

@@ -328,7 +328,7 @@ class Model:
             "chunk_ratio": self.geometry.chunk_ratio,
         }
         if allocation:
-            counts["states"] = self.state_counts()
+            counts |= {"states": self.state_counts(), "reserved": 0}
         return {
             "file_size": self.file_size,
             "creator": self.creator,

@@ -1,0 +1,92 @@
+"""Mends src/vhdx.rs, and writes src/accessors.rs from the grammar.
+
+The compiler (0.11) forgets that an instance of a type was read: every use reads it anew, and two
+uses in one expression panic, since the first one still borrows what the second one replaces.
+
+Rust finds nothing by its name at run time: the accessors do.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# The beginning of an instance that does not set its flag behind the question whether it is set.
+FORGETFUL = re.compile(
+    r"( +)if self\.(f_\w+)\.get\(\) \{\n +return .*\n +\}\n(?! +self\.\2\.set\(true\))"
+)
+
+
+def mend(parser: str) -> str:
+    return FORGETFUL.sub(r"\g<0>\1self.\2.set(true);\n", parser)
+
+
+def pascal_case(name: str) -> str:
+    return name.title().replace("_", "")
+
+
+def type_name(name: str) -> str:
+    return "Vhdx" if name == "vhdx" else f"Vhdx_{pascal_case(name)}"
+
+
+def node(name: str, spec: dict[str, Any]) -> str:
+    """A type: parameters and fields are there, instances may fail."""
+    fields = [item["id"] for item in (*spec.get("params", ()), *spec.get("seq", ()))]
+    arms = [f'"{field}" => self.{field}().show(),' for field in fields]
+    arms += [f'"{field}" => self.{field}()?.show(),' for field in spec.get("instances", ())]
+    return f"""
+impl Node for {type_name(name)} {{
+    fn get(&self, name: &str) -> KResult<Value> {{
+        Ok(match name {{
+            {(chr(10) + 12 * " ").join(arms)}
+            _ => Value::Nothing,
+        }})
+    }}
+}}"""
+
+
+def switch(owner: str, field: str, cases: dict[str, str]) -> str:
+    """A field of one of several types; of bytes when nothing is said of the other cases."""
+    types = [type_name(name) for name in dict.fromkeys(cases.values())]
+    types += [] if "_" in cases else ["Bytes"]
+    choice = f"{type_name(owner)}_{pascal_case(field)}"
+    arms = [f"{choice}::{name}(value) => value.show()," for name in types]
+    return f"""
+impl Show for {choice} {{
+    fn show(&self) -> Value {{
+        match self {{
+            {(chr(10) + 12 * " ").join(arms)}
+        }}
+    }}
+}}"""
+
+
+def enumeration(name: str) -> str:
+    return f"""
+impl Show for {type_name(name)} {{
+    fn show(&self) -> Value {{
+        label("{name}", format!("{{:?}}", self))
+    }}
+}}"""
+
+
+def main(ksy: str) -> None:
+    grammar = yaml.safe_load(Path(ksy).read_text(encoding="utf-8"))
+    types = {"vhdx": grammar, **grammar["types"]}
+    parts = ["use crate::vhdx::*;\nuse crate::{label, Node, Show, Value};\nuse kaitai::KResult;"]
+    for name, spec in types.items():
+        parts.append(node(name, spec))
+        fields = {item["id"]: item for item in spec.get("seq", ())} | spec.get("instances", {})
+        for field, item in fields.items():
+            if isinstance(item.get("type"), dict):
+                parts.append(switch(name, field, item["type"]["cases"]))
+    parts += [enumeration(name) for name in grammar["enums"]]
+    parser = Path("src/vhdx.rs")
+    parser.write_text(mend(parser.read_text(encoding="utf-8")), encoding="utf-8")
+    Path("src/accessors.rs").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
