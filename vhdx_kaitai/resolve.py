@@ -11,8 +11,8 @@ Nothing is invented: what an image should say and does not is refused
 
 from __future__ import annotations
 
-import os
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -20,6 +20,8 @@ from itertools import pairwise
 from . import bat
 from .bat import (
     FULLY_PRESENT,
+    LARGE_PAGE_MASK,
+    LARGE_PAGE_SHIFT,
     NOT_PRESENT,
     OFFSET_MASK,
     PARTIALLY_PRESENT,
@@ -168,8 +170,8 @@ class Layer:
     def block_finder(self, kept: dict[int, Window], most: int) -> Callable[[int], Window | None]:
         """Return a function that finds a block which is wholly present in a local file.
 
-        It is for random reads of large disks, whose blocks are all new: it takes
-        one system call and little else. It returns None for a block that is not
+        It is for random reads of large disks, whose blocks are all new: it looks
+        them up in pages of the table that it keeps, and does little else. It returns None for a block that is not
         wholly on the disk, or not to be read as a whole, or that has to be
         looked at more closely.
 
@@ -181,20 +183,23 @@ class Layer:
         file, free_from = self.file, self._free_from
         if file is None or self.has_parent:
             return lambda _block: None
-        table, length = self.image.regions.bat.file_offset, bat.ENTRY_LENGTH
-        block_shift, ratio_shift = self._block_shift, self._ratio_shift
+        pages: dict[int, array[int]] = {}
+        bat_entry, ratio_shift = self.image.bat.entry_in_large_page, self._ratio_shift
+        block_shift = self._block_shift
         last_offset = file.size - self._block_size
         whole_blocks = self.size >> block_shift
-        pread, number_from, no_offset = os.pread, int.from_bytes, ~OFFSET_MASK
+        no_offset = ~OFFSET_MASK
         latest = -1
 
         def find(block: int) -> Window | None:
             nonlocal latest
             if not 0 <= block < whole_blocks:
                 return None
-            entry = pread(file.fd, length, table + (block + (block >> ratio_shift)) * length)
-            offset = number_from(entry, "little") - FULLY_PRESENT
-            if not free_from <= offset <= last_offset or offset & no_offset or len(entry) < length:
+            index = block + (block >> ratio_shift)
+            page = pages.get(index >> LARGE_PAGE_SHIFT)
+            entry = bat_entry(index, pages) if page is None else page[index & LARGE_PAGE_MASK]
+            offset = entry - FULLY_PRESENT
+            if not free_from <= offset <= last_offset or offset & no_offset:
                 return None
             window: Window = (file, offset - (block << block_shift), None)
             if len(kept) < most:
