@@ -55,7 +55,6 @@ LARGE_PAGE_MASK = (1 << LARGE_PAGE_SHIFT) - 1
 _KEPT_LARGE_PAGES = 128
 
 
-
 class Geometry(NamedTuple):
     """The sizes that fix the shape of the BAT, judged; in bytes."""
 

@@ -171,9 +171,9 @@ class Layer:
         """Return a function that finds a block which is wholly present in a local file.
 
         It is for random reads of large disks, whose blocks are all new: it looks
-        them up in pages of the table that it keeps, and does little else. It returns None for a block that is not
-        wholly on the disk, or not to be read as a whole, or that has to be
-        looked at more closely.
+        them up in pages of the table that it keeps, and does little else. It
+        returns None for a block that is not wholly on the disk, or not to be
+        read as a whole, or that has to be looked at more closely.
 
         Args:
             kept: Where it puts what it finds, by the number of the block.
