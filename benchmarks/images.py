@@ -128,6 +128,7 @@ def image(
     *,
     disk_type: DiskType = "dynamic",
     is_filled: bool = True,
+    is_behind: bool = False,
 ) -> Made:
     """Make a fixed or dynamic image.
 
@@ -139,12 +140,19 @@ def image(
             present; None when none is, and then nothing of the BAT is stored.
         disk_type: `fixed` or `dynamic`.
         is_filled: Whether blocks hold anything; else they are holes in the file.
+        is_behind: Whether log, metadata and BAT lie behind the blocks.
     """
-    built = Image(size, disk_type, block_size=block_size).build()
+    described = Image(size, disk_type, block_size=block_size)
+    if is_behind and places is not None:
+        end = MIB + (int(places.max()) + 1) * block_size
+        described = described.but(
+            log_offset=end, metadata_offset=end + MIB, bat_offset=end + 2 * MIB
+        )
+    built = described.build()
     built.write(path)
     if places is None:
         return Made(path, built, built.length, in_order(0))
-    made = Made(path, built, built.length, places)
+    made = Made(path, built, MIB if is_behind else built.length, places)
     _write(path, built.layout.bat_offset, _bat(made, FULLY_PRESENT))
     _write_payload(made, tag=1, is_filled=is_filled)
     return made
@@ -240,6 +248,7 @@ def _write(path: Path, offset: int, arrays: Iterator[Array] | list[Array]) -> No
 def _write_payload(made: Made, tag: int, *, is_filled: bool) -> None:
     """Make the file as long as it has to be, and write what it holds of the disk."""
     end = made.payload + (int(made.places.max()) + 1) * made.built.image.block_size
+    end = max(end, made.built.length)
     with made.path.open("r+b", buffering=0) as file:
         fd = file.fileno()
         file.truncate(end)

@@ -82,6 +82,15 @@ def read_shuffled(bench: Bench) -> None:
     _read(bench, shuffled(bench), "shuffled blocks")
 
 
+def read_behind(bench: Bench) -> None:
+    """A dynamic image whose log, metadata and BAT lie behind its blocks."""
+    size, block_size = _size(bench), 32 * MIB
+    places = images.in_order(size // block_size)
+    path = bench.folder / "behind.vhdx"
+    made = images.image(path, size, block_size, places, is_behind=True)
+    _read(bench, made, "structures behind", random_goals=_RANDOM)
+
+
 def read_child(bench: Bench) -> None:
     """A child over its parent, a checkerboard of runs of 4 to 128 KiB."""
     goals = [at_most(1.3, PLANNED), at_most(0.35, DISSECT)]
@@ -228,6 +237,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "read-fixed": read_fixed,
     "read-half-empty": read_half_empty,
     "read-shuffled": read_shuffled,
+    "read-behind": read_behind,
     "read-child": read_child,
     "read-1tib": read_1tib,
     "read-memory": read_memory,

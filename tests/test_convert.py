@@ -857,6 +857,59 @@ def test_a_map_has_the_fields_of_qemu_and_they_mean_the_same(tmp_path: Path, run
     assert ours == theirs
 
 
+@pytest.mark.parametrize("bad", [1, 300, 9000, 70_000])
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_the_text_of_a_map_has_all_that_stands_before_damage(
+    in_bulk: bool, bad: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second block is of zeros; how many are looked up at once does not show."""
+    monkeypatch.setattr(bulk, "is_large", lambda _disk: in_bulk)
+    monkeypatch.setattr(bulk, "_MOST_BLOCKS", 4096)
+    blocks = {number: Block(ZERO) for number in range(0, bad, 2)}
+    layout = dynamic(80_000 * MIB, blocks=blocks).layout()
+    layout.set_entry(bad, 4)
+    path = layout.build().write(tmp_path / "image.vhdx")
+    outcome = run("map", path)
+    assert outcome.status == 2
+    assert "BAT-03" in outcome.err
+    lines = outcome.out.splitlines()[1:]
+    assert [int(line.split()[0], 0) for line in lines] == [n * MIB for n in range(bad)]
+    assert {int(line.split()[1], 0) for line in lines} == {MIB}
+    for option in ("--json", "--count"):
+        assert_failed(run("map", option, path), 2, "BAT-03")
+    assert_valid(json.loads(run("map", "--json", path).out), "error")
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+@pytest.mark.parametrize("sizes", [(4, 8), (4, 8, 12), (4, 8, 8), (8, 4, 12), (4, 6, 12, 12)])
+def test_what_is_behind_the_end_of_a_parent_has_the_depth_that_qemu_gives_it(
+    sizes: tuple[int, ...],
+    in_bulk: bool,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same chain as qcow2; sizes in MiB, the base first."""
+    if in_bulk:
+        monkeypatch.setattr(bulk, "is_large", lambda _disk: True)
+    options = ("create", "-q", "-f", "qcow2")
+    made = Chain([], [])
+    for number, size in enumerate(sizes):
+        backing = ("-F", "qcow2", "-b", tmp_path / f"{number - 1}.qcow2") if number else ()
+        qemu_img(*options, *backing, tmp_path / f"{number}.qcow2", f"{size}M")
+        if number:
+            image = child_of(made.images[-1], made.names[-1], blocks={})
+            image = image.but(virtual_disk_size=size * MIB)
+        else:
+            image = dynamic(size * MIB, blocks={})
+        made.images.append(image.build())
+        made.names.append(f"{number}.vhdx")
+    theirs = json.loads(qemu_img("map", "--output=json", tmp_path / f"{number}.qcow2"))
+    ours = json.loads(run("map", "--json", made.write(tmp_path).path).out)
+    shown = ("start", "length", "depth", "present", "zero", "data")
+    assert [[e[k] for k in shown] for e in ours] == [[e[k] for k in shown] for e in theirs]
+
+
 # -- map: large disks, all at once --------------------------------------------------------------
 
 

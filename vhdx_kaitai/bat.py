@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .errors import Finding, Span, mismatch
+from .errors import Finding, Span, TruncatedError, mismatch
 from .grammar import Place, RegionEntry
 from .source import Source
 from .units import MIB, ceil_div
@@ -48,6 +48,11 @@ PAGE_SHIFT = 9
 PAGE_ENTRIES = 1 << PAGE_SHIFT
 _KEPT_PAGES = 64
 _ASKED_ONCE: array[int] = array("Q")
+
+# Pages of 64 KiB for random reads, 8 MiB of them.
+LARGE_PAGE_SHIFT = 13
+LARGE_PAGE_MASK = (1 << LARGE_PAGE_SHIFT) - 1
+_KEPT_LARGE_PAGES = 128
 
 
 class Geometry(NamedTuple):
@@ -238,6 +243,30 @@ class Bat:
             page = self.numbers(number << PAGE_SHIFT, PAGE_ENTRIES)
             self._pages[number] = page
         return page[index & PAGE_ENTRIES - 1]
+
+    def entry_in_large_page(self, index: int, pages: dict[int, array[int]]) -> int:
+        """Return an entry whose page is not among those kept, and keep that page if there is room.
+
+        Large pages are for random reads: those of a disk of 1 TiB with blocks of
+        1 MiB are all kept. Of larger disks some are, and other entries are read
+        by themselves.
+
+        Args:
+            index: Which entry.
+            pages: The pages that are kept, by number.
+
+        Returns:
+            The entry; 0 when its page is not all in the file.
+        """
+        try:
+            if len(pages) >= _KEPT_LARGE_PAGES:
+                return int.from_bytes(self.raw(index, 1), "little")
+            number = index >> LARGE_PAGE_SHIFT
+            page = self.numbers(number << LARGE_PAGE_SHIFT, 1 << LARGE_PAGE_SHIFT)
+        except TruncatedError:
+            return 0
+        pages[number] = page
+        return page[index & LARGE_PAGE_MASK]
 
     def count_states(self) -> dict[int, int]:
         """Return how many payload blocks are in each of the eight states, reserved ones included.

@@ -10,7 +10,7 @@ same. What looks wrong is left to `Disk.extents` to judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,7 @@ from .bat import (
     STATE_NAMES,
     UNMAPPED,
 )
+from .errors import FormatError
 from .units import MIB, ceil_div
 
 if TYPE_CHECKING:
@@ -105,9 +106,8 @@ def is_large(disk: Disk) -> bool:
     return any(image.geometry.payload_blocks >= WORTHWHILE_BLOCKS for image in disk.chain)
 
 
-def columns(extents: Iterable[Extent]) -> Columns:
-    """Return what `Disk.extents` yields, as columns."""
-    rows = list(extents)
+def columns(rows: Sequence[Extent]) -> Columns:
+    """Return extents as columns."""
     return Columns(
         [row.offset for row in rows],
         [row.length for row in rows],
@@ -120,20 +120,42 @@ def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
     """Yield what `Disk.extents` yields, thousands at a time.
 
     Raises:
-        FormatError: An image does not say rightly where some of it is.
+        FormatError: An image does not say rightly where some of it is; all that
+            stands before that was yielded.
     """
     import numpy
 
     end = offset + length
-    for runs, following in _with_next(_merged(disk, offset, end), end):
-        place = runs.place.astype(object)
-        place[runs.place < 0] = None
-        yield Columns(
-            runs.start.tolist(),
-            numpy.diff(runs.start, append=following).tolist(),
-            _what(runs),
-            place.tolist(),
-        )
+    try:
+        for runs, following in _with_next(_merged(disk, offset, end), end):
+            place = runs.place.astype(object)
+            place[runs.place < 0] = None
+            yield Columns(
+                runs.start.tolist(),
+                numpy.diff(runs.start, append=following).tolist(),
+                _what(runs),
+                place.tolist(),
+            )
+            offset = following
+    except FormatError:  # plain Python finds what is left before that
+        yield from _one_by_one(disk.extents(offset, end - offset))
+
+
+def _one_by_one(extents: Iterable[Extent]) -> Iterator[Columns]:
+    """Yield extents, thousands at a time, even if what follows them cannot be told."""
+    rows: list[Extent] = []
+    try:
+        for row in extents:
+            rows.append(row)
+            if len(rows) == WORTHWHILE_EXTENTS:
+                yield columns(rows)
+                rows = []
+    except FormatError:
+        if rows:
+            yield columns(rows)
+        raise
+    if rows:
+        yield columns(rows)
 
 
 def _what(runs: Runs) -> list[tuple[str, int, str]]:
@@ -228,9 +250,9 @@ def _window(disk: Disk, start: int, end: int) -> tuple[Runs, int]:
             found, reached = _runs_of(image, depth, start, inside)
             end = reached if reached < inside else end
         else:
-            found = _run(start, NOT_PRESENT, depth, _ZERO)
-        if start < size < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            found = Runs.together(found, _run(size, NOT_PRESENT, depth, _ZERO))
+            found = _run(start, NOT_PRESENT, depth - 1, _ZERO)
+        if start < size < end:  # its child has zeros behind the end of a parent (CHAIN-04)
+            found = Runs.together(found, _run(size, NOT_PRESENT, depth - 1, _ZERO))
         if runs is None:
             runs = found
         else:

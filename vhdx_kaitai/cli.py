@@ -610,12 +610,16 @@ def _map(arguments: argparse.Namespace) -> int:
 
 
 def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
-    """Return all extents of a range; None when there are, or may be, so many that numpy pays."""
+    """Return all extents of a range; None when numpy pays for so many, or not all can be told."""
     from . import bulk
+    from .errors import FormatError
 
     if bulk.is_large(disk):
         return None
-    extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+    try:
+        extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+    except FormatError:
+        return None
     return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
 
 

@@ -34,9 +34,11 @@ from .errors import (
 from .guids import NIL
 from .image import Image, Replay
 from .metadata import DiskType
-from .resolve import Layer, Pieces
-from .source import FileSource, SourceLike
+from .resolve import Layer, Pieces, Window
+from .source import SourceLike
 from .units import KIB
+
+_CLOSED = "the disk is closed"
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
@@ -50,7 +52,8 @@ class Extent(NamedTuple):
         offset: Virtual offset in bytes.
         length: Bytes.
         state: State of the block it comes from, `fully_present` for example.
-        depth: Index in the chain of the image that it comes from.
+        depth: Index in the chain of the image that it comes from; of the child
+            for zeros behind the end of a smaller parent, as in `qemu-img map`.
         file_offset: Where the bytes are in the file of that image; None for zeros.
         kind: `data` or `zero`; `parent` when it belongs to a parent that was
             not opened.
@@ -78,7 +81,7 @@ class Disk:
 
     Both raise `FormatError` when an image should hold the bytes and does not,
     `ParentNotFoundError` when they belong to a parent that was not opened, and
-    `ValueError` for a negative offset or length.
+    `ValueError` for a negative offset or length, and when the disk is closed.
     """
 
     readinto_at: Callable[[Any, int], int]
@@ -100,6 +103,7 @@ class Disk:
             layer = Layer(chain[depth], depth, layer)
         assert layer is not None
         self._top = layer
+        self._is_closed = False
         self.readinto_at, self.pread, self._close = _reader(layer)
 
     @property
@@ -140,12 +144,17 @@ class Disk:
             length: Bytes, up to the end of the disk; None for all the rest.
 
         Raises:
-            FormatError: The image does not say rightly where some of it is.
-            ValueError: The range is not inside the disk.
+            FormatError: The image does not say rightly where some of it is; all
+                extents before that were yielded.
+            ValueError: The range is not inside the disk, or the disk is closed.
         """
+        self._check_open()
         end = self.size if length is None else offset + length
         if not 0 <= offset <= end <= self.size:
             raise ValueError(f"{offset} to {end} is not inside the disk of {self.size} bytes")
+        return self._extents(offset, end)
+
+    def _extents(self, offset: int, end: int) -> Iterator[Extent]:
         for start, stop, layer, state, position in resolve.merged(
             resolve.resolved(self._top, offset, end)
         ):
@@ -153,6 +162,7 @@ class Disk:
                 kind: ExtentKind = "data"
             else:
                 kind = "zero" if position == resolve.ZERO else "parent"
+            self._check_open()
             yield Extent(
                 start,
                 stop - start,
@@ -163,16 +173,27 @@ class Disk:
             )
 
     def open(self) -> DiskFile:
-        """Return a file object over the disk. Any number of them may be used at once."""
+        """Return a file object over the disk. Any number of them may be used at once.
+
+        Raises:
+            ValueError: The disk is closed.
+        """
+        self._check_open()
         return DiskFile(self)
 
     def close(self) -> None:
         """Close all files of the chain. Closing twice is harmless."""
+        self._is_closed = True
         self._close()
         for image in self.chain:
             image.close()
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ValueError(_CLOSED)
+
     def __enter__(self) -> Disk:
+        self._check_open()
         return self
 
     def __exit__(
@@ -187,10 +208,7 @@ class Disk:
         return f"<Disk of {self.size} bytes: {' < '.join(map(repr, self.chain))}>"
 
 
-# What is known of an aligned range of the disk. Its file and distance, as in `Place`,
-# when it is whole in one local file; else its pieces, or nothing.
-_Window = tuple[FileSource | None, int, Pieces | None]
-_UNKNOWN: _Window = (None, 0, None)
+_UNKNOWN: Window = (None, 0, None)
 _ALL_ZEROS: Pieces = ((), ())
 
 # More pieces than these are not kept: finding all takes longer than finding those of a request.
@@ -223,9 +241,9 @@ def _reader(top: Layer) -> _Reader:
     window_size = resolve.WINDOW if top.has_parent else top.image.geometry.block_size
     shift = window_size.bit_length() - 1
     mask = window_size - 1
-    windows: dict[int, _Window] = {}
+    windows: dict[int, Window] = {}
     get_window = windows.get
-    distance_of_block = top.block_finder()
+    find_block = top.block_finder(windows, _KEPT_WINDOWS)
     kept = 0
     is_closed = False
     # Systems without these have no sources that are local files.
@@ -235,8 +253,8 @@ def _reader(top: Layer) -> _Reader:
     def readinto_at(buffer: Any, offset: int) -> int:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
         number = offset >> shift
-        file, distance, pieces = get_window(number) or learn(number)
-        if (offset & mask) + length > window_size or offset + length > size:
+        file, distance, pieces = get_window(number) or find_block(number) or learn(number)
+        if (offset & mask) + length > window_size:
             return fill(memoryview(buffer).cast("B"), offset)
         if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
             return length
@@ -244,32 +262,38 @@ def _reader(top: Layer) -> _Reader:
         if type(buffer) is not bytearray:
             view = view.cast("B")
         if pieces is _ALL_ZEROS:
-            fill_with_zeros(view)
+            if length <= _MANY_ZEROS:
+                view[:] = _ZEROS[:length]
+            else:
+                fill_with_zeros(view)
             return length
+        end = offset + length
+        if end > size:
+            return fill(view, offset)
         if pieces is None:
-            pieces = resolve.pieces(top, not_negative(offset), offset + length)
+            pieces = resolve.pieces(top, not_negative(offset), end)
         bounds, places = pieces
         index = bisect_right(bounds, offset)
-        done = 0
-        while done < length:
+        start = offset
+        while start < end:
             file, distance, source = places[index - 1]
-            stop = bounds[index] - offset
+            stop = bounds[index]
             index += 1
-            part = view[done:stop]  # shorter where the request ends inside the piece
+            part = view[start - offset : stop - offset]  # shorter where the request ends inside
             if file is not None:
-                count = preadv(file.fd, (part,), offset + done + distance)
-                if count != stop - done and count != length - done:
-                    file.readinto(part, offset + done + distance)
+                count = preadv(file.fd, (part,), start + distance)
+                if count != stop - start and count != end - start:
+                    file.readinto(part, start + distance)
             elif source is None:
                 fill_with_zeros(part)
             else:
-                source.readinto(part, offset + done + distance)
-            done = stop
+                source.readinto(part, start + distance)
+            start = stop
         return length
 
     def pread(length: int, offset: int) -> bytes:
         number = offset >> shift
-        file, distance, _pieces = get_window(number) or learn(number)
+        file, distance, _pieces = get_window(number) or find_block(number) or learn(number)
         if file is not None and 0 <= length <= window_size - (offset & mask):
             data: bytes = pread_file(file.fd, length, offset + distance)
             if len(data) == length:
@@ -293,9 +317,9 @@ def _reader(top: Layer) -> _Reader:
         start = offset
         while start < end:
             stop = min(end, (start | mask) + 1)
-            window = file, distance, _pieces = get_window(start >> shift) or learn(start >> shift)
+            window = file, distance, _pieces = window_at(start)
             if file is not None:  # as many as follow each other in the file are read at once
-                while stop < end and (get_window(stop >> shift) or learn(stop >> shift)) == window:
+                while stop < end and window_at(stop) == window:
                     stop = min(end, (stop | mask) + 1)
                 file.readinto(view[start - offset : stop - offset], start + distance)
             else:
@@ -303,25 +327,24 @@ def _reader(top: Layer) -> _Reader:
             start = stop
         return max(0, end - offset)
 
-    def learn(number: int) -> _Window:
+    def window_at(offset: int) -> Window:
+        number = offset >> shift
+        return get_window(number) or find_block(number) or learn(number)
+
+    def learn(number: int) -> Window:
         """Return what a window is made of, and keep it."""
         nonlocal kept
         if is_closed:
-            raise ValueError("the disk is closed")
+            raise ValueError(_CLOSED)
         if len(windows) >= _KEPT_WINDOWS or kept >= _KEPT_PIECES:
             kept = 0
             windows.clear()
-        window: _Window
-        distance = distance_of_block(number)
-        if distance is not None:
-            windows[number] = window = (top.file, distance, None)
-            return window
         windows[number] = window = find_window(number)
         if window[2] is not None:
             kept += len(window[2][1])
         return window
 
-    def find_window(number: int) -> _Window:
+    def find_window(number: int) -> Window:
         start = number << shift
         end = min(start + window_size, size)
         if not 0 <= start < end:
@@ -332,17 +355,19 @@ def _reader(top: Layer) -> _Reader:
             return _UNKNOWN
         return _UNKNOWN if pieces is None else as_window(*pieces)
 
-    def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> _Window:
+    def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> Window:
         file, distance, source = places[0]
-        if len(places) == 1 and source is None:
-            return None, 0, _ALL_ZEROS
-        if len(places) == 1 and file is not None and bounds[1] - bounds[0] == window_size:
-            return file, distance, None
+        if len(places) == 1 and bounds[1] - bounds[0] == window_size:
+            if source is None:
+                return None, 0, _ALL_ZEROS
+            if file is not None:
+                return file, distance, None
         return None, 0, (array("Q", bounds), tuple(places))
 
     def close() -> None:
-        nonlocal is_closed
+        nonlocal is_closed, find_block
         is_closed = True
+        find_block = learn  # which refuses
         windows.clear()
 
     return _Reader(readinto_at, pread, close)

@@ -11,8 +11,8 @@ Nothing is invented: what an image should say and does not is refused
 
 from __future__ import annotations
 
-import os
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -20,6 +20,8 @@ from itertools import pairwise
 from . import bat
 from .bat import (
     FULLY_PRESENT,
+    LARGE_PAGE_MASK,
+    LARGE_PAGE_SHIFT,
     NOT_PRESENT,
     OFFSET_MASK,
     PARTIALLY_PRESENT,
@@ -48,6 +50,10 @@ _ZEROS: Place = (None, 0, None)
 
 # Pieces in order: where each starts and the last one ends, and their places, one fewer.
 Pieces = tuple[Sequence[int], Sequence[Place]]
+
+# What is known of an aligned range of the disk. Its file and distance, as in `Place`,
+# when it is whole in one local file; else its pieces, or nothing.
+Window = tuple[FileSource | None, int, Pieces | None]
 
 # A look-up stops at so many.
 _MANY_PIECES = 1 << 10
@@ -100,7 +106,8 @@ class Layer:
         """Append what this image has of a range, in order, and return where it stopped.
 
         Ranges of the parent are left as they are, for the parent to look up. It
-        stops early when there are many pieces, so that they take little memory.
+        stops early when there are many pieces, so that they take little memory,
+        and in front of what is wrong: that is raised when nothing stands before it.
 
         Args:
             start: Virtual offset in bytes.
@@ -111,14 +118,22 @@ class Layer:
         while start < end and len(pieces) < _MANY_PIECES:
             block = start >> shift
             stop = min(end, (block + 1) << shift)
-            entry = self._entry(start, stop)
-            state = entry & STATE_MASK
-            position = (entry & OFFSET_MASK) + start - (block << shift)
+            try:
+                entry = self._entry(start, stop)
+                state = entry & STATE_MASK
+                position = (entry & OFFSET_MASK) + start - (block << shift)
+                if state == PARTIALLY_PRESENT:
+                    stop = self._look_up_partial(start, stop, position, pieces)
+            except FormatError:
+                stop = self._end_in_file(block)
+                if start < stop < end:  # the bytes that are there are in order, perhaps
+                    return self.look_up(start, stop, pieces)
+                if not pieces:
+                    raise
+                return start
             if state == FULLY_PRESENT:
                 pieces.append((start, stop, self, state, position))
-            elif state == PARTIALLY_PRESENT:
-                stop = self._look_up_partial(start, stop, position, pieces)
-            else:
+            elif state != PARTIALLY_PRESENT:
                 if end - stop >= _LONG_RUN << shift:
                     stop = min(end, self._run_end(block, entry) << shift)
                 if state == NOT_PRESENT and self.has_parent:
@@ -147,33 +162,55 @@ class Layer:
             self._refuse_bad_entry(block, entry, 0)
         return entry
 
-    def block_finder(self) -> Callable[[int], int | None]:
-        """Return a function that tells what to add to virtual offsets of a block.
+    def _end_in_file(self, block: int) -> int:
+        """Return the virtual offset of a block's first byte that is behind the end of the file."""
+        entry = self.image.bat.entry(block + (block >> self._ratio_shift))
+        return (block << self._block_shift) + self.source.size - (entry & OFFSET_MASK)
 
-        It is for random reads of large disks, whose blocks are all new, and
-        takes one system call and little else. It returns None for a block that
-        is not wholly present in a local file, or not wholly on the disk, or
-        that has to be looked at more closely.
+    def block_finder(self, kept: dict[int, Window], most: int) -> Callable[[int], Window | None]:
+        """Return a function that finds a block which is wholly present in a local file.
+
+        It is for random reads of large disks, whose blocks are all new: it looks
+        them up in pages of the table that it keeps, and does little else. It
+        returns None for a block that is not wholly on the disk, or not to be
+        read as a whole, or that has to be looked at more closely.
+
+        Args:
+            kept: Where it puts what it finds, by the number of the block.
+            most: When so many are there, only a block that is asked for twice in
+                a row goes in, and all others go: keeping costs more than finding.
         """
         file, free_from = self.file, self._free_from
         if file is None or self.has_parent:
             return lambda _block: None
-        table, length = self.image.regions.bat.file_offset, bat.ENTRY_LENGTH
-        block_shift, ratio_shift = self._block_shift, self._ratio_shift
+        pages: dict[int, array[int]] = {}
+        bat_entry, ratio_shift = self.image.bat.entry_in_large_page, self._ratio_shift
+        block_shift = self._block_shift
         last_offset = file.size - self._block_size
         whole_blocks = self.size >> block_shift
-        pread, number_from, no_offset = os.pread, int.from_bytes, ~OFFSET_MASK
+        no_offset = ~OFFSET_MASK
+        latest = -1
 
-        def distance_of(block: int) -> int | None:
+        def find(block: int) -> Window | None:
+            nonlocal latest
             if not 0 <= block < whole_blocks:
                 return None
-            entry = pread(file.fd, length, table + (block + (block >> ratio_shift)) * length)
-            offset = number_from(entry, "little") - FULLY_PRESENT
-            if offset & no_offset or not free_from <= offset <= last_offset:
+            index = block + (block >> ratio_shift)
+            page = pages.get(index >> LARGE_PAGE_SHIFT)
+            entry = bat_entry(index, pages) if page is None else page[index & LARGE_PAGE_MASK]
+            offset = entry - FULLY_PRESENT
+            if not free_from <= offset <= last_offset or offset & no_offset:
                 return None
-            return offset - (block << block_shift) if len(entry) == length else None
+            window: Window = (file, offset - (block << block_shift), None)
+            if len(kept) < most:
+                kept[block] = window
+            elif block == latest:
+                kept.clear()
+                kept[block] = window
+            latest = block
+            return window
 
-        return distance_of
+        return find
 
     def _is_free(self, offset: int, length: int) -> bool:
         """Tell whether a range of the file lies behind the headers and over no log or region."""
@@ -207,23 +244,20 @@ class Layer:
         if start < inside:
             pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
         if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            pieces.append((max(start, inside), end, parent, NOT_PRESENT, ZERO))
+            pieces.append((max(start, inside), end, self, NOT_PRESENT, ZERO))
 
     def _look_up_partial(self, start: int, end: int, position: int, pieces: list[Piece]) -> int:
-        """Append the pieces of a range of a partially present block; return where it stopped."""
-        step = _MANY_BITS << self._sector_shift
+        """Append the first pieces of a range of a partially present block; return their end."""
+        stop = min(end, start + (_MANY_BITS << self._sector_shift))
         to_position = position - start
-        while start < end and len(pieces) < _MANY_PIECES:
-            stop = min(end, start + step)
-            is_here, changes = self._changes(start, stop)
-            for low, high in pairwise([start, *self.offsets(start, changes), stop]):
-                if is_here:
-                    pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
-                else:
-                    self._append_parent(low, high, pieces)
-                is_here = not is_here
-            start = stop
-        return start
+        is_here, changes = self._changes(start, stop)
+        for low, high in pairwise([start, *self.offsets(start, changes), stop]):
+            if is_here:
+                pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
+            else:
+                self._append_parent(low, high, pieces)
+            is_here = not is_here
+        return stop
 
     def at_once(self, start: int, end: int) -> tuple[int, Place, bool, int]:
         """Return what this image has of a range that lies in one block.
@@ -344,16 +378,20 @@ def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
     iterator = iter(pieces)
     for piece in iterator:
         start, end, layer, state, position = piece
-        for following in iterator:
-            if (
-                following[2] is layer
-                and following[3] == state
-                and following[4] == (position + end - start if position >= 0 else position)
-            ):
-                end = following[1]
-                continue
+        try:
+            for following in iterator:
+                if (
+                    following[2] is layer
+                    and following[3] == state
+                    and following[4] == (position + end - start if position >= 0 else position)
+                ):
+                    end = following[1]
+                    continue
+                yield start, end, layer, state, position
+                start, end, layer, state, position = following
+        except FormatError:  # of the pieces that follow
             yield start, end, layer, state, position
-            start, end, layer, state, position = following
+            raise
         yield start, end, layer, state, position
 
 

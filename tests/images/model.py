@@ -209,7 +209,7 @@ class Model:
 
         Two neighbours are one extent when they have state, depth and kind in common and, for data,
         follow each other in the file. Ranges of a parent the model does not have are of the kind
-        "parent"; those behind a parent's end are zeros in state not_present.
+        "parent"; those behind a parent's end are zeros of its child in state not_present.
         """
         end = self.virtual_disk_size if length is None else offset + length
         merged: list[Extent] = []
@@ -271,7 +271,7 @@ class Model:
         inside = max(offset, min(end, self.parent.virtual_disk_size))
         yield from self.parent._extents(offset, inside, depth + 1)
         if inside < end:
-            yield Extent(inside, end - inside, state, depth + 1, None, "zero")
+            yield Extent(inside, end - inside, state, depth, None, "zero")
 
     def _read_parts(self, offset: int, length: int) -> Iterator[bytes]:
         end = offset + length

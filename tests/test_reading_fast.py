@@ -1,0 +1,269 @@
+"""What makes reading fast, held together with what makes it right.
+
+The look-up of a block for random reads judges an entry on its own; here it is held against the
+exact one, over entries of any kind. What is kept between requests is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vhdx_kaitai
+from tests.conftest import Files
+from tests.images.chain import Chain, child_of
+from tests.images.image import Block, Layout, dynamic, partial
+from tests.images.sparse import pattern
+from tests.images.structures import FULLY_PRESENT, GIB, MIB, UNDEFINED, ZERO
+from tests.reading_fixtures import assert_same, disk_extents, measured_memory, model_extents, opened
+from vhdx_kaitai import resolve
+from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.resolve import Layer, Window
+
+# Log, metadata and BAT are in front of, between and behind the places for blocks.
+ORDERS = (
+    ("log", "metadata", "bat", "blocks"),
+    ("blocks", "log", "metadata", "bat"),
+    ("bat", "blocks", "metadata", "log"),
+)
+
+
+def entries(file_length: int) -> st.SearchStrategy[int]:
+    """Draw entries of a BAT: like those of images, and any number of 64 bits."""
+    near = st.integers(0, file_length // MIB + 2)
+    far = st.sampled_from(((1 << 44) - 1, 1 << 43, 1 << 31))
+    reserved = st.sampled_from((0, 0, 0, 0, 1 << 3, 1 << 12, 1 << 19, 0xFFFF8))
+    state = st.sampled_from((6, 6, 6, 6, 0, 1, 2, 3, 4, 5, 7))
+    like = st.builds(lambda place, bits, low: place << 20 | bits | low, near | far, reserved, state)
+    return like | st.integers(0, (1 << 64) - 1)
+
+
+@pytest.fixture(scope="module", params=ORDERS, ids=lambda order: order[0])
+def four_blocks(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int]:
+    """A disk whose last block is not whole, and where its BAT is."""
+    image = dynamic(6 * MIB + 512, block_size=2 * MIB, order=request.param)
+    image = image.but(blocks={number: Block() for number in range(4)})
+    layout = image.layout()
+    return layout.build().write(tmp_path_factory.mktemp("four") / "four.vhdx"), layout.bat_offset
+
+
+@given(st.data())
+def test_the_fast_look_up_of_a_block_finds_what_the_exact_one_does(
+    four_blocks: tuple[Path, int], data: st.DataObject
+) -> None:
+    """It may leave a block to the exact one; what it finds is the same, and never too much."""
+    path, bat_offset = four_blocks
+    entry = data.draw(entries(path.stat().st_size))
+    block = data.draw(st.integers(-1, 5))
+    if 0 <= block < 4:
+        with path.open("r+b") as file:
+            file.seek(bat_offset + 8 * block)
+            file.write(struct.pack("<Q", entry))
+    with vhdx_kaitai.open(path) as disk:
+        layer = Layer(disk.image, 0, None)
+        found = layer.block_finder({}, 1)(block)
+        if not 0 <= block < 3:
+            assert found is None  # not on the disk, or not the whole of it
+            return
+        start = block * 2 * MIB
+        try:
+            exact = resolve.window(layer, start, start + 2 * MIB)
+        except FormatError:
+            exact = None
+        is_stored = exact is not None and exact[1][0][0] is not None
+        if found is not None:
+            assert is_stored
+            assert exact is not None
+            assert found[:2] == exact[1][0][:2]
+        elif is_stored:  # only what lies in front of a structure is left to the exact one
+            assert entry >> 20 << 20 < max(other.end for other in disk.image.occupied)
+
+
+def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None:
+    """Half of an entry could look like a whole one."""
+    image = dynamic(4 * MIB, order=("blocks", "log", "metadata", "bat"))
+    layout = image.but(blocks={number: Block() for number in range(4)}).layout()
+    path = layout.build().write(tmp_path / "cut.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        layer = Layer(disk.image, 0, None)
+        layer._free_from = MIB
+        assert layer.block_finder({}, 1)(3) is not None
+        os.truncate(path, layout.bat_offset + 8 * 3 + 4)
+        assert layer.block_finder({}, 1)(3) is None
+
+
+def test_found_blocks_are_kept_while_there_is_room_and_then_only_when_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    image = dynamic(8 * MIB, blocks={number: Block() for number in range(8)})
+    with vhdx_kaitai.open(image.build().write(tmp_path / "eight.vhdx")) as disk:
+        kept: dict[int, Window] = {}
+        find = Layer(disk.image, 0, None).block_finder(kept, 3)
+        for block in (0, 1, 2, 3, 4, 5):
+            assert find(block) is not None
+        assert list(kept) == [0, 1, 2]
+        assert find(5) is not None
+        assert list(kept) == [5]
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+
+def test_windows_that_are_kept_take_little_memory_whatever_the_disk(tmp_path: Path) -> None:
+    """A disk of 16384 blocks, a stored one and two of zeros in turn, each asked for twice."""
+    blocks = {number: Block(data=b"") for number in range(0, 16384, 3)}
+    built = dynamic(16 * GIB, blocks=blocks).build()
+    buffer = bytearray(512)
+    path = built.write(tmp_path / "large.vhdx")
+    with vhdx_kaitai.open(path) as disk, measured_memory() as peak:
+        for number in range(16384):
+            for offset in (0, MIB // 2):
+                assert disk.readinto_at(buffer, number * MIB + offset) == 512
+    assert peak.bytes < 2 * MIB
+
+
+def test_pieces_that_are_kept_take_little_memory(tmp_path: Path) -> None:
+    """Sixty pieces, nearly the most that are kept, in each of 3000 windows."""
+    base = dynamic(3 * GIB, others=Block(ZERO)).build()
+    sectors = range(0, 2048, 70)
+    bits = partial(*sectors, data=b"")
+    image = child_of(base, "base.vhdx", blocks=dict.fromkeys(range(3000), bits))
+    made = Chain([base, image.build()], ["base.vhdx", "child.vhdx"]).write(tmp_path)
+    buffer = bytearray(512)
+    with vhdx_kaitai.open(made.path) as disk:
+        disk.readinto_at(buffer, 0)
+        with measured_memory() as peak:
+            for number in range(3000):
+                disk.readinto_at(buffer, number * MIB)
+    assert peak.bytes < 2 * MIB
+
+
+# -- blocks and structures in one file ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
+def test_a_block_is_looked_up_once_wherever_the_structures_are(
+    order: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def window(top: Layer, start: int, *others: int) -> resolve.Pieces | None:
+        asked.append(start)
+        return found(top, start, *others)
+
+    found = resolve.window
+    monkeypatch.setattr(resolve, "window", window)
+    image = dynamic(8 * MIB, blocks={number: Block() for number in range(8)}, order=order)
+    with vhdx_kaitai.open(image.build().write(tmp_path / "image.vhdx")) as disk:
+        buffer = bytearray(4096)
+        for offset in (*range(0, 8 * MIB, 4096), *range(0, 8 * MIB, MIB)):
+            assert disk.readinto_at(buffer, offset) == 4096
+            assert_same(buffer, pattern(1, offset, 4096), offset)
+    assert len(asked) == len(set(asked))
+
+
+def structure_places(layout: Layout) -> dict[str, int]:
+    return {
+        "log": layout.log_offset,
+        "metadata": layout.metadata_offset,
+        "BAT": layout.bat_offset,
+    }
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+@pytest.mark.parametrize("over", ["log", "metadata", "BAT"])
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
+def test_a_block_over_a_structure_is_refused_when_it_is_read(
+    order: tuple[str, ...], over: str, read_before: bool, tmp_path: Path
+) -> None:
+    """Wherever the structure is: the other blocks are read as ever."""
+    layout = dynamic(4 * MIB, blocks={0: Block(), 1: Block(), 3: Block()}, order=order).layout()
+    layout.set_entry(2, FULLY_PRESENT, structure_places(layout)[over])
+    with vhdx_kaitai.open(layout.build().write(tmp_path / "image.vhdx")) as disk:
+        buffer = bytearray(512)
+        for _ in range(2):
+            if read_before:
+                assert disk.readinto_at(buffer, MIB) == 512
+            with pytest.raises(FormatError, match="overlaps"):
+                disk.readinto_at(buffer, 2 * MIB + 512)
+            with pytest.raises(FormatError, match="overlaps"):
+                disk.pread(512, 2 * MIB + 512)
+            for number in (0, 1, 3):
+                assert_same(disk.pread(512, number * MIB), pattern(1, number * MIB, 512))
+
+
+# -- extents in front of damage -----------------------------------------------------------------
+
+
+def told(disk: Disk, offset: int = 0, length: int | None = None) -> list[tuple[object, ...]]:
+    """Return the extents that come before the error, which has to come."""
+    rows: list[tuple[object, ...]] = []
+    with pytest.raises(FormatError):
+        rows.extend(tuple(row) for row in disk.extents(offset, length))
+    return rows
+
+
+@pytest.mark.parametrize("bad", [1, 2, 1000, 1023, 1024, 1025, 3000])
+def test_all_extents_before_a_bad_block_are_told(bad: int) -> None:
+    """Every second block is undefined, so each is an extent, more than are looked up at once."""
+    blocks = {number: Block(UNDEFINED) for number in range(0, 4000, 2)}
+    layout = dynamic(4000 * MIB, blocks=blocks).layout()
+    expected = model_extents(layout.build().model, 0, bad * MIB)
+    layout.set_entry(bad, 4)
+    with opened(layout.build()) as disk:
+        for offset in (0, (bad - 1) * MIB):
+            rows = told(disk, offset)
+            assert len(rows) == len(expected) - offset // MIB
+            assert [row[:2] for row in rows] == [(row[0], row[1]) for row in expected][-len(rows) :]
+
+
+@pytest.mark.parametrize("lost", [1, 512, 5000, MIB, 2 * MIB - 1])
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_extents_of_a_cut_block_go_as_far_as_the_file(
+    is_partial: bool, lost: int, tmp_path: Path
+) -> None:
+    block = partial(range(1, 4096)) if is_partial else Block()
+    base = dynamic(4 * MIB, block_size=2 * MIB, blocks={0: Block()}).build()
+    image = child_of(base, "base.vhdx", blocks={0: Block(), 1: block}, block_size=2 * MIB)
+    made = Chain([base, image.build()], ["base.vhdx", "child.vhdx"]).write(tmp_path)
+    with vhdx_kaitai.open(made.path) as disk:
+        whole = disk_extents(disk)
+        position = disk.chain[0].source.size - lost
+        assert whole[-1][4] is not None
+    os.truncate(made.path, position)
+    with vhdx_kaitai.open(made.path) as disk:
+        rows = told(disk)
+        assert sum(int(str(row[1])) for row in rows) == 4 * MIB - lost
+        for row in rows:
+            disk.pread(int(str(row[1])), int(str(row[0])))
+
+
+# -- a closed disk ------------------------------------------------------------------------------
+
+
+def test_nothing_can_be_had_from_a_closed_disk(files: Files) -> None:
+    disk = vhdx_kaitai.open(files.good("dynamic-plain"))
+    disk.pread(512, 0)
+    begun = disk.extents()
+    next(begun)
+    disk.close()
+    for use in (
+        lambda: disk.extents(),
+        lambda: next(begun),
+        disk.open,
+        disk.__enter__,
+        lambda: disk.pread(512, 0),
+        lambda: disk.pread(512, MIB),
+        lambda: disk.readinto_at(bytearray(512), 0),
+        lambda: disk.readinto_at(bytearray(3 * MIB), 0),
+    ):
+        with pytest.raises(ValueError, match="the disk is closed"):
+            use()
