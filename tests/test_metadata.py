@@ -242,6 +242,19 @@ def test_every_known_item_has_to_have_its_length(item_id: UUID, by: int) -> None
     )
 
 
+@pytest.mark.parametrize("item_id", KNOWN)
+def test_the_checks_of_the_items_look_at_the_length_of_each(item_id: UUID) -> None:
+    made = layout()
+    made.metadata.find(item_id).data += b"\0"
+    source = SparseSource(made.build().file)
+    table = metadata_table(source, made.metadata_offset)
+    items = metadata.Items(source, made.metadata_offset, table)
+    with pytest.raises(FormatError) as caught:
+        for findings in metadata.check_items(items, table):
+            assert list(findings) == []
+    assert caught.value.finding.rule == "ITEM-02"
+
+
 @pytest.mark.parametrize(
     ("flags", "disk_type"),
     [(0, "dynamic"), (1, "fixed"), (2, "differencing"), (3, "differencing")],
