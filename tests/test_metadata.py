@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -250,8 +251,7 @@ def test_the_checks_of_the_items_look_at_the_length_of_each(item_id: UUID) -> No
     table = metadata_table(source, made.metadata_offset)
     items = metadata.Items(source, made.metadata_offset, table)
     with pytest.raises(FormatError) as caught:
-        for findings in metadata.check_items(items, table):
-            assert list(findings) == []
+        list(chain.from_iterable(metadata.check_items(items, table)))
     assert caught.value.finding.rule == "ITEM-02"
 
 

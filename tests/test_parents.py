@@ -278,7 +278,7 @@ def test_a_value_is_judged_although_its_key_is_no_text() -> None:
 
 def test_one_key_is_enough_for_the_count_but_not_for_the_rest() -> None:
     assert refused_with(Locator.of({"relative_path": "a"})) == "LOC-13"
-    assert refused_with(Locator.of({"parent_linkage": "{%s}" % PARENT})) == "LOC-16"
+    assert refused_with(Locator.of({"parent_linkage": f"{{{PARENT}}}"})) == "LOC-16"
 
 
 def test_a_key_is_there_only_once() -> None:
