@@ -232,6 +232,43 @@ def test_the_place_of_the_log_is_judged(fields: dict[str, Any], rule: str) -> No
     assert caught.value.finding.where == "header 2 at 0x20000"
 
 
+@pytest.mark.parametrize(
+    ("newer", "expected"), [(7, []), (8, []), (9, ["HDR-26"]), (10, ["HDR-26"])]
+)
+def test_one_update_makes_the_number_greater_by_one(newer: int, expected: list[str]) -> None:
+    made = layout()
+    made.headers[0].sequence_number, made.headers[1].sequence_number = newer, 7
+    copies = headers.judge_copies(headers.read_root(SparseSource(made.build().file)))
+    assert [found.rule for found in headers.check_update(copies)] == expected
+
+
+def test_of_several_fields_that_an_update_left_the_first_is_pointed_at() -> None:
+    made = layout()
+    made.headers[0] = replace(made.headers[0], file_write_guid=OTHER_GUID, log_offset=3 * MIB)
+    copies = headers.judge_copies(headers.read_root(SparseSource(made.build().file)))
+    (found,) = headers.check_update(copies)
+    assert (found.rule, found.offset, found.length) == ("HDR-27", 0x10000 + 16, 16)
+
+
+@pytest.mark.parametrize(("field", "offset"), [("file_write_guid", 16), ("data_write_guid", 32)])
+def test_a_guid_that_is_zero_is_pointed_at(field: str, offset: int) -> None:
+    made = layout()
+    made.set_headers(**{field: ZERO_GUID})
+    with opened(made) as image:
+        (found,) = headers.check_current(image.headers.current, image.file_size)
+    assert (found.rule, found.offset, found.length) == ("HDR-20", 0x20000 + offset, 16)
+
+
+@pytest.mark.parametrize(
+    ("unit", "is_text"), [(0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)]
+)
+def test_half_a_surrogate_pair_is_no_text(unit: int, is_text: bool) -> None:
+    made = layout()
+    made.identifier.creator = b"A\0" + unit.to_bytes(2, "little") + b"B\0"
+    root = headers.read_root(SparseSource(made.build().file))
+    assert [f.rule for f in headers.check_creator(root)] == ([] if is_text else ["FTI-03"])
+
+
 def test_the_finding_about_a_field_points_at_the_field() -> None:
     made = layout()
     made.set_headers(log_offset=MIB + 512)

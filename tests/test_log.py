@@ -847,6 +847,10 @@ def test_the_signature_that_a_log_is_searched_for_is_that_of_the_grammar() -> No
     assert not grammar.log_entry_header(data.swapcase()).is_signature_valid
 
 
+def test_the_length_of_a_descriptor_is_that_of_the_builder() -> None:
+    assert len(Zero(0, 0).pack(1)) == log._DESCRIPTOR_LENGTH
+
+
 def test_a_target_that_wraps_is_told_from_one_over_the_log() -> None:
     with pytest.raises(FormatError) as caught:
         opened(log_only(small(), [Entry([Zero(2**64 - 4096, 8192)])]).build())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,9 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import SparseSource, fewer, good, opened
+from vhdx_kaitai import metadata
 from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.grammar import metadata_table
 from vhdx_kaitai.image import Image
 
 
@@ -168,6 +171,18 @@ def test_overlaps_of_items_are_found_whatever_their_order(places: list[tuple[int
         assert refused_with(made) == "MET-08"
 
 
+def test_an_item_that_holds_several_others_overlaps_each_of_them() -> None:
+    places = [(128 * KIB, 9), (128 * KIB + 2, 1), (128 * KIB + 5, 1)]
+    made = layout(*(MetadataItem(UUID(int=n + 1), b"", 0, *at) for n, at in enumerate(places)))
+    table = metadata_table(SparseSource(made.build().file), made.metadata_offset)
+    found = [f for f in metadata.check_table(table, MIB) if f.rule == "MET-08"]
+    assert [f.where.partition(" at")[0] for f in found] == [
+        "metadata table, entry 6",
+        "metadata table, entry 7",
+    ]
+    assert all("overlaps that of entry 5 at 0x20000 to 0x20009" in f.message for f in found)
+
+
 # -- unknown items --------------------------------------------------------------------------------
 
 
@@ -226,6 +241,18 @@ def test_every_known_item_has_to_have_its_length(item_id: UUID, by: int) -> None
         str(KNOWN[item_id] + by),
         str(KNOWN[item_id]),
     )
+
+
+@pytest.mark.parametrize("item_id", KNOWN)
+def test_the_checks_of_the_items_look_at_the_length_of_each(item_id: UUID) -> None:
+    made = layout()
+    made.metadata.find(item_id).data += b"\0"
+    source = SparseSource(made.build().file)
+    table = metadata_table(source, made.metadata_offset)
+    items = metadata.Items(source, made.metadata_offset, table)
+    with pytest.raises(FormatError) as caught:
+        list(chain.from_iterable(metadata.check_items(items, table)))
+    assert caught.value.finding.rule == "ITEM-02"
 
 
 @pytest.mark.parametrize(
@@ -327,6 +354,15 @@ def test_has_parent_and_the_parent_locator_belong_together() -> None:
     made = base_differencing().layout()
     made.metadata.items.remove(made.metadata.find(PARENT_LOCATOR))
     assert refused_with(made) == "ITEM-19"
+
+
+def test_a_locator_of_1_mib_is_the_longest() -> None:
+    made = base_differencing().but(metadata_length=4 * MIB).layout()
+    item = made.metadata.find(PARENT_LOCATOR)
+    item.data, item.offset = item.data.ljust(MIB, b"\0"), MIB
+    with opened(made) as image:
+        assert image.metadata.parent_locator is not None
+        assert len(image.metadata.parent_locator.raw) == MIB
 
 
 def test_a_locator_without_has_parent_is_not_even_parsed() -> None:

@@ -281,6 +281,21 @@ def test_strings_may_hold_any_character_beyond_the_first_65536() -> None:
     assert read(made).entries["relative_path"] == ".\\\U0001f4be\u00e4.vhdx"
 
 
+def test_a_value_is_judged_although_its_key_is_no_text() -> None:
+    made = Locator([LocatorEntry(b"\x00\xd8", "a\0"), LocatorEntry("b", b"\x00\xdc")])
+    found = parents.check_texts(grammar.parent_locator(made.pack(), PLACE))
+    assert [(f.rule, f.message.partition(" ")[0]) for f in found] == [
+        ("LOC-10", "key"),
+        ("LOC-11", "value"),
+        ("LOC-10", "value"),
+    ]
+
+
+def test_one_key_is_enough_for_the_count_but_not_for_the_rest() -> None:
+    assert refused_with(Locator.of({"relative_path": "a"})) == "LOC-13"
+    assert refused_with(Locator.of({"parent_linkage": f"{{{PARENT}}}"})) == "LOC-16"
+
+
 def test_a_key_is_there_only_once() -> None:
     made = locator()
     made.entries.append(LocatorEntry("other", "1"))

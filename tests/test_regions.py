@@ -48,6 +48,13 @@ def test_copy_1_is_used_when_both_are_valid_even_if_they_differ() -> None:
         assert image.regions.bat.file_offset == made.bat_offset
 
 
+def test_of_two_copies_that_differ_the_one_that_is_not_used_is_pointed_at() -> None:
+    tables = table((BAT_REGION, 2, 1)), table((BAT_REGION, 3, 1))
+    tables = tables[0], tables[1]._replace(place=REGION_TABLES[1], raw=b"other")
+    (found,) = regions.check_copies(tables, (None, None))
+    assert (found.rule, found.offset) == ("REG-05", 256 << 10)
+
+
 @pytest.mark.parametrize(
     "damage", [{"checksum": 1}, {"signature": b"REGI"}, {"raw": bytes(64 << 10)}]
 )
