@@ -88,7 +88,7 @@ def log_of_descriptors(megabytes: int) -> bytes:
 _LOOK = """
     import json, resource, sys, time
     from vhdx_kaitai.{module} import {name}
-    from vhdx_kaitai.errors import FormatError
+    from vhdx_kaitai.errors import FormatError, LimitError
 
     def usage():
         found = resource.getrusage(resource.RUSAGE_SELF)
@@ -97,7 +97,7 @@ _LOOK = """
     before = usage()
     try:
         {name}(sys.argv[1])
-    except FormatError as error:
+    except (FormatError, LimitError) as error:
         assert error.finding.rule.startswith("LOG-")  # to refuse it is fine
     print(json.dumps([now - then for now, then in zip(usage(), before)]))
 """

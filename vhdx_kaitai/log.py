@@ -49,7 +49,7 @@ MAX_FILE_LENGTH = 1 << 48
 # that overlap each other could ask for all of the log again at every sector. An
 # entry is in memory as a whole, and what begins like one is kept.
 _MAX_BYTES = 512 * MIB
-_MAX_ENTRY_LENGTH = 64 * MIB
+_MAX_ENTRY_LENGTH = 16 * MIB
 _MAX_ENTRIES = 1 << 17
 
 # Ours, too: a MiB of log has room for 255 updates with data.
