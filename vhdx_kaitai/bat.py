@@ -217,10 +217,6 @@ class Bat:
         source: The file after log replay.
         region: The BAT region, judged.
         geometry: The sizes of the disk, judged, the region being large enough for them.
-
-    Attributes:
-        page: Returns one page of entries as an array of numbers; safe from
-            many threads.
     """
 
     def __init__(self, source: Source, region: RegionEntry, geometry: Geometry) -> None:
