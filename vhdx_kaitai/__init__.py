@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ._version import __version__
+from .records import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .checks import Report, check
     from .disk import Disk
     from .disk import open_disk as open

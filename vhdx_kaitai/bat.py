@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from .errors import Finding, Span, TruncatedError, mismatch
 from .grammar import Place, RegionEntry
+from .records import NamedTuple
 from .source import Source
 from .units import MIB, ceil_div
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
-from typing import Any
+
+from .records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # Headers, region tables and log entries all begin with a signature of four
 # bytes and the checksum behind it; a test compares this with the grammar.

@@ -14,11 +14,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
+from .records import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import IO, Any, NoReturn, TypeAlias
+
     from .checks import Report
     from .disk import Disk, Extent
     from .image import Image
@@ -144,7 +146,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-Commands = Any  # argparse has no public name for what add_subparsers returns
+Commands: TypeAlias = "Any"  # argparse has no public name for what add_subparsers returns
 
 
 def _add_command(commands: Commands, name: str, run: Command, text: str) -> argparse.ArgumentParser:

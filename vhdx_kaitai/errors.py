@@ -5,36 +5,38 @@ these, or an `OSError` that comes from the operating system. The classes stand
 for the decisions a caller can take; which rule was broken is in the finding.
 """
 
-# No postponed annotations here: a NamedTuple takes twice as long to make with them,
-# and every command imports this.
+from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from .records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Literal, Protocol, TypeAlias
+
     from .log import ReplaySummary
 
+    class Where(Protocol):
+        """A place in a file. Working out the numbers may cost, so they are asked for late."""
+
+        @property
+        def text(self) -> str:
+            """The structure and its file offset, for people."""
+
+        @property
+        def offset(self) -> int | None:
+            """File offset in bytes of what is in question; None when it is not in the file."""
+
+        @property
+        def length(self) -> int | None:
+            """How many bytes are in question."""
+
+
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
-Level = Literal["error", "warning", "note", "limit"]
+Level: TypeAlias = 'Literal["error", "warning", "note", "limit"]'
 
 # Rules that are broken when bytes which the image needs are not in the file.
 _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"})
-
-
-class Where(Protocol):
-    """A place in a file. Working out the numbers may cost, so they are asked for late."""
-
-    @property
-    def text(self) -> str:
-        """The structure and its file offset, for people."""
-
-    @property
-    def offset(self) -> int | None:
-        """File offset of the bytes in question, in bytes; None when they are not in the file."""
-
-    @property
-    def length(self) -> int | None:
-        """How many bytes are in question."""
 
 
 class Span(NamedTuple):
@@ -163,7 +165,7 @@ class ReplayRequiredError(UnsupportedError):
         summary: What the replay would do.
     """
 
-    def __init__(self, message: str, summary: "ReplaySummary") -> None:
+    def __init__(self, message: str, summary: ReplaySummary) -> None:
         super().__init__(message)
         self.summary = summary
 

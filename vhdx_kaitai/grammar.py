@@ -7,33 +7,37 @@ field stands in the file is asked of a second compilation of it, which records
 positions and is imported only when somebody wants to know (`Place`).
 """
 
-# No postponed annotations here: a NamedTuple takes twice as long to make with them,
-# and every command imports this.
+from __future__ import annotations
 
 import contextlib
 import struct as struct_module
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from io import BytesIO
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from .errors import Finding, Span, Where, mismatch, refusal, signature_text
+from .errors import Finding, Span, mismatch, refusal, signature_text
 from .generated.vhdx import Vhdx
+from .records import TYPE_CHECKING, NamedTuple
 from .source import Cursor, Source
 from .units import MIB
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .errors import Where
 
 DescriptorKind = Vhdx.DescriptorKind
 
 
-def _number_reader(code: str) -> Callable[["_Buffer"], int]:
+def _number_reader(code: str) -> Callable[[_Buffer], int]:
     """Return a method that reads one number of a kind that `struct` knows."""
     kind = struct_module.Struct(code)
     unpack, length = kind.unpack_from, kind.size
 
-    def read(self: "_Buffer") -> int:
+    def read(self: _Buffer) -> int:
         start = self._position
         try:
             (value,) = unpack(self._data, start)
@@ -106,7 +110,7 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
 class Header(NamedTuple):
     """One copy of the header [MS-VHDX 2.2.2]."""
 
-    place: "Place"
+    place: Place
     raw: bytes
     is_signature_valid: bool
     checksum: int
@@ -133,7 +137,7 @@ class RegionEntry(NamedTuple):
 class RegionTable(NamedTuple):
     """One copy of the region table [MS-VHDX 2.2.3.1]."""
 
-    place: "Place"
+    place: Place
     raw: bytes
     is_signature_valid: bool
     checksum: int
@@ -171,7 +175,7 @@ class MetadataEntry(NamedTuple):
 class MetadataTable(NamedTuple):
     """Metadata table [MS-VHDX 2.6.1.1]."""
 
-    place: "Place"
+    place: Place
     reserved: int
     num_entries: int
     reserved_2: bytes
@@ -199,7 +203,7 @@ class KeyValue(NamedTuple):
 class ParentLocator(NamedTuple):
     """Parent Locator item [MS-VHDX 2.6.2.6.1]."""
 
-    place: "Place"
+    place: Place
     locator_type: UUID
     reserved: int
     num_key_values: int
@@ -321,7 +325,7 @@ class Root:
         return _region_table(data, REGION_TABLES[copy - 1])
 
 
-def _region_table(data: bytes, place: "Place") -> RegionTable:
+def _region_table(data: bytes, place: Place) -> RegionTable:
     struct = Vhdx.RegionTable(_Buffer(data))
     entries = tuple(
         RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
@@ -390,7 +394,7 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
-def file_parameters(data: bytes, place: "Place") -> FileParameters:
+def file_parameters(data: bytes, place: Place) -> FileParameters:
     """Return the File Parameters item."""
     item = _item(Vhdx.FileParametersItem, data, place)
     return FileParameters(
@@ -398,30 +402,30 @@ def file_parameters(data: bytes, place: "Place") -> FileParameters:
     )
 
 
-def virtual_disk_size(data: bytes, place: "Place") -> int:
+def virtual_disk_size(data: bytes, place: Place) -> int:
     """Return the size of the virtual disk in bytes."""
     size: int = _item(Vhdx.VirtualDiskSizeItem, data, place).virtual_disk_size
     return size
 
 
-def virtual_disk_id(data: bytes, place: "Place") -> UUID:
+def virtual_disk_id(data: bytes, place: Place) -> UUID:
     """Return the identity of the virtual disk."""
     return _guid(_item(Vhdx.VirtualDiskIdItem, data, place).virtual_disk_id.raw)
 
 
-def logical_sector_size(data: bytes, place: "Place") -> int:
+def logical_sector_size(data: bytes, place: Place) -> int:
     """Return the logical sector size in bytes."""
     size: int = _item(Vhdx.LogicalSectorSizeItem, data, place).logical_sector_size
     return size
 
 
-def physical_sector_size(data: bytes, place: "Place") -> int:
+def physical_sector_size(data: bytes, place: Place) -> int:
     """Return the physical sector size in bytes."""
     size: int = _item(Vhdx.PhysicalSectorSizeItem, data, place).physical_sector_size
     return size
 
 
-def parent_locator(data: bytes, place: "Place") -> ParentLocator:
+def parent_locator(data: bytes, place: Place) -> ParentLocator:
     """Return the parent locator; without entries when their count does not fit."""
     try:
         struct = Vhdx.ParentLocatorItem(_Buffer(data))
@@ -518,7 +522,7 @@ def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
     return Descriptor(*common)
 
 
-def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: "Place") -> Any:
+def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:
     stream = _Buffer(data)
     try:
         item = struct(stream)
@@ -553,7 +557,7 @@ class Place:
         self,
         name: str,
         type_name: str,
-        origin: "int | str | Place | None",
+        origin: int | str | Place | None,
         field: str | None = None,
         index: int | None = None,
     ) -> None:
@@ -563,11 +567,11 @@ class Place:
         self.field_name = field
         self.index = index
 
-    def field(self, name: str) -> "Place":
+    def field(self, name: str) -> Place:
         """Return the place of one field of the structure."""
         return Place(self.name, self.type_name, self.origin, name)
 
-    def element(self, field: str, index: int, name: str, type_name: str) -> "Place":
+    def element(self, field: str, index: int, name: str, type_name: str) -> Place:
         """Return the place of one element of a repeated field, itself a structure."""
         parent = Place(self.name, self.type_name, self.origin, field, index)
         return Place(name, type_name, parent)

@@ -9,12 +9,12 @@ and nothing else in the file is looked at before it is known
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from . import grammar
 from .checksum import structure_checksum
 from .errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
 from .guids import NIL
+from .records import NamedTuple
 from .source import Source
 from .units import MIB, is_aligned
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
 
 from . import bat, grammar, headers, metadata, regions
 from .errors import FormatError, ReplayRequiredError, refuse
 from .guids import REGION_NAMES
+from .records import TYPE_CHECKING
 from .source import Source, SourceLike, open_source
 from .units import counted, human_size
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from .log import Log, ReplaySummary
     from .parents import Locator
 
-Replay = Literal["memory", "refuse"]
+Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
 
 class Image:

@@ -8,15 +8,20 @@ before anybody divides by them [MS-VHDX 2.6].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from . import grammar
-from .errors import Finding, Where, mismatch, refuse
+from .errors import Finding, mismatch, refuse
 from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
 from .guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
+from .records import TYPE_CHECKING, NamedTuple
 from .source import Source
 from .units import KIB, MIB, TIB, is_aligned
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
+    from .errors import Where
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
@@ -26,7 +31,7 @@ MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = MIB, 256 * MIB  # [MS-VHDX 2.6.2.1]
 MAX_VIRTUAL_DISK_SIZE = 64 * TIB  # [MS-VHDX 2.6.2.2]
 SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]
 
-DiskType = Literal["fixed", "dynamic", "differencing"]
+DiskType: TypeAlias = 'Literal["fixed", "dynamic", "differencing"]'
 
 _KINDS = {
     "file_parameters": grammar.file_parameters,

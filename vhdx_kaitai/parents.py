@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Union
 from uuid import UUID
 
-from .errors import Finding, Level, Where, mismatch, quoted, refuse
+from .errors import Finding, Level, mismatch, quoted, refuse
 from .grammar import KeyValue, ParentLocator, Place
 from .guids import NIL, VHDX_PARENT_LOCATOR_TYPE
+from .records import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .errors import Where
 
 # Ours: Windows writes five keys, and each may claim 128 KiB of text.
 MAX_KEYS = 256
@@ -29,7 +34,7 @@ _VOLUME_PATH = re.compile(r"\\\\\?\\Volume\{[0-9a-fA-F-]{36}\}\\", re.ASCII | re
 _ABSOLUTE = re.compile(r"[A-Za-z]:|\\")
 
 # Folders to look in, or a single one.
-Search = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
+Search: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 
 class Locator(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
 
 from .bat import STATE_NAMES
 from .errors import Finding, FormatError, VhdxError
@@ -17,9 +16,12 @@ from .grammar import DescriptorKind, Header, MetadataEntry
 from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from .headers import HeaderCopy
 from .image import Image
+from .records import TYPE_CHECKING
 from .units import counted, human_size
 
 if TYPE_CHECKING:  # `info` needs none of them
+    from typing import Any, TypeAlias
+
     from . import log
     from .bulk import Columns
     from .checks import Report
@@ -28,7 +30,7 @@ if TYPE_CHECKING:  # `info` needs none of them
 
 SCHEMA_VERSION = 1
 
-Document = dict[str, Any]
+Document: TypeAlias = "dict[str, Any]"
 
 
 def printable(text: str) -> str:

@@ -13,13 +13,16 @@ import os
 import stat
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, BinaryIO, NamedTuple, Union
 
 from .errors import Finding, Span, TruncatedError
+from .records import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, TypeAlias
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
-SourceLike = Union["Source", str, "os.PathLike[str]", BinaryIO, Any]
+SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
 
 
 class Source:
