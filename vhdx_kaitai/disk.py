@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import io
 import os
-from array import array
+import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -36,7 +37,6 @@ from .image import Image, Replay
 from .metadata import DiskType
 from .resolve import Layer, Pieces, Window
 from .source import SourceLike
-from .units import KIB
 
 _CLOSED = "the disk is closed"
 
@@ -218,9 +218,6 @@ _MANY_PIECES = 64
 _KEPT_WINDOWS = 1 << 12
 _KEPT_PIECES = 1 << 16
 
-_MANY_ZEROS = 256 * KIB
-_ZEROS = memoryview(bytes(_MANY_ZEROS))
-
 
 class _Reader(NamedTuple):
     readinto_at: Callable[[Any, int], int]
@@ -235,7 +232,8 @@ def _reader(top: Layer) -> _Reader:
     has to cost little more than its system call. So it is kept what a window is
     made of: a block, or less of a disk with parents, whose blocks and sectors
     may come from several files. All that is kept are places; what is damaged,
-    or is in too many pieces, is resolved anew with each request.
+    or is in too many pieces, is resolved anew with each request. Of a disk with
+    more blocks than are kept, each is looked up in the table instead.
     """
     size = top.size
     window_size = resolve.WINDOW if top.has_parent else top.image.geometry.block_size
@@ -243,7 +241,8 @@ def _reader(top: Layer) -> _Reader:
     mask = window_size - 1
     windows: dict[int, Window] = {}
     get_window = windows.get
-    find_block = top.block_finder(windows, _KEPT_WINDOWS)
+    find_block = top.block_finder()
+    top_file: Any = top.file
     kept = 0
     is_closed = False
     # Systems without these have no sources that are local files.
@@ -252,48 +251,49 @@ def _reader(top: Layer) -> _Reader:
 
     def readinto_at(buffer: Any, offset: int) -> int:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
-        number = offset >> shift
-        file, distance, pieces = get_window(number) or find_block(number) or learn(number)
-        if (offset & mask) + length > window_size:
+        start = offset & mask  # in its window
+        file, distance, pieces = get_window(offset >> shift) or learn(offset >> shift)
+        if start + length > window_size:
             return fill(memoryview(buffer).cast("B"), offset)
         if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
             return length
+        if pieces is _ALL_ZEROS:
+            _zeros(length)(buffer, 0)
+            return length
+        if offset + length > size or not length:
+            return fill(memoryview(buffer).cast("B"), offset)
+        if pieces is None:
+            start, pieces = 0, resolve.pieces(top, not_negative(offset), offset + length)
+        bounds, places = pieces
+        index = bisect_right(bounds, start)
+        file, distance, source = places[index - 1]
+        stop = bounds[index] - start
+        if file is not None and stop >= length:  # noqa: SIM102
+            if preadv(file.fd, (buffer,), offset + distance) == length:
+                return length
         view = memoryview(buffer)
         if type(buffer) is not bytearray:
             view = view.cast("B")
-        if pieces is _ALL_ZEROS:
-            if length <= _MANY_ZEROS:
-                view[:] = _ZEROS[:length]
-            else:
-                fill_with_zeros(view)
-            return length
-        end = offset + length
-        if end > size:
-            return fill(view, offset)
-        if pieces is None:
-            pieces = resolve.pieces(top, not_negative(offset), end)
-        bounds, places = pieces
-        index = bisect_right(bounds, offset)
-        start = offset
-        while start < end:
-            file, distance, source = places[index - 1]
-            stop = bounds[index]
-            index += 1
-            part = view[start - offset : stop - offset]  # shorter where the request ends inside
+        done = 0
+        while True:
             if file is not None:
-                count = preadv(file.fd, (part,), start + distance)
-                if count != stop - start and count != end - start:
-                    file.readinto(part, start + distance)
+                count = preadv(file.fd, (view[done:stop],), offset + done + distance)
+                done += count
+                if done < stop and done < length:  # the system may stop anywhere
+                    file.readinto(view[done:stop], offset + done + distance)
             elif source is None:
-                fill_with_zeros(part)
+                fill_with_zeros(view[done:stop])
             else:
-                source.readinto(part, start + distance)
-            start = stop
-        return length
+                source.readinto(view[done:stop], offset + done + distance)
+            if stop >= length:
+                return length
+            done = stop
+            file, distance, source = places[index]
+            index += 1
+            stop = bounds[index] - start
 
     def pread(length: int, offset: int) -> bytes:
-        number = offset >> shift
-        file, distance, _pieces = get_window(number) or find_block(number) or learn(number)
+        file, distance, _pieces = get_window(offset >> shift) or learn(offset >> shift)
         if file is not None and 0 <= length <= window_size - (offset & mask):
             data: bytes = pread_file(file.fd, length, offset + distance)
             if len(data) == length:
@@ -305,6 +305,25 @@ def _reader(top: Layer) -> _Reader:
         with stream.getbuffer() as view:
             readinto_at(view, offset)
         return stream.getvalue()
+
+    def readinto_large(buffer: Any, offset: int) -> int:
+        """Fill a buffer as `readinto_at` does, where every block is as good as new."""
+        position = find_block(offset >> shift)
+        if position:
+            start = offset & mask
+            length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
+            is_one = start + length <= window_size
+            if is_one and preadv(top_file.fd, (buffer,), position + start) == length:
+                return length
+        return readinto_at(buffer, offset)
+
+    def pread_large(length: int, offset: int) -> bytes:
+        position = find_block(offset >> shift)
+        if position and 0 <= length <= window_size - (offset & mask):
+            data: bytes = pread_file(top_file.fd, length, position + (offset & mask))
+            if len(data) == length:
+                return data
+        return pread(length, offset)
 
     def not_negative(offset: int) -> int:
         if offset < 0:
@@ -328,8 +347,7 @@ def _reader(top: Layer) -> _Reader:
         return max(0, end - offset)
 
     def window_at(offset: int) -> Window:
-        number = offset >> shift
-        return get_window(number) or find_block(number) or learn(number)
+        return get_window(offset >> shift) or learn(offset >> shift)
 
     def learn(number: int) -> Window:
         """Return what a window is made of, and keep it."""
@@ -347,6 +365,9 @@ def _reader(top: Layer) -> _Reader:
     def find_window(number: int) -> Window:
         start = number << shift
         end = min(start + window_size, size)
+        position = find_block(number)
+        if position:
+            return top_file, position - start, None
         if not 0 <= start < end:
             return _UNKNOWN
         try:
@@ -357,30 +378,42 @@ def _reader(top: Layer) -> _Reader:
 
     def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> Window:
         file, distance, source = places[0]
-        if len(places) == 1 and bounds[1] - bounds[0] == window_size:
+        if bounds[1] == window_size:
             if source is None:
                 return None, 0, _ALL_ZEROS
             if file is not None:
                 return file, distance, None
-        return None, 0, (array("Q", bounds), tuple(places))
+        return None, 0, (list(map(_shared, bounds)), tuple(places))
 
     def close() -> None:
         nonlocal is_closed, find_block
         is_closed = True
-        find_block = learn  # which refuses
+        find_block = refuse
         windows.clear()
 
+    def refuse(_block: int) -> int:
+        raise ValueError(_CLOSED)
+
+    if top_file is not None and not top.has_parent and size >> shift > _KEPT_WINDOWS:
+        return _Reader(readinto_large, pread_large, close)
     return _Reader(readinto_at, pread, close)
 
 
-def fill_with_zeros(view: memoryview) -> None:
+@lru_cache(maxsize=1 << 12)
+def _shared(number: int) -> int:
+    """Return a number that equals this one, the same for all."""
+    return number
+
+
+@lru_cache(maxsize=64)
+def _zeros(length: int) -> Callable[[Any, int], None]:
+    # The quickest way that Python has to fill memory in place.
+    return struct.Struct(f"{length}x").pack_into
+
+
+def fill_with_zeros(buffer: Any) -> None:
     """Fill a buffer with zeros."""
-    length = len(view)
-    if length <= _MANY_ZEROS:
-        view[:] = _ZEROS[:length]
-    else:
-        for start in range(0, length, _MANY_ZEROS):
-            fill_with_zeros(view[start : start + _MANY_ZEROS])
+    _zeros(memoryview(buffer).nbytes)(buffer, 0)
 
 
 class DiskFile(io.RawIOBase):

@@ -11,7 +11,6 @@ Nothing is invented: what an image should say and does not is refused
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,7 +47,8 @@ Piece = tuple[int, int, "Layer", int, int]
 Place = tuple[FileSource | None, int, Source | None]
 _ZEROS: Place = (None, 0, None)
 
-# Pieces in order: where each starts and the last one ends, and their places, one fewer.
+# Pieces in order: where each starts and the last one ends, counted from the start of
+# the range that they make up; and their places, one fewer.
 Pieces = tuple[Sequence[int], Sequence[Place]]
 
 # What is known of an aligned range of the disk. Its file and distance, as in `Place`,
@@ -64,7 +64,8 @@ _MANY_BITS = 4096
 # Blocks ahead from which on it pays to look for a run of equal entries.
 _LONG_RUN = 8
 
-_ONES = re.compile("1").finditer
+# Of more, it is quicker to look at the number as text.
+_FEW_CHANGES = 64
 
 # No block is smaller, so a range of so many bytes, aligned, lies in one block of each image.
 WINDOW = MIB
@@ -167,48 +168,32 @@ class Layer:
         entry = self.image.bat.entry(block + (block >> self._ratio_shift))
         return (block << self._block_shift) + self.source.size - (entry & OFFSET_MASK)
 
-    def block_finder(self, kept: dict[int, Window], most: int) -> Callable[[int], Window | None]:
-        """Return a function that finds a block which is wholly present in a local file.
+    def block_finder(self) -> Callable[[int], int]:
+        """Return a function that says where in a local file a block begins, if it is wholly there.
 
-        It is for random reads of large disks, whose blocks are all new: it looks
+        It is for disks with many blocks, each of which is asked for once: it looks
         them up in pages of the table that it keeps, and does little else. It
-        returns None for a block that is not wholly on the disk, or not to be
-        read as a whole, or that has to be looked at more closely.
-
-        Args:
-            kept: Where it puts what it finds, by the number of the block.
-            most: When so many are there, only a block that is asked for twice in
-                a row goes in, and all others go: keeping costs more than finding.
+        returns 0 for a block that is not wholly on the disk, or not to be read as a
+        whole, or that has to be looked at more closely.
         """
         file, free_from = self.file, self._free_from
         if file is None or self.has_parent:
-            return lambda _block: None
+            return lambda _block: 0
         pages: dict[int, array[int]] = {}
-        bat_entry, ratio_shift = self.image.bat.entry_in_large_page, self._ratio_shift
-        block_shift = self._block_shift
+        get_page, ratio_shift = pages.get, self._ratio_shift
+        bat_entry = self.image.bat.entry_in_large_page
         last_offset = file.size - self._block_size
-        whole_blocks = self.size >> block_shift
+        whole_blocks = self.size >> self._block_shift
         no_offset = ~OFFSET_MASK
-        latest = -1
 
-        def find(block: int) -> Window | None:
-            nonlocal latest
+        def find(block: int) -> int:
             if not 0 <= block < whole_blocks:
-                return None
+                return 0
             index = block + (block >> ratio_shift)
-            page = pages.get(index >> LARGE_PAGE_SHIFT)
-            entry = bat_entry(index, pages) if page is None else page[index & LARGE_PAGE_MASK]
+            page = get_page(index >> LARGE_PAGE_SHIFT)
+            entry = page[index & LARGE_PAGE_MASK] if page else bat_entry(index, pages)
             offset = entry - FULLY_PRESENT
-            if not free_from <= offset <= last_offset or offset & no_offset:
-                return None
-            window: Window = (file, offset - (block << block_shift), None)
-            if len(kept) < most:
-                kept[block] = window
-            elif block == latest:
-                kept.clear()
-                kept[block] = window
-            latest = block
-            return window
+            return offset if free_from <= offset <= last_offset and not offset & no_offset else 0
 
         return find
 
@@ -251,7 +236,9 @@ class Layer:
         stop = min(end, start + (_MANY_BITS << self._sector_shift))
         to_position = position - start
         is_here, changes = self._changes(start, stop)
-        for low, high in pairwise([start, *self.offsets(start, changes), stop]):
+        for low, high in pairwise(
+            [start, *self.offsets(start - self.in_sector(start), changes), stop]
+        ):
             if is_here:
                 pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
             else:
@@ -295,15 +282,25 @@ class Layer:
         bits = int.from_bytes(data, "little") >> skipped
         return bool(bits & 1), (bits ^ bits >> 1) & (1 << count - 1) - 1
 
-    def offsets(self, start: int, changes: int) -> list[int]:
-        """Return the virtual offsets of the changes in a range that begins at one."""
-        if not changes:
-            return []
-        digits = bin(changes)  # the last digit stands for the first sector
-        behind = (start >> self._sector_shift) + len(digits)
+    def in_sector(self, offset: int) -> int:
+        """Return how far a virtual offset is behind the start of its sector."""
+        return offset & (1 << self._sector_shift) - 1
+
+    def offsets(self, first: int, changes: int) -> list[int]:
+        """Return where the changes in a range are, given the offset of its first sector."""
         shift = self._sector_shift
-        offsets = [behind - one.start() << shift for one in _ONES(digits)]
-        offsets.reverse()
+        offsets = []
+        if changes.bit_count() <= _FEW_CHANGES:
+            while changes:
+                sectors = changes.bit_length()
+                offsets.append(first + (sectors << shift))
+                changes ^= 1 << sectors - 1
+            offsets.reverse()
+        else:
+            sectors = 0
+            for zeros in bin(changes)[:1:-1].split("1")[:-1]:  # sectors in order
+                sectors += len(zeros) + 1
+                offsets.append(first + (sectors << shift))
         return offsets
 
     def _bitmap_offset(self, chunk: int) -> int:
@@ -408,13 +405,13 @@ def pieces(top: Layer, start: int, end: int) -> Pieces:
         found = None
     if found is not None:
         return found
-    bounds, places = [start], []
+    bounds, places = [0], []
     for low, high, layer, _state, position in merged(resolved(top, start, end)):
         if position == MISSING:
             raise ParentNotFoundError(
                 f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
             )
-        bounds.append(high)
+        bounds.append(high - start)
         places.append(_ZEROS if position == ZERO else layer.place(position - low))
     return bounds, places
 
@@ -459,9 +456,10 @@ def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pi
         elif state != NOT_PRESENT or not layer.has_parent:
             break
         layer = layer.parent
-    pieces: Pieces = ([start, end], [bottom])
+    pieces: Pieces = ([0, end - start], [bottom])
     for layer, place, is_here, changes in reversed(covers):
-        pieces = _covered(pieces, place, is_here, [start, *layer.offsets(start, changes), end])
+        offsets = layer.offsets(-layer.in_sector(start), changes)
+        pieces = _covered(pieces, place, is_here, [0, *offsets, end - start])
         if len(pieces[1]) > at_most:
             return None
     return pieces
@@ -474,7 +472,7 @@ def _covered(below: Pieces, place: Place, is_here: bool, bounds: list[int]) -> P
         below: The pieces.
         place: What covers them.
         is_here: Whether it does so behind the first bound.
-        bounds: Virtual offsets, the first and the last those of the pieces.
+        bounds: Offsets as those of the pieces, the first and the last the same.
     """
     lower_bounds, lower_places = below
     if len(lower_places) == 1:
