@@ -403,6 +403,16 @@ def test_the_tree_of_the_largest_disk_takes_bounded_memory() -> None:
     assert peak < 64 * MIB
 
 
+def test_blocks_are_let_go_of_when_their_chunk_has_been_shown() -> None:
+    """Chunks have up to 32768 blocks, and one at a time is enough."""
+    chunk = 32768 * MIB
+    peaks = [
+        cost(dynamic(count * chunk, logical_sector_size=4096).build(), "bat", 5)[1]
+        for count in (1, 6)
+    ]
+    assert peaks[1] < 1.5 * peaks[0] < 64 * MIB
+
+
 def test_the_tree_of_the_longest_log_takes_bounded_memory() -> None:
     """A log of 4 GiB has a million slots; what 64 MiB of it cost tells the rest."""
     seconds, peak = cost(dynamic(8 * MIB, log_length=64 * MIB).build(), "log", 1)

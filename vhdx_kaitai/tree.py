@@ -124,6 +124,17 @@ class Tree:
                 if child.value is not None or child.error is not None:
                     yield child
 
+    def walk(self, node: Node) -> Iterator[Node]:
+        """Yield the children of a node, and let go of what was parsed below each."""
+        for child in self.children(node):
+            yield child
+            # Or all blocks of all chunks would be in memory at the end.
+            if isinstance(child.value, KaitaiStruct):
+                parsed = [name for name in vars(child.value) if name.startswith("_m_")]
+                for name in parsed:
+                    delattr(child.value, name)
+                    child.value._debug.pop(name, None)
+
     def raw(self, node: Node) -> bytes:
         """Return the first bytes of a node, at most `MAX_RAW` of them."""
         if node.offset is None or node.length is None:
@@ -188,7 +199,7 @@ def _spans(struct: Any, name: str) -> Any:
 def tree_document(tree: Tree, node: Node, depth: int) -> Document:
     """Return what `tree --json` prints: a node and what is below it, so many levels deep."""
     raw = tree.raw(node)
-    children = list(tree.children(node)) if depth > 0 else []
+    children = [tree_document(tree, child, depth - 1) for child in tree.walk(node)] if depth else []
     count = len(node.value) if isinstance(node.value, list) else None
     return {
         "path": node.path,
@@ -201,7 +212,7 @@ def tree_document(tree: Tree, node: Node, depth: int) -> Document:
         "meaning": meaning(node.value),
         "count": count,
         "error": node.error,
-        "children": [tree_document(tree, child, depth - 1) for child in children],
+        "children": children,
     }
 
 
@@ -212,7 +223,7 @@ def tree_text(tree: Tree, node: Node, depth: int, indent: int = 0) -> Iterator[s
     name = "  " * indent + (node.name if indent else node.path or node.name)
     yield f"{offset:>14} {length:>9}  {name:<34} {_summary(tree, node)}".rstrip()
     if depth > 0:
-        for child in tree.children(node):
+        for child in tree.walk(node):
             yield from tree_text(tree, child, depth - 1, indent + 1)
         if isinstance(node.value, list) and len(node.value) > MAX_ELEMENTS:
             rest = f"... {len(node.value) - MAX_ELEMENTS} more, by {node.path}[index]"
