@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from array import array
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,20 @@ from hypothesis import strategies as st
 import vhdx_kaitai
 from tests.conftest import Files
 from tests.images.chain import Chain, child_of
+from tests.images.goods import GOODS
 from tests.images.image import Block, Layout, dynamic, partial
 from tests.images.sparse import pattern
 from tests.images.structures import FULLY_PRESENT, GIB, MIB, UNDEFINED, ZERO
-from tests.reading_fixtures import assert_same, disk_extents, measured_memory, model_extents, opened
+from tests.reading_fixtures import (
+    assert_reads,
+    assert_reads_throughout,
+    assert_same,
+    disk_extents,
+    measured_memory,
+    model_extents,
+    opened,
+)
+from tests.support import good
 from vhdx_kaitai import resolve
 from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import FormatError
@@ -100,6 +111,57 @@ def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None
         assert not layer.block_finder()(3)
 
 
+# -- disks with more blocks than are kept -------------------------------------------------------
+
+
+@pytest.fixture(params=[False, True], ids=["few blocks", "many blocks"])
+def block_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a disk of a few blocks be read as one of more than are kept."""
+    if request.param:
+        monkeypatch.setattr("vhdx_kaitai.disk._KEPT_WINDOWS", 0)
+
+
+SMALL = [
+    name
+    for name in GOODS
+    if good(name).length <= 64 * MIB and not good(name).model.image.has_parent
+]
+
+
+@pytest.mark.usefixtures("block_count")
+@pytest.mark.parametrize("name", SMALL)
+def test_a_file_reads_as_its_model_says(name: str, files: Files) -> None:
+    model = good(name).model
+    with vhdx_kaitai.open(files.good(name)) as disk:
+        assert_reads_throughout(disk, model)
+        for offset in (0, model.size // 2 - 100, model.size - 300):
+            for length in (0, 1, 300):
+                assert_reads(disk, model, offset, length)
+        assert disk.pread(10, model.size - 4) == model.read(model.size - 4, 4)
+        assert disk.pread(10, model.size) == disk.pread(10, model.size + 5) == b""
+        assert disk.readinto_at(array("Q", bytes(64)), 8) == 64
+        for length, offset in ((1, -1), (-1, 0)):
+            with pytest.raises(ValueError, match="expected at least 0"):
+                disk.pread(length, offset)
+
+
+@pytest.mark.usefixtures("block_count")
+def test_zeros_fill_any_buffer(tmp_path: Path) -> None:
+    built = dynamic(4 * MIB, blocks={0: Block(), 3: Block()}).build()
+    with vhdx_kaitai.open(built.write(tmp_path / "zeros.vhdx")) as disk:
+        for length in (1, 511, 4096, 65536, MIB, 2 * MIB):
+            buffer = bytearray(b"x") * (length + 2)
+            assert disk.readinto_at(memoryview(buffer)[1:-1], MIB) == length
+            assert buffer == b"x" + bytes(length) + b"x"
+        numbers = array("I", [7] * 1000)
+        assert disk.readinto_at(numbers, MIB + 8) == 4000
+        assert set(numbers) == {0}
+        bad_ones: tuple[object, ...] = (bytes(8), memoryview(bytearray(8))[::2])
+        for bad in bad_ones:
+            with pytest.raises((TypeError, ValueError, BufferError)):
+                disk.readinto_at(bad, MIB)
+
+
 # -- what is kept -------------------------------------------------------------------------------
 
 
@@ -164,6 +226,7 @@ def structure_places(layout: Layout) -> dict[str, int]:
     }
 
 
+@pytest.mark.usefixtures("block_count")
 @pytest.mark.parametrize("read_before", [False, True])
 @pytest.mark.parametrize("over", ["log", "metadata", "BAT"])
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
@@ -235,6 +298,7 @@ def test_extents_of_a_cut_block_go_as_far_as_the_file(
 # -- a closed disk ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("block_count")
 def test_nothing_can_be_had_from_a_closed_disk(files: Files) -> None:
     disk = vhdx_kaitai.open(files.good("dynamic-plain"))
     disk.pread(512, 0)
