@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,14 @@ def silent(_done: int) -> None:
 # -- convert: contents --------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["written", "copied by the kernel"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the kernel copy, as it does on file systems that share blocks; or not, as on others."""
+    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: request.param != "written")
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_raw_image_holds_what_the_model_says(
     name: str, files: Files, tmp_path: Path, run: Run
@@ -102,6 +110,7 @@ def test_a_raw_image_holds_what_the_model_says(
     assert files_in(tmp_path) == {"out.raw"}
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("name", GOOD_CHAINS)
 def test_a_chain_is_converted_as_one_disk(name: str, tmp_path: Path, run: Run) -> None:
     made = good_chain(name).write(tmp_path)
@@ -151,6 +160,7 @@ def zeros_in_blocks() -> Built:
     return dynamic(16 * MIB, blocks=blocks).build()
 
 
+@pytest.mark.usefixtures("way")
 def test_zeros_that_are_stored_become_holes(tmp_path: Path, run: Run) -> None:
     built = zeros_in_blocks()
     path = built.write(tmp_path / "zeros.vhdx")
@@ -213,6 +223,84 @@ def test_converting_takes_little_memory(tmp_path: Path) -> None:
     with vhdx_kaitai.open(path) as disk, measured_memory() as peak:
         convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
     assert peak.bytes <= 3 * MIB
+
+
+# -- convert: file systems that share blocks ----------------------------------------------------
+
+
+@pytest.fixture
+def sharing_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system whose files may have blocks in common."""
+    for program in ("mkfs.xfs", "mount", "umount"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    image, folder = tmp_path / "xfs", tmp_path / "mounted"
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(512 * MIB)
+    run_program("mkfs.xfs", "-q", "-m", "reflink=1", image)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", image, folder], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        run_program("umount", folder)
+
+
+def room_taken(folder: Path) -> int:
+    os.sync()
+    system = os.statvfs(folder)
+    return (system.f_blocks - system.f_bfree) * system.f_frsize
+
+
+def test_where_files_share_blocks_a_copy_takes_no_room(sharing_folder: Path) -> None:
+    """That is, what is data. Zeros do not even share, and a dirty log does not get in the way."""
+    zeros = Sparse(4 * MIB, {0: bytes(MIB), MIB: pattern(1, 0, 3 * MIB)})
+    blocks = {number: Block() for number in range(15)} | {15: Block(data=zeros)}
+    built = dynamic(64 * MIB, block_size=4 * MIB, blocks=blocks).build()
+    path = built.write(sharing_folder / "image.vhdx")
+    before = room_taken(sharing_folder)
+    out = sharing_folder / "out.raw"
+    with vhdx_kaitai.open(path) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+    assert_same(out.read_bytes(), contents(built.model))
+    assert room_taken(sharing_folder) - before < MIB
+    assert 63 * MIB <= allocated(out) < 64 * MIB
+
+
+def test_a_parent_on_another_file_system_is_copied(sharing_folder: Path, tmp_path: Path) -> None:
+    made = good_chain("three-levels")
+    (tmp_path / "parents").mkdir()
+    parents = made.write(tmp_path / "parents").path.parent
+    child = sharing_folder / "child.vhdx"
+    shutil.copyfile(made.path, child)
+    out = sharing_folder / "out.raw"
+    with vhdx_kaitai.open(child, search=[parents]) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+    assert_same(out.read_bytes(), contents(made.model))
+
+
+def test_what_cannot_be_shared_in_the_end_is_written(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may stop anywhere, with an error or without."""
+    copy, calls = os.copy_file_range, iter(range(10**6))
+
+    def limp(source: int, target: int, count: int, start: int, at: int) -> int:
+        turn = next(calls) % 4
+        if turn == 0:
+            raise OSError(errno.EXDEV, "not there")
+        return 0 if turn == 1 else copy(source, target, min(count, 4096 * turn), start, at)
+
+    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(os, "copy_file_range", limp)
+    out = tmp_path / "out.raw"
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+    assert_same(out.read_bytes(), contents(good("fixed-plain").model))
 
 
 # -- convert: files -----------------------------------------------------------------------------

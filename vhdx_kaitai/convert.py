@@ -1,7 +1,8 @@
 """Copying a virtual disk into a raw file, and comparing two disks.
 
 Holes stay holes: what is zero is not written, whether the image says so, the
-file below has a hole there, or the bytes themselves are zero.
+file below has a hole there, or the bytes themselves are zero. Where the file
+system lets files share blocks, a copy shares those of the images.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -24,6 +26,11 @@ Progress = Callable[[int], object]
 _PIECE = 512 * KIB
 _PAGE = 4 * KIB  # a run of zeros this long becomes a hole
 _ZERO_PAGE = bytes(_PAGE)
+
+# The request to share blocks, and how many bytes are tried: whole blocks of any file
+# system, and no more than the headers of an image. `fcntl` has its name from Python 3.13 on.
+_CLONE_RANGE = 0x4020940D
+_TRIED = 64 * KIB
 
 
 class RawDisk:
@@ -63,7 +70,23 @@ def _hole_end(fd: int, offset: int, end: int) -> int:
         return end if error.errno == errno.ENXIO else offset
 
 
-def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
+class DataRange(NamedTuple):
+    """A range of a disk that may hold something else than zeros; virtual offsets in bytes.
+
+    Attributes:
+        start: Its first byte.
+        end: Behind its last byte.
+        file: The local file it is in; None when that is no single one.
+        distance: From virtual offsets to those of the file.
+    """
+
+    start: int
+    end: int
+    file: FileSource | None = None
+    distance: int = 0
+
+
+def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
     """Yield the ranges of a disk that may hold something else than zeros.
 
     Holes in the files below are left out, where the system tells.
@@ -78,16 +101,16 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
             continue
         source = None if extent.file_offset is None else disk.chain[extent.depth].source
         if isinstance(source, FileSource) and extent.file_offset is not None:
-            shift = extent.offset - extent.file_offset
+            distance = extent.file_offset - extent.offset
             stop = extent.file_offset + extent.length
             if os.fstat(source.fd).st_size < stop and source.size >= stop:
                 # The file was cut after it was opened; that is no hole. Reading will tell.
-                yield extent.offset, extent.offset + extent.length
+                yield DataRange(extent.offset, extent.offset + extent.length)
                 continue
             for start, finish in _stored_ranges(source.fd, extent.file_offset, stop):
-                yield start + shift, finish + shift
+                yield DataRange(start - distance, finish - distance, source, distance)
         else:
-            yield extent.offset, extent.offset + extent.length
+            yield DataRange(extent.offset, extent.offset + extent.length)
 
 
 def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -127,6 +150,30 @@ class OutFile(NamedTuple):
             while done < len(view):
                 done += os.pwrite(self.fd, view[done:], offset + done)
 
+    def can_share(self, file: FileSource) -> bool:
+        """Tell whether this file, still empty, can have blocks in common with another one."""
+        try:
+            from fcntl import ioctl
+
+            ioctl(self.fd, _CLONE_RANGE, struct.pack("=qQQQ", file.fd, 0, _TRIED, 0))
+        except (ImportError, OSError):
+            return False
+        self.set_length(0)
+        return True
+
+    def share(self, file: FileSource, position: int, length: int, offset: int) -> int:
+        """Let a range be that of another file, and return how many bytes that worked for."""
+        done = 0
+        with contextlib.suppress(OSError):
+            while done < length:
+                count = os.copy_file_range(
+                    file.fd, self.fd, length - done, position + done, offset + done
+                )
+                if count == 0:  # it has been cut
+                    break
+                done += count
+        return done
+
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
@@ -140,7 +187,8 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
 
     Two threads take turns at the pieces: one reads and looks for zeros while
     the other writes. What was read is written from the buffer, since looking
-    for zeros has brought it there; a copy by the kernel would read it again.
+    for zeros has brought it there; a copy by the kernel would read it again. So
+    the kernel copies only between files that can share blocks.
 
     Args:
         disk: The disk.
@@ -149,8 +197,12 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
         length: Bytes.
         progress: Told how far it is, by the calling thread.
     """
+    files = {image.source for image in disk.chain}
+    sharing = {file for file in files if isinstance(file, FileSource) and out.can_share(file)}
     out.set_length(length)
-    pieces = _pieces(disk, offset, offset + length)
+    ranges = data_ranges(disk, offset, offset + length)
+    # Small ranges that follow each other are read together, unless each is to be shared.
+    pieces = _pieces(ranges if sharing else _adjoined(ranges))
     turn = threading.Lock()
     failures: list[BaseException] = []
 
@@ -160,13 +212,17 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
         try:
             while not failures:
                 with turn:
-                    start, end = next(pieces, (0, 0))
-                if start == end:
+                    piece = next(pieces, None)
+                if piece is None:
                     return
-                count = end - start
-                disk.readinto_at(view[:count], start)
-                for low, high in _written_ranges(buffer, count):
-                    out.write(view[low:high], start - offset + low)
+                start, end, file, distance = piece
+                disk.readinto_at(view[: end - start], start)
+                for low, high in _written_ranges(buffer, end - start):
+                    at = start - offset + low
+                    if file in sharing:
+                        shared = out.share(file, start + low + distance, high - low, at)
+                        low, at = low + shared, at + shared
+                    out.write(view[low:high], at)
                 if progress is not None:
                     progress(end - offset)
         except BaseException as error:
@@ -185,29 +241,28 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     progress(length)
 
 
-def _pieces(disk: Disk, offset: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield what has to be read of a range, in pieces that fit into a buffer."""
-    for start, stop in _adjoined(data_ranges(disk, offset, end)):
-        while start < stop:
-            count = min(_PIECE - start % _PIECE, stop - start)
-            yield start, start + count
-            start += count
+def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
+    """Yield ranges in pieces that fit into a buffer."""
+    for start, end, file, distance in ranges:
+        for stop in range(start - start % _PIECE + _PIECE, end + _PIECE, _PIECE):
+            yield DataRange(start, min(stop, end), file, distance)
+            start = stop
 
 
-def _adjoined(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _adjoined(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
     """Yield ranges, those that follow each other as one."""
     begin = end = 0
-    for start, stop in ranges:
+    for start, stop, _file, _distance in ranges:
         if start != end:
             if begin < end:
-                yield begin, end
+                yield DataRange(begin, end)
             begin = start
         end = stop
         if end - begin >= MIB:  # a long one need not be known to its end
-            yield begin, end
+            yield DataRange(begin, end)
             begin = end
     if begin < end:
-        yield begin, end
+        yield DataRange(begin, end)
 
 
 def write_stream(
@@ -373,13 +428,13 @@ def _zero_ranges(disk: Disk | RawDisk, end: int) -> Callable[[int], int]:
     if isinstance(disk, RawDisk):
         return lambda offset: disk.zero_end(offset, end)
     ranges = data_ranges(disk, 0, end)
-    current = (0, 0)
+    current = DataRange(0, 0)
 
     def zero_end(offset: int) -> int:
         nonlocal current
-        while current[1] <= offset:
-            current = next(ranges, (end, end + 1))
-        return max(offset, min(current[0], end))
+        while current.end <= offset:
+            current = next(ranges, DataRange(end, end + 1))
+        return max(offset, min(current.start, end))
 
     return zero_end
 
