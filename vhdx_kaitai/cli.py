@@ -618,8 +618,15 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
 
     if bulk.is_large(disk):
         return None
+    sample = bulk.WORTHWHILE_EXTENTS // 8
     try:
-        extents = list(islice(disk.extents(offset, length), bulk.WORTHWHILE_EXTENTS))
+        found = disk.extents(offset, length)
+        extents = list(islice(found, sample))
+        if len(extents) == sample and 8 * (extents[-1].offset - offset) < length:
+            return (
+                None  # so little of the range is covered that there will be more than is worth it
+            )
+        extents += islice(found, 7 * sample)
     except FormatError:
         return None
     return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
