@@ -622,11 +622,9 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
     try:
         found = disk.extents(offset, length)
         extents = list(islice(found, sample))
-        if len(extents) == sample and 8 * (extents[-1].offset - offset) < length:
-            return (
-                None  # so little of the range is covered that there will be more than is worth it
-            )
-        extents += islice(found, 7 * sample)
+        if len(extents) == sample > 0 and 8 * (extents[-1].offset - offset) < length:
+            return None  # there will be too many, when so many cover so little of the range
+        extents += islice(found, bulk.WORTHWHILE_EXTENTS - len(extents))
     except FormatError:
         return None
     return extents if len(extents) < bulk.WORTHWHILE_EXTENTS else None
