@@ -178,6 +178,15 @@ def test_a_region_needs_room_for_every_entry(has_parent: bool) -> None:
     assert str(layout.image.geometry.entry_count) in str(caught.value)
 
 
+def test_a_region_may_be_filled_to_the_last_byte() -> None:
+    """131041 blocks with 31 sector bitmap entries among them are a MiB."""
+    built = dynamic(131041 * MIB).build()
+    assert built.model.geometry.entry_count * 8 == built.layout.bat_length == MIB
+    opened(built).close()
+    with pytest.raises(FormatError, match="BAT-01"):
+        opened(dynamic(131042 * MIB, bat_length=MIB).layout())
+
+
 def test_a_region_may_be_larger() -> None:
     with opened(good("bat-larger-than-needed")) as image:
         assert image.regions.bat.length > MIB

@@ -774,6 +774,16 @@ def test_the_text_lists_what_is_kept_and_what_was_not_found(
     assert "Not found" in run("metadump", damaged, output, "--force").out
 
 
+def test_a_dump_is_not_written_to_standard_output(
+    files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run("metadump", files.good("dynamic-plain"), "-")
+    assert (outcome.status, outcome.out) == (64, "")
+    assert "standard output" in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_dumping_imports_neither_numpy_nor_rich(files: Files, tmp_path: Path) -> None:
     code = (
         "import sys; from vhdx_kaitai.cli import main; status = main(sys.argv[1:]);"

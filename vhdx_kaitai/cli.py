@@ -322,7 +322,7 @@ def _add_metadump(commands: Commands) -> None:
     text = "copy the metadata of an image at its own offsets, without what is on the disk"
     command = _add_command(commands, "metadump", _metadump, text)
     _add_file(command)
-    command.add_argument("output", metavar="OUT", help="the dump")
+    command.add_argument("output", metavar="OUT", type=file_name, help="the dump")
     command.add_argument(
         "--sparse", action="store_true", help="as long as the image, not cut behind the metadata"
     )
@@ -371,6 +371,13 @@ def number(text: str) -> int:
 def output(text: str) -> str | None:
     """Return the name of a file to write; None for `-`, which is standard output."""
     return None if text == "-" else text
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file that cannot be standard output, since it is written in no order."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("standard output will not do, expected a file")
+    return text
 
 
 def size(text: str) -> int:

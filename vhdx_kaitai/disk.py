@@ -82,6 +82,9 @@ class Disk:
     Both raise `FormatError` when an image should hold the bytes and does not,
     `ParentNotFoundError` when they belong to a parent that was not opened, and
     `ValueError` for a negative offset or length, and when the disk is closed.
+
+    Between requests a disk keeps up to 2 MiB of places. One without parents and with
+    more than 4096 blocks keeps up to 8 MiB of its BAT besides.
     """
 
     readinto_at: Callable[[Any, int], int]
