@@ -211,7 +211,6 @@ class Disk:
         return f"<Disk of {self.size} bytes: {' < '.join(map(repr, self.chain))}>"
 
 
-_UNKNOWN: Window = (None, 0, None)
 _ALL_ZEROS: Pieces = ((), ())
 
 # More pieces than these are not kept: finding all takes longer than finding those of a request.
@@ -255,18 +254,18 @@ def _reader(top: Layer) -> _Reader:
     def readinto_at(buffer: Any, offset: int) -> int:
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
         start = offset & mask  # in its window
-        file, distance, pieces = get_window(offset >> shift) or learn(offset >> shift)
-        if start + length > window_size:
+        file, distance, limit, pieces = get_window(offset >> shift) or learn(offset >> shift)
+        if start + length > limit:
             return fill(memoryview(buffer).cast("B"), offset)
         if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
             return length
         if pieces is _ALL_ZEROS:
             _zeros(length)(buffer, 0)
             return length
-        if offset + length > size or not length:
-            return fill(memoryview(buffer).cast("B"), offset)
+        if not length:
+            return 0
         if pieces is None:
-            start, pieces = 0, resolve.pieces(top, not_negative(offset), offset + length)
+            start, pieces = 0, resolve.pieces(top, offset, offset + length)
         bounds, places = pieces
         index = bisect_right(bounds, start)
         file, distance, source = places[index - 1]
@@ -296,8 +295,8 @@ def _reader(top: Layer) -> _Reader:
             stop = bounds[index] - start
 
     def pread(length: int, offset: int) -> bytes:
-        file, distance, _pieces = get_window(offset >> shift) or learn(offset >> shift)
-        if file is not None and 0 <= length <= window_size - (offset & mask):
+        file, distance, limit, _ = get_window(offset >> shift) or learn(offset >> shift)
+        if file is not None and 0 <= length <= limit - (offset & mask):
             data: bytes = pread_file(file.fd, length, offset + distance)
             if len(data) == length:
                 return data
@@ -339,7 +338,7 @@ def _reader(top: Layer) -> _Reader:
         start = offset
         while start < end:
             stop = min(end, (start | mask) + 1)
-            window = file, distance, _pieces = window_at(start)
+            window = file, distance, _, _ = window_at(start)
             if file is not None:  # as many as follow each other in the file are read at once
                 while stop < end and window_at(stop) == window:
                     stop = min(end, (stop | mask) + 1)
@@ -361,32 +360,32 @@ def _reader(top: Layer) -> _Reader:
             kept = 0
             windows.clear()
         windows[number] = window = find_window(number)
-        if window[2] is not None:
-            kept += len(window[2][1])
+        if window[3] is not None:
+            kept += len(window[3][1])
         return window
 
     def find_window(number: int) -> Window:
         start = number << shift
-        end = min(start + window_size, size)
+        limit = min(window_size, size - start)
         position = find_block(number)
         if position:
-            return top_file, position - start, None
-        if not 0 <= start < end:
-            return _UNKNOWN
+            return top_file, position - start, limit, None
+        if start < 0 or limit <= 0:
+            return None, 0, -1, None  # not on the disk
         try:
-            pieces = resolve.window(top, start, end, _MANY_PIECES)
+            pieces = resolve.window(top, start, start + limit, _MANY_PIECES)
         except FormatError:  # some of it is damaged, and perhaps not what was asked for
-            return _UNKNOWN
-        return _UNKNOWN if pieces is None else as_window(*pieces)
-
-    def as_window(bounds: Sequence[int], places: Sequence[resolve.Place]) -> Window:
+            pieces = None
+        if pieces is None:
+            return None, 0, limit, None
+        bounds, places = pieces
         file, distance, source = places[0]
-        if bounds[1] == window_size:
+        if bounds[1] == limit:
             if source is None:
-                return None, 0, _ALL_ZEROS
+                return None, 0, limit, _ALL_ZEROS
             if file is not None:
-                return file, distance, None
-        return None, 0, (list(map(_shared, bounds)), tuple(places))
+                return file, distance, limit, None
+        return None, 0, limit, (list(map(_shared, bounds)), tuple(places))
 
     def close() -> None:
         nonlocal is_closed, find_block
