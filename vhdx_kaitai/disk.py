@@ -36,7 +36,7 @@ from .guids import NIL
 from .image import Image, Replay
 from .metadata import DiskType
 from .resolve import Layer, Pieces, Window
-from .source import SourceLike
+from .source import Source, SourceLike
 
 _CLOSED = "the disk is closed"
 
@@ -211,7 +211,7 @@ class Disk:
         return f"<Disk of {self.size} bytes: {' < '.join(map(repr, self.chain))}>"
 
 
-_ALL_ZEROS: Pieces = ((), ())
+_ALL_ZEROS = 1  # instead of the distance to a file
 
 # More pieces than these are not kept: finding all takes longer than finding those of a request.
 _MANY_PIECES = 64
@@ -257,42 +257,62 @@ def _reader(top: Layer) -> _Reader:
         file, distance, limit, pieces = get_window(offset >> shift) or learn(offset >> shift)
         if start + length > limit:
             return fill(memoryview(buffer).cast("B"), offset)
-        if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
-            return length
-        if pieces is _ALL_ZEROS:
-            _zeros(length)(buffer, 0)
-            return length
-        if not length:
-            return 0
-        if pieces is None:
-            start, pieces = 0, resolve.pieces(top, offset, offset + length)
+        if pieces is None or not length:
+            if file is not None:
+                if preadv(file.fd, (buffer,), offset + distance) == length:
+                    return length
+            elif distance == _ALL_ZEROS:
+                _zeros(length)(buffer, 0)
+                return length
+            elif not length:
+                return 0
+            return read_pieces(buffer, offset, 0, resolve.pieces(top, offset, offset + length))
         bounds, places = pieces
         index = bisect_right(bounds, start)
         file, distance, source = places[index - 1]
         stop = bounds[index] - start
-        if file is not None and stop >= length:  # noqa: SIM102
-            if preadv(file.fd, (buffer,), offset + distance) == length:
-                return length
-        view = memoryview(buffer)
-        if type(buffer) is not bytearray:
-            view = view.cast("B")
+        if file is not None and stop >= length:
+            count = preadv(file.fd, (buffer,), offset + distance)
+        else:
+            view = memoryview(buffer)
+            if type(buffer) is not bytearray:
+                view = view.cast("B")
+            done = count = 0
+            while True:
+                if file is not None:
+                    count += preadv(file.fd, (view[done:stop],), offset + done + distance)
+                else:
+                    count += fill_from(source, view[done:stop], offset + done + distance)
+                if stop >= length:
+                    break
+                done = stop
+                file, distance, source = places[index]
+                index += 1
+                stop = bounds[index] - start
+        if count != length:  # the system may stop anywhere
+            return read_pieces(buffer, offset, start, pieces)
+        return length
+
+    def read_pieces(buffer: Any, offset: int, start: int, pieces: Pieces) -> int:
+        """Fill a buffer from pieces, each of them to its end.
+
+        Args:
+            buffer: The buffer, not an empty one.
+            offset: Its virtual offset in bytes.
+            start: The same, counted like the bounds of the pieces.
+            pieces: The pieces.
+        """
+        view = memoryview(buffer).cast("B")
+        bounds, places = pieces
+        index = bisect_right(bounds, start)
         done = 0
-        while True:
-            if file is not None:
-                count = preadv(file.fd, (view[done:stop],), offset + done + distance)
-                done += count
-                if done < stop and done < length:  # the system may stop anywhere
-                    file.readinto(view[done:stop], offset + done + distance)
-            elif source is None:
-                fill_with_zeros(view[done:stop])
-            else:
-                source.readinto(view[done:stop], offset + done + distance)
-            if stop >= length:
-                return length
-            done = stop
-            file, distance, source = places[index]
-            index += 1
+        while done < len(view):
+            _, distance, source = places[index - 1]
             stop = bounds[index] - start
+            fill_from(source, view[done:stop], offset + done + distance)
+            done = stop
+            index += 1
+        return len(view)
 
     def pread(length: int, offset: int) -> bytes:
         file, distance, limit, _ = get_window(offset >> shift) or learn(offset >> shift)
@@ -382,7 +402,7 @@ def _reader(top: Layer) -> _Reader:
         file, distance, source = places[0]
         if bounds[1] == limit:
             if source is None:
-                return None, 0, limit, _ALL_ZEROS
+                return None, _ALL_ZEROS, limit, None
             if file is not None:
                 return file, distance, limit, None
         return None, 0, limit, (list(map(_shared, bounds)), tuple(places))
@@ -413,9 +433,13 @@ def _zeros(length: int) -> Callable[[Any, int], None]:
     return struct.Struct(f"{length}x").pack_into
 
 
-def fill_with_zeros(buffer: Any) -> None:
-    """Fill a buffer with zeros."""
-    _zeros(memoryview(buffer).nbytes)(buffer, 0)
+def fill_from(source: Source | None, view: memoryview, position: int) -> int:
+    """Fill a buffer from a file offset on, or with zeros, and return how many bytes that were."""
+    if source is None:
+        _zeros(len(view))(view, 0)
+    else:
+        source.readinto(view, position)
+    return len(view)
 
 
 class DiskFile(io.RawIOBase):

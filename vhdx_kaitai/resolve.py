@@ -51,8 +51,8 @@ _ZEROS: Place = (None, 0, None)
 # the range that they make up; and their places, one fewer.
 Pieces = tuple[Sequence[int], Sequence[Place]]
 
-# What is known of an aligned range of the disk: its file and distance, as in `Place`,
-# when it is whole in one local file; how much of it is on the disk; else its pieces, or nothing.
+# What is known of an aligned range of the disk: its file and distance, as in `Place`, when
+# it is whole in one local file; how much of it is on the disk; else its pieces, if they are kept.
 Window = tuple[FileSource | None, int, int, Pieces | None]
 
 # A look-up stops at so many.
