@@ -257,14 +257,13 @@ def _reader(top: Layer) -> _Reader:
         file, distance, limit, pieces = get_window(offset >> shift) or learn(offset >> shift)
         if start + length > limit:
             return fill(memoryview(buffer).cast("B"), offset)
+        if file is not None and preadv(file.fd, (buffer,), offset + distance) == length:
+            return length
         if pieces is None or not length:
-            if file is not None:
-                if preadv(file.fd, (buffer,), offset + distance) == length:
-                    return length
-            elif distance == _ALL_ZEROS:
+            if distance and file is None:  # _ALL_ZEROS
                 _zeros(length)(buffer, 0)
                 return length
-            elif not length:
+            if not length:
                 return 0
             return read_pieces(buffer, offset, 0, resolve.pieces(top, offset, offset + length))
         bounds, places = pieces
