@@ -199,7 +199,8 @@ def _spans(struct: Any, name: str) -> Any:
 def tree_document(tree: Tree, node: Node, depth: int) -> Document:
     """Return what `tree --json` prints: a node and what is below it, so many levels deep."""
     raw = tree.raw(node)
-    children = [tree_document(tree, child, depth - 1) for child in tree.walk(node)] if depth else []
+    below = tree.walk(node) if depth > 0 else ()
+    children = [tree_document(tree, child, depth - 1) for child in below]
     count = len(node.value) if isinstance(node.value, list) else None
     return {
         "path": node.path,
