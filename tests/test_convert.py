@@ -426,7 +426,10 @@ def test_damage_ends_a_conversion_whichever_thread_meets_it(
     assert files_in(tmp_path) == set()
 
 
-def test_a_run_that_is_told_to_end_leaves_nothing(files: Files, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["convert"], ["read", "-o"], ["metadump"]], ids=" ".join)
+def test_a_run_that_is_told_to_end_leaves_nothing(
+    words: list[str], files: Files, tmp_path: Path
+) -> None:
     program = (
         "import os, sys\n"
         "from vhdx_kaitai import cli\n"
@@ -437,7 +440,8 @@ def test_a_run_that_is_told_to_end_leaves_nothing(files: Files, tmp_path: Path) 
         "os.pwrite = last\n"
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
-    arguments = ["convert", str(files.good("fixed-plain")), str(tmp_path / "out.raw")]
+    image, out = str(files.good("fixed-plain")), str(tmp_path / "out.raw")
+    arguments = [*words, out, image] if "-o" in words else [*words, image, out]
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, timeout=60)
     assert done.returncode == 128 + signal.SIGTERM
     assert files_in(tmp_path) == set()

@@ -796,13 +796,14 @@ def _metadump(arguments: argparse.Namespace) -> int:
     from .units import human_size
 
     _refuse_to_replace(arguments)
-    manifest = metadump.metadump(
-        arguments.file,
-        arguments.output,
-        form="sparse" if arguments.sparse else "cut",
-        redact=arguments.redact,
-        slack=arguments.all,
-    )
+    with _interruptible():
+        manifest = metadump.metadump(
+            arguments.file,
+            arguments.output,
+            form="sparse" if arguments.sparse else "cut",
+            redact=arguments.redact,
+            slack=arguments.all,
+        )
     document = metadump.manifest_document(manifest, arguments.file, arguments.output)
     _print_result(arguments, document, metadump.manifest_text)
     if manifest.length >= metadump.TOO_LONG_FOR_WEB_IDE and not arguments.sparse:
