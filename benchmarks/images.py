@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.images.chain import child_of
+from tests.images.dirty import dirty
 from tests.images.image import Built, DiskType, Image
+from tests.images.log import Zero
 from tests.images.structures import (
     FULLY_PRESENT,
     GIB,
@@ -129,6 +131,7 @@ def image(
     disk_type: DiskType = "dynamic",
     is_filled: bool = True,
     is_behind: bool = False,
+    is_dirty: bool = False,
 ) -> Made:
     """Make a fixed or dynamic image.
 
@@ -141,6 +144,7 @@ def image(
         disk_type: `fixed` or `dynamic`.
         is_filled: Whether blocks hold anything; else they are holes in the file.
         is_behind: Whether log, metadata and BAT lie behind the blocks.
+        is_dirty: Whether the log has to be replayed, which clears the end of the BAT region.
     """
     described = Image(size, disk_type, block_size=block_size)
     if is_behind and places is not None:
@@ -148,7 +152,11 @@ def image(
         described = described.but(
             log_offset=end, metadata_offset=end + MIB, bat_offset=end + 2 * MIB
         )
-    built = described.build()
+    layout = described.layout()
+    if is_dirty:
+        cleared = Zero(layout.bat_offset + MIB - 4 * KIB, 4 * KIB)
+        layout = dirty(layout, hide=(), extra=[cleared])
+    built = layout.build()
     built.write(path)
     if places is None:
         return Made(path, built, built.length, in_order(0))

@@ -91,6 +91,14 @@ def read_behind(bench: Bench) -> None:
     _read(bench, made, "structures behind", random_goals=_RANDOM)
 
 
+def read_dirty(bench: Bench) -> None:
+    """A dynamic image whose log has to be replayed, and changes nothing of the blocks."""
+    size, block_size = _size(bench), 32 * MIB
+    places = images.in_order(size // block_size)
+    made = images.image(bench.folder / "dirty.vhdx", size, block_size, places, is_dirty=True)
+    _read(bench, made, "dirty log", random_goals=_RANDOM)
+
+
 def read_child(bench: Bench) -> None:
     """A child over its parent, a checkerboard of runs of 4 to 128 KiB."""
     goals = [at_most(1.3, PLANNED), at_most(0.35, DISSECT)]
@@ -253,6 +261,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "read-half-empty": read_half_empty,
     "read-shuffled": read_shuffled,
     "read-behind": read_behind,
+    "read-dirty": read_dirty,
     "read-child": read_child,
     "read-1tib": read_1tib,
     "read-memory": read_memory,

@@ -20,6 +20,7 @@ import vhdx_kaitai
 from tests.conftest import Files, Outcome, Run
 from tests.images.chain import GOOD_CHAINS, Chain, chain, child_of
 from tests.images.damage import DAMAGES
+from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Image, Layout, dynamic, fixed, partial
 from tests.images.model import Model
@@ -256,11 +257,15 @@ def room_taken(folder: Path) -> int:
     return (system.f_blocks - system.f_bfree) * system.f_frsize
 
 
-def test_where_files_share_blocks_a_copy_takes_no_room(sharing_folder: Path) -> None:
+@pytest.mark.parametrize("is_dirty", [False, True])
+def test_where_files_share_blocks_a_copy_takes_no_room(
+    is_dirty: bool, sharing_folder: Path
+) -> None:
     """That is, what is data. Zeros do not even share, and a dirty log does not get in the way."""
     zeros = Sparse(4 * MIB, {0: bytes(MIB), MIB: pattern(1, 0, 3 * MIB)})
     blocks = {number: Block() for number in range(15)} | {15: Block(data=zeros)}
-    built = dynamic(64 * MIB, block_size=4 * MIB, blocks=blocks).build()
+    image = dynamic(64 * MIB, block_size=4 * MIB, blocks=blocks)
+    built = dirty(image).build() if is_dirty else image.build()
     path = built.write(sharing_folder / "image.vhdx")
     before = room_taken(sharing_folder)
     out = sharing_folder / "out.raw"

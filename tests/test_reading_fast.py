@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 import vhdx_kaitai
 from tests.conftest import Files
 from tests.images.chain import Chain, child_of
+from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Layout, dynamic, partial
+from tests.images.log import Zero
 from tests.images.sparse import pattern
 from tests.images.structures import FULLY_PRESENT, GIB, MIB, UNDEFINED, ZERO
 from tests.reading_fixtures import (
@@ -36,6 +38,7 @@ from vhdx_kaitai import resolve
 from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.resolve import Layer
+from vhdx_kaitai.source import ReplayedSource
 
 # Log, metadata and BAT are in front of, between and behind the places for blocks.
 ORDERS = (
@@ -247,6 +250,39 @@ def test_a_block_over_a_structure_is_refused_when_it_is_read(
                 disk.pread(512, 2 * MIB + 512)
             for number in (0, 1, 3):
                 assert_same(disk.pread(512, number * MIB), pattern(1, number * MIB, 512))
+
+
+# -- dirty logs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("block_count")
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
+def test_what_a_dirty_log_does_not_change_is_read_from_the_file(
+    order: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = dynamic(8 * MIB, blocks={number: Block() for number in range(8)}, order=order)
+    path = dirty(image).build().write(tmp_path / "dirty.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert disk.image.replayed is not None
+        for number in range(8):
+            disk.pread(1, number * MIB)
+        monkeypatch.setattr(ReplayedSource, "_fill", lambda *_: pytest.fail("a detour"))
+        for offset in range(0, 8 * MIB, 4096):
+            assert_same(disk.pread(4096, offset), pattern(1, offset, 4096), offset)
+
+
+@pytest.mark.usefixtures("block_count")
+@pytest.mark.parametrize("at", [0, 4096, MIB - 4096])
+def test_what_a_dirty_log_changes_of_a_block_is_read_from_the_log(at: int, tmp_path: Path) -> None:
+    layout = dynamic(8 * MIB, blocks={number: Block() for number in range(8)}).layout()
+    image = dirty(layout, extra=[Zero(layout.payload[5] + at, 4096)]).build()
+    expected = bytearray(pattern(1, 0, 8 * MIB))
+    expected[5 * MIB + at : 5 * MIB + at + 4096] = bytes(4096)
+    with vhdx_kaitai.open(image.write(tmp_path / "dirty.vhdx")) as disk:
+        for length in (4096, 2 * MIB):
+            for offset in range(0, 8 * MIB, length):
+                wanted = expected[offset : offset + length]
+                assert_same(disk.pread(length, offset), bytes(wanted), offset)
 
 
 # -- extents in front of damage -----------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -394,6 +394,27 @@ def test_a_replayed_source_reads_like_a_file_that_was_written(
         assert source.read(start, length) == model[start : start + length]
     with pytest.raises(TruncatedError):
         source.read(1, len(model))
+
+
+class LocalBuffer(BufferSource):
+    """Bytes that pass for those of a local file."""
+
+    def local_file(self, _start: int, _end: int, /) -> FileSource:
+        return cast("FileSource", self)
+
+
+@given(st.data(), st.binary(max_size=60))
+def test_a_range_without_updates_is_that_of_the_file(data: st.DataObject, base: bytes) -> None:
+    made, model = data.draw(updates(base))
+    file: Source = LocalBuffer(base)
+    source = ReplayedSource(file, made, len(model))
+    for _ in range(5):
+        start = data.draw(st.integers(0, len(model)))
+        end = data.draw(st.integers(start, len(model)))
+        is_updated = any(update.start < end and start < update.end for update in made)
+        found = source.local_file(start, end)
+        assert (found is file) == (not is_updated and end <= len(base))
+        assert found is file or found is None
 
 
 def test_what_is_behind_the_end_of_the_file_is_zeros_up_to_the_new_end() -> None:

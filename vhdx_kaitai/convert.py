@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .disk import Disk
+from .disk import Disk, Extent
 from .source import FileSource, Source, open_source
 from .units import KIB, MIB
 
@@ -99,18 +99,24 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
     for extent in disk.extents(offset, end - offset):
         if extent.kind == "zero":
             continue
-        source = None if extent.file_offset is None else disk.chain[extent.depth].source
-        if isinstance(source, FileSource) and extent.file_offset is not None:
-            distance = extent.file_offset - extent.offset
-            stop = extent.file_offset + extent.length
-            if os.fstat(source.fd).st_size < stop and source.size >= stop:
-                # The file was cut after it was opened; that is no hole. Reading will tell.
-                yield DataRange(extent.offset, extent.offset + extent.length)
-                continue
-            for start, finish in _stored_ranges(source.fd, extent.file_offset, stop):
-                yield DataRange(start - distance, finish - distance, source, distance)
-        else:
-            yield DataRange(extent.offset, extent.offset + extent.length)
+        start, stop = extent.offset, extent.offset + extent.length
+        file = _local_file(disk, extent)
+        if file is None or extent.file_offset is None:
+            yield DataRange(start, stop)
+            continue
+        distance = extent.file_offset - start
+        for low, high in _stored_ranges(file.fd, start + distance, stop + distance):
+            yield DataRange(low - distance, high - distance, file, distance)
+
+
+def _local_file(disk: Disk, extent: Extent) -> FileSource | None:
+    """Return the local file that an extent is in; None when there is none."""
+    if extent.file_offset is None:
+        return None
+    end = extent.file_offset + extent.length
+    file = disk.chain[extent.depth].source.local_file(extent.file_offset, end)
+    # What was cut off after it was opened is no hole. Reading will tell.
+    return None if file is None or os.fstat(file.fd).st_size < end else file
 
 
 def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -197,7 +203,7 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
         length: Bytes.
         progress: Told how far it is, by the calling thread.
     """
-    files = {image.source for image in disk.chain}
+    files = {image.stored for image in disk.chain}
     sharing = {file for file in files if isinstance(file, FileSource) and out.can_share(file)}
     out.set_length(length)
     ranges = data_ranges(disk, offset, offset + length)

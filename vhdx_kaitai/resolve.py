@@ -42,8 +42,8 @@ ZERO, MISSING, _UNRESOLVED = -1, -2, -3
 Piece = tuple[int, int, "Layer", int, int]
 
 # Where bytes come from: their source, None for zeros, and what has to be added to
-# a virtual offset to get the file offset. The source comes first once more when
-# it is a local file, which is read without the detour through its methods.
+# a virtual offset to get the file offset. When a local file has them, it comes first,
+# to be read without the detour through the source.
 Place = tuple[FileSource | None, int, Source | None]
 _ZEROS: Place = (None, 0, None)
 
@@ -80,7 +80,8 @@ class Layer:
         parent: The layer of its parent; None when there is none, or it was not opened.
         size: Bytes of the virtual disk that it describes.
         source: Its file after log replay.
-        file: The same when it is a local file, else None.
+        file: The local file that its blocks are in; None when there is none, or
+            when the log changes something behind all structures.
         has_parent: Whether it has one, opened or not.
     """
 
@@ -91,7 +92,6 @@ class Layer:
         self.parent = parent
         self.size = geometry.virtual_disk_size
         self.source = image.source
-        self.file = image.source if isinstance(image.source, FileSource) else None
         self.has_parent = geometry.is_differencing
         self._block_size = geometry.block_size
         self._block_shift = geometry.block_size.bit_length() - 1
@@ -102,6 +102,7 @@ class Layer:
         self._occupied_starts = [other.start for other in occupied]
         self._occupied_ends = [other.end for other in occupied]
         self._free_from = self._occupied_ends[-1]
+        self.file = self.source.local_file(self._free_from, self.source.size)
 
     def look_up(self, start: int, end: int, pieces: list[Piece]) -> int:
         """Append what this image has of a range, in order, and return where it stopped.
@@ -257,13 +258,13 @@ class Layer:
         entry = self._entry(start, end)
         state = entry & STATE_MASK
         distance = (entry & OFFSET_MASK) - (start >> self._block_shift << self._block_shift)
-        place = self.place(distance)
+        place = self.place(distance, start, end)
         is_here, changes = self._changes(start, end) if state == PARTIALLY_PRESENT else (True, 0)
         return state, place, is_here, changes
 
-    def place(self, distance: int) -> Place:
-        """Return the place in this file that has some distance from virtual offsets."""
-        return self.file, distance, self.source
+    def place(self, distance: int, start: int, end: int) -> Place:
+        """Return the place in this file of a range that has some distance from it."""
+        return self.source.local_file(start + distance, end + distance), distance, self.source
 
     def _changes(self, start: int, end: int) -> tuple[bool, int]:
         """Return which sectors of a range of a partially present block are in this file.
@@ -412,7 +413,7 @@ def pieces(top: Layer, start: int, end: int) -> Pieces:
                 f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
             )
         bounds.append(high - start)
-        places.append(_ZEROS if position == ZERO else layer.place(position - low))
+        places.append(_ZEROS if position == ZERO else layer.place(position - low, low, high))
     return bounds, places
 
 

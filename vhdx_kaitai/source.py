@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from .errors import Finding, Span, TruncatedError
@@ -65,6 +65,15 @@ class Source:
         self.readinto(memoryview(buffer), offset)
         return bytes(buffer)
 
+    def local_file(self, _start: int, _end: int, /) -> FileSource | None:
+        """Return the local file that holds a range just as it reads; None when there is none.
+
+        Args:
+            _start: File offset in bytes, the same in that file.
+            _end: File offset behind the range.
+        """
+        return None
+
     def close(self) -> None:
         """Release what the source holds. Closing twice is harmless."""
 
@@ -116,6 +125,10 @@ class FileSource(Source):
             if count == 0:
                 raise self._short(offset, wanted, done)
             done += count
+
+    def local_file(self, _start: int, _end: int, /) -> FileSource:
+        """Return this file."""
+        return self
 
     def close(self) -> None:
         """Close the file."""
@@ -210,6 +223,12 @@ class ReplayedSource(Source):
     def updates(self) -> Sequence[Update]:
         """The updates in the order of their place."""
         return self._updates
+
+    def local_file(self, start: int, end: int, /) -> FileSource | None:
+        """Return the local file that holds a range just as it reads; None when there is none."""
+        index = bisect_left(self._starts, end) - 1  # the last update that begins before the end
+        is_updated = index >= 0 and self._updates[index].end > start
+        return None if is_updated or end > self.base.size else self.base.local_file(start, end)
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
         end = offset + len(buffer)
