@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images.sparse import Sparse, pattern
+from tests.reading_fixtures import open_descriptors
 from tests.support import SparseSource
 from vhdx_kaitai.errors import TruncatedError
 from vhdx_kaitai.source import (
@@ -189,13 +192,62 @@ def test_a_large_read_may_take_several_calls(
     source.close()
 
 
-def test_an_error_of_the_system_passes_through(tmp_path: Path) -> None:
+def test_an_error_of_the_system_passes_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    with contextlib.closing(as_file(path)) as source:
+        monkeypatch.setattr(os, "pread", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            source.read(0, 1)
+
+
+def test_a_closed_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "content"
     path.write_bytes(CONTENT)
     source = as_file(path)
     source.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        source.read(0, 1)
+    source.close()
+    for use in (lambda: source.read(0, 1), lambda: source.readinto(memoryview(bytearray(1)), 0)):
+        with pytest.raises(ValueError, match="closed"):
+            use()
+
+
+def test_a_file_that_is_closed_while_it_is_read_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of its descriptor does not become that of another file meanwhile."""
+    path, other = tmp_path / "content", tmp_path / "other"
+    path.write_bytes(CONTENT)
+    other.write_bytes(bytes(len(CONTENT)))
+    source = FileSource(str(path))
+    files: list[BufferedReader] = []
+    pread = os.pread
+
+    def late(fd: int, length: int, offset: int) -> bytes:
+        source.close()
+        files.extend(other.open("rb") for _ in range(3))
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", late)
+    before = open_descriptors()
+    assert source.read(10, 100) == CONTENT[10:110]
+    for file in files:
+        file.close()
+    assert len(open_descriptors()) == len(before) - 1
+
+
+def test_a_file_that_nobody_closed_is_closed_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    before = open_descriptors()
+    with pytest.warns(ResourceWarning, match="was not closed"):
+        FileSource(str(path))
+    assert open_descriptors() == before
 
 
 def finishes(action: Callable[[], object]) -> BaseException | None:

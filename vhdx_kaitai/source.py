@@ -13,6 +13,7 @@ import os
 import stat
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from warnings import warn
 
 from .errors import Finding, Span, TruncatedError
 from .records import TYPE_CHECKING, NamedTuple
@@ -86,17 +87,35 @@ class Source:
         )
 
 
+class _Descriptor(int):
+    """The number of an open file, which is closed when nobody holds it any more.
+
+    A thread that reads holds it. Were the file closed meanwhile, the system could
+    give the number to another one, and that would be read.
+    """
+
+    def __del__(self) -> None:
+        os.close(self)
+
+
+class _NoDescriptor:
+    """What is left of it when a file is closed: it refuses to be used as a number."""
+
+    def __index__(self) -> int:
+        raise ValueError("the file is closed")
+
+
 class FileSource(Source):
     """A file or block device, read with positional system calls.
 
     Attributes:
-        fd: Its descriptor; -1 when it is closed.
+        fd: Its descriptor; to use it when the file is closed is a ValueError.
     """
 
     def __init__(self, path: str) -> None:
         # Non-blocking, or opening a named pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        self.fd = os.open(path, flags)
+        self.fd: int = _Descriptor(os.open(path, flags))
         self.path = path
         try:
             mode = os.fstat(self.fd).st_mode
@@ -131,10 +150,13 @@ class FileSource(Source):
         return self
 
     def close(self) -> None:
-        """Close the file."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+        """Close the file, as soon as no thread reads it any more."""
+        closed: Any = _NoDescriptor()
+        self.fd = closed
+
+    def __del__(self) -> None:
+        if isinstance(getattr(self, "fd", None), int):
+            warn(f"{self.path!r} was not closed", ResourceWarning, source=self, stacklevel=2)
 
 
 class BufferSource(Source):
