@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.images.damage import UNKNOWN_REGION
 from tests.images.dirty import log_only
-from tests.images.image import Block, Layout, Region, differencing, dynamic
+from tests.images.image import Block, Layout, Region, differencing, dynamic, fixed, partial
 from tests.images.log import Data, Entry, Zero
 from tests.images.structures import (
     FULLY_PRESENT,
@@ -371,6 +371,14 @@ def test_a_sector_bitmap_over_a_block_a_region_and_another_bitmap() -> None:
     assert rules["OVL-06"] + rules["BAT-08"] >= 2
 
 
+def test_sector_bitmaps_without_a_place_overlap_nothing() -> None:
+    """That they have none is said already."""
+    layout = image_of(40, 256 * MIB, 20, has_parent=True)
+    for chunk in (0, 1):
+        layout.bat[layout.image.geometry.bitmap_index(chunk)] = 6
+    assert overlaps(layout) == set()
+
+
 def test_a_former_block_does_not_hide_that_two_blocks_share_a_place() -> None:
     layout = roomy()
     layout.set_entry(1, UNMAPPED, 20 * MIB)
@@ -423,6 +431,85 @@ def test_the_last_block_is_not_lost_when_the_disk_needs_less_of_it() -> None:
     judgement = assert_both_ways_agree(layout)
     assert judgement.lost == (0, 0, 0)
     assert {rule for rule, *_ in judgement.findings} == {"BLK-11"}
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_a_stored_block_without_a_place_is_told_among_good_ones(bad: int) -> None:
+    """Whether it is the first of a batch or not, which is taken to stand for the others."""
+    layout = image_of(4, MIB, 20)
+    for block in range(4):
+        layout.set_entry(block, FULLY_PRESENT, (10 + block) * MIB)
+    layout.set_entry(bad, FULLY_PRESENT, 0)
+    findings = assert_both_ways_agree(layout, 1000).findings
+    ((rule, level, where, _),) = findings
+    assert (rule, level) == ("BAT-09", "error")
+    assert where.startswith(f"BAT entry of block {bad} ")
+
+
+def test_a_partial_block_among_whole_ones_needs_its_sector_bitmap() -> None:
+    """Among blocks that are all stored and follow each other, too."""
+    layout = image_of(4, MIB, 20, has_parent=True)
+    for block, state in enumerate((6, 7, 6, 6)):
+        layout.set_entry(block, state, (10 + block) * MIB)
+    judgement = assert_both_ways_agree(layout, 1000)
+    assert judgement.needy_chunks == {0}
+    assert {rule for rule, *_ in judgement.findings} == {"BAT-07"}
+
+
+@pytest.mark.parametrize("sectors", [8, 12, 15, 16, 2048, 4095])
+@pytest.mark.parametrize("behind", [0, 1, 3])
+def test_bits_are_behind_the_end_of_the_disk_from_its_last_sector_on(
+    sectors: int, behind: int
+) -> None:
+    """Bits of all sectors that the disk has are no matter."""
+    image = differencing(sectors * 512, blocks={(sectors - 1) // 2048: partial(range(2048))})
+    layout = image.layout()
+    (bitmap,) = layout.bitmaps.values()
+    bitmap.runs = ((0, sectors + behind),)
+    findings = assert_both_ways_agree(layout).findings
+    told = [message for rule, _, _, message in findings if rule == "BLK-10"]
+    assert len(told) == bool(behind)
+    assert all(f" {behind}," in message for message in told)
+
+
+def test_a_sector_bitmap_right_behind_the_headers_is_looked_at() -> None:
+    image = differencing(MIB, order=("blocks", "log", "metadata", "bat"), blocks={0: partial(0)})
+    layout = image.layout()
+    assert layout.bat[layout.image.geometry.bitmap_index(0)] == 6 | MIB
+    (bitmap,) = layout.bitmaps.values()
+    bitmap.runs = ((0, 2049),)
+    assert {rule for rule, *_ in assert_both_ways_agree(layout).findings} == {"BLK-10"}
+
+
+def test_what_stands_behind_the_last_entry_is_no_block() -> None:
+    """Nor is it taken for one where the last chunk is a part of one."""
+    layout = image_of(40, 256 * MIB, 20)
+    index = layout.image.geometry.entry_count
+    for behind in range(3):
+        layout.bat[index + behind] = FULLY_PRESENT | (10 + behind) * MIB
+    judgement = assert_both_ways_agree(layout)
+    assert judgement.findings == Counter()
+    assert judgement.stored == 0
+
+
+def test_only_a_child_has_the_last_sector_bitmap() -> None:
+    """What stands where it would be is behind the BAT, whatever it looks like."""
+    layout = image_of(4, MIB, 20)
+    index = layout.image.geometry.bitmap_index(0)
+    assert index >= layout.image.geometry.entry_count
+    layout.bat[index] = 6 | 10 * MIB
+    judgement = assert_both_ways_agree(layout)
+    assert judgement.findings == Counter()
+    assert judgement.bitmaps == {}
+
+
+@pytest.mark.parametrize("missing", [0, MIB])
+def test_a_fixed_disk_needs_room_for_its_blocks_and_no_more(missing: int) -> None:
+    layout = fixed(4 * MIB, others=Block(ZERO), order=("log", "metadata", "bat")).layout()
+    taken = sum(entry.length for entry in layout.region_tables[0].entries)
+    layout.file_length = MIB + layout.image.log_length + taken + 4 * MIB - missing
+    rules = {rule for rule, *_ in assert_both_ways_agree(layout).findings}
+    assert ("ITEM-10" in rules) == bool(missing)
 
 
 def large(*, has_parent: bool) -> Layout:
@@ -569,6 +656,18 @@ def test_of_a_great_many_overlaps_those_in_front_are_named(
     assert [what for what, _ in report.skipped] == ["overlaps of 150 blocks"]
 
 
+def test_only_blocks_that_overlap_count_as_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many others there are in front of them."""
+    monkeypatch.setattr(allocation, "_MAX_CROWDED", 10)
+    layout = image_of(100, MIB, 110)
+    for block in range(100):
+        layout.set_entry(block, FULLY_PRESENT, (5 + min(block, 98)) * MIB)
+    with in_bulk():
+        survey = allocation.survey(OpenedImage(SparseSource(layout.build().file)), EVERY)
+    assert [block for block, _ in survey.pieces] == [98, 99]
+    assert survey.uncompared == 0
+
+
 # -- blocks that the log writes to ----------------------------------------------------------------
 
 
@@ -629,3 +728,16 @@ def test_blocks_that_the_log_writes_to_are_counted() -> None:
     with in_bulk():
         assert list(allocation.check_logged_blocks(image, 3)) == plain
     assert [more for _, more in plain] == [0, 0, 1]
+
+
+def test_blocks_that_the_log_writes_to_are_counted_across_chunks_too() -> None:
+    """Of each of three chunks of 16 blocks, two blocks are written to."""
+    written = [0, 1, 16, 17, 32, 33]
+    image = dynamic(48 * 256 * MIB, block_size=256 * MIB, blocks={n: Block() for n in written})
+    places = image.layout().payload
+    layout = log_only(image, [Entry([Data(places[n], b"x") for n in written])])
+    opened = OpenedImage(SparseSource(layout.build().file))
+    plain = list(allocation.check_logged_blocks(opened, 3))
+    with in_bulk():
+        assert list(allocation.check_logged_blocks(opened, 3)) == plain
+    assert [more for _, more in plain] == [0, 0, 3]

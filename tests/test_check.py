@@ -38,6 +38,7 @@ from tests.images.structures import (
     METADATA_REGION,
     MIB,
     PARENT_LOCATOR,
+    UNMAPPED,
     ZERO,
     RegionEntry,
     bat_entry,
@@ -514,8 +515,39 @@ def test_a_file_of_another_kind_is_none_whatever_is_ignored() -> None:
     ],
 )
 def test_nothing_is_said_about_what_is_ignored(damage: str, rule: str) -> None:
-    assert damage_report(damage).diagnosis
+    said = damage_report(damage).diagnosis
+    assert said
     assert report_on(damaged(damage), ignore=[rule]).diagnosis == ()
+    assert report_on(damaged(damage), ignore=["HDR-16"]).diagnosis == said
+
+
+def test_what_is_ignored_keeps_nothing_from_being_checked() -> None:
+    layout = dynamic(8 * MIB).layout()
+    layout.set_headers(data_write_guid=UUID(int=0))
+    damage_bat(layout)
+    report = report_on(layout, ignore=["HDR-20"])
+    assert rules_of(report) == {"BAT-03"}
+    assert report.skipped == ()
+
+
+def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_behind_it() -> None:
+    """A header that cannot be used cannot be followed, whether that counts or not."""
+    layout = dynamic(8 * MIB).layout()
+    layout.set_headers(version=2)
+    whole, ignored = report_on(layout), report_on(layout, ignore=["HDR-08"])
+    assert rules_of(whole, "error") == {"HDR-08"}
+    assert ignored.findings == ()
+    assert ignored.skipped == whole.skipped != ()
+
+
+def test_all_overlaps_of_regions_are_told() -> None:
+    """Opening stops at the first; log, metadata and BAT are all in one place."""
+    layout = dynamic(8 * MIB).layout()
+    place = layout.metadata_offset
+    layout.set_headers(log_offset=place)
+    layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", place))
+    counts = Counter(f.rule for f in report_on(layout).findings if f.level == "error")
+    assert counts == {"OVL-01": 1, "OVL-03": 2}
 
 
 def damaged_chain(*changes: Callable[[Layout], object]) -> Chain:
@@ -551,6 +583,14 @@ def test_a_damage_of_the_parent_is_found_only_with_the_chain(tmp_path: Path) -> 
     assert above.path == str(made.paths[0])
 
 
+def test_a_parent_that_is_cut_is_told(tmp_path: Path) -> None:
+    """Where a parent ends counts, as it does for the child."""
+    made = chain(2, blocks=lambda _depth, _image: {0: Block()}).write(tmp_path)
+    os.truncate(made.paths[0], made.paths[0].stat().st_size - 512)
+    (above,) = check(made.path, chain=True).parents
+    assert (above.verdict, rules_of(above, "error")) == ("corrupt", {"BAT-10"})
+
+
 def test_each_file_of_a_chain_has_its_own_findings(tmp_path: Path) -> None:
     made = damaged_chain(damage_header_1, damage_bat, damage_header_1).write(tmp_path)
     reports = check(made.path, chain=True).reports
@@ -576,6 +616,27 @@ def test_the_parent_may_be_named_or_searched_for(tmp_path: Path) -> None:
     assert rules_of(check(child, chain=True), "error") == {"CHAIN-10"}
     assert check(child, chain=True, search=[tmp_path / "above"]).verdict == "clean"
     assert check(child, chain=True, parent=tmp_path / "above" / "base.vhdx").verdict == "clean"
+
+
+@pytest.mark.parametrize("in_memory", [(0,), (1,), (0, 1)])
+def test_a_chain_may_be_in_memory_wholly_or_partly(
+    in_memory: tuple[int, ...], tmp_path: Path
+) -> None:
+    made = chain(2).write(tmp_path)
+    parent, child = (
+        path.read_bytes() if number in in_memory else path for number, path in enumerate(made.paths)
+    )
+    report = check(child, chain=True, parent=parent)
+    assert [part.verdict for part in report.reports] == ["clean", "clean"]
+
+
+def test_paths_that_were_not_followed_are_told_only_where_a_parent_was_looked_for(
+    tmp_path: Path,
+) -> None:
+    made = GOOD_CHAINS["paths-lead-out"].build().write(tmp_path)
+    assert "CHAIN-07" in rules_of(check(made.path, chain=True))
+    named = check(made.path, chain=True, parent=made.paths[0])
+    assert "CHAIN-07" not in rules_of(named)
 
 
 def test_a_parent_that_cannot_be_opened_is_told_and_skipped(tmp_path: Path) -> None:
@@ -1033,6 +1094,21 @@ def test_a_skeleton_may_lack_its_payload_and_nothing_else() -> None:
     assert skeleton.diagnosis == ()
 
 
+def test_blocks_that_a_fixed_disk_lacks_are_told_of_its_skeleton_too() -> None:
+    """Only the length of the file is not its own."""
+    report = report_on(damaged("fixed-block-not-present"), skeleton=True)
+    assert rules_of(report) == {"ITEM-09"}
+    assert "ITEM-10" not in rules_of(report_on(damaged("fixed-file-shrunk"), skeleton=True))
+
+
+def test_blocks_of_a_skeleton_overlap_wherever_they_are() -> None:
+    """A dump of an image may come from any file; its own length says nothing."""
+    layout = dynamic(4 * MIB).layout()
+    for block in (0, 3):
+        layout.set_entry(block, FULLY_PRESENT, (1 << 64) - 2 * MIB)
+    assert rules_of(report_on(layout, skeleton=True), "error") == {"BAT-08"}
+
+
 def test_a_good_image_is_good_as_a_skeleton_too() -> None:
     for name in ("dynamic-plain", "fixed-plain", "differencing-plain", "dirty-bat"):
         assert_no_complaint(report_on(good(name), skeleton=True))
@@ -1237,6 +1313,14 @@ def test_not_all_that_stands_behind_the_bat_was_shifted_there(name: str) -> None
     assert report.verdict == "clean"
     assert rules_of(report) == {"BAT-15"}
     assert pages_called_shifted(report) == []
+
+
+@pytest.mark.parametrize("entry", [1, 1 << 20, bat_entry(UNMAPPED, 8 * MIB)])
+def test_an_entry_that_is_no_blocks_says_nothing_about_its_page(entry: int) -> None:
+    """Where that of a sector bitmap should be 0, with 0 behind it as in any disk with room left."""
+    layout = dynamic(40 * GIB, block_size=32 * MIB).layout()
+    layout.bat[layout.image.geometry.bitmap_index(2)] = entry
+    assert pages_called_shifted(report_on(layout)) == []
 
 
 def test_every_shifted_page_is_named_once() -> None:

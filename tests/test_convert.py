@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -10,6 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from tests.images.chain import GOOD_CHAINS, Chain, chain, child_of
 from tests.images.damage import DAMAGES
 from tests.images.dirty import dirty
 from tests.images.goods import GOODS
-from tests.images.image import Block, Built, Image, Layout, dynamic, fixed, partial
+from tests.images.image import Block, Built, Image, Layout, differencing, dynamic, fixed, partial
 from tests.images.model import Model
 from tests.images.sparse import Pattern, Sparse, pattern
 from tests.images.structures import (
@@ -31,6 +34,7 @@ from tests.images.structures import (
     KIB,
     MIB,
     NOT_PRESENT,
+    PARTIALLY_PRESENT,
     TIB,
     UNDEFINED,
     UNMAPPED,
@@ -308,6 +312,84 @@ def test_what_cannot_be_shared_in_the_end_is_written(
     assert_same(out.read_bytes(), contents(good("fixed-plain").model))
 
 
+def test_a_kernel_that_shares_nothing_is_not_asked_for_ever(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says 0 where a file was cut, and would go on to say so."""
+    calls = iter(range(1000))
+
+    def nothing(*_: object) -> int:
+        assert next(calls) < 100
+        return 0
+
+    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(os, "copy_file_range", nothing)
+    out = tmp_path / "out.raw"
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+    assert_same(out.read_bytes(), contents(good("fixed-plain").model))
+
+
+@pytest.mark.parametrize("most", [1000, 4096, 100_000])
+def test_a_system_that_writes_less_than_it_is_told_is_told_again(
+    most: int, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, data[:most], at))
+    out = tmp_path / "out.raw"
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+    assert_same(out.read_bytes(), contents(good("fixed-plain").model))
+
+
+def test_a_raw_image_is_whole_when_it_appears_whichever_thread_is_last(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The helper dwells on its first piece until the caller has done all the others."""
+    write, has_begun = os.pwrite, threading.Event()
+
+    def dwell(fd: int, data: Any, at: int) -> int:
+        if threading.current_thread() is threading.main_thread():
+            assert has_begun.wait(30)
+        elif not has_begun.is_set():
+            has_begun.set()
+            time.sleep(0.3)
+        return write(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", dwell)
+    out = tmp_path / "out.raw"
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        convert.convert(disk, str(out), 0, disk.size, silent)
+        assert_same(out.read_bytes(), contents(good("fixed-plain").model))
+
+
+def test_an_interruption_leaves_no_thread_that_still_writes(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its descriptor may be that of another file by then."""
+    write = os.pwrite
+    helpers: list[threading.Thread] = []
+
+    class Helper(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            if not helpers:
+                helpers.append(self)
+                raise KeyboardInterrupt
+            super().join(timeout)
+
+    def dwell(fd: int, data: Any, at: int) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+        return write(fd, data, at)
+
+    monkeypatch.setattr(threading, "Thread", Helper)
+    monkeypatch.setattr(os, "pwrite", dwell)
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk, pytest.raises(KeyboardInterrupt):
+        convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
+    assert not helpers[0].is_alive()
+    assert files_in(tmp_path) == set()
+
+
 # -- convert: files -----------------------------------------------------------------------------
 
 
@@ -532,14 +614,33 @@ def test_progress_grows_to_the_size_of_the_disk(files: Files, tmp_path: Path) ->
         assert heard[-1] == disk.size
 
 
-def test_a_raw_image_may_be_read_by_whom_the_user_lets(files: Files, tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize("offset", [0, MIB + 512])
+def test_progress_of_a_stream_stays_inside_its_range(offset: int, files: Files) -> None:
+    whole, written, told = contents(good("fixed-plain").model), bytearray(), [0]
+    length = len(whole) - MIB - 512
+
+    def hear(done: int) -> None:
+        assert told[-1] <= done <= len(written)
+        told.append(done)
+
+    with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
+        convert.write_stream(disk, written.extend, offset, length, hear)
+    assert_same(written, whole[offset : offset + length])
+    assert len(told) > 2
+    assert told[-1] == length
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0, 0o666), (0o022, 0o644), (0o027, 0o640)])
+def test_a_raw_image_may_be_read_by_whom_the_user_lets(
+    mask: int, mode: int, files: Files, tmp_path: Path
+) -> None:
+    before = os.umask(mask)
     try:
         with vhdx_kaitai.open(files.good("odd-sectors")) as disk:
             convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
     finally:
         os.umask(before)
-    assert (tmp_path / "out.raw").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "out.raw").stat().st_mode & 0o777 == mode
 
 
 @needs_proc
@@ -809,6 +910,20 @@ def test_holes_are_compared_without_being_read(tmp_path: Path, run: Run) -> None
     assert run("compare", two, raw).status == 0
     outcome = run("compare", "--json", one, raw)
     assert json.loads(outcome.out)["offset"] == 5 * MIB
+
+
+@pytest.mark.parametrize("by", [1, 2, 511])
+def test_a_raw_file_may_end_inside_a_sector_behind_all_data(by: int, tmp_path: Path) -> None:
+    """Zeros that are written in it have to be read, up to its last byte."""
+    path = dynamic(4 * MIB, blocks={0: Block()}).build().write(tmp_path / "image.vhdx")
+    raw = tmp_path / "raw"
+    raw.write_bytes(pattern(1, 0, MIB) + bytes(by))
+    other = convert.RawDisk(str(raw))
+    with vhdx_kaitai.open(path) as disk, contextlib.closing(other):
+        found = convert.compare(disk, other, silent)
+    assert found is not None
+    assert found.offset == MIB + by
+    assert "sizes" in found.reason
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -1159,6 +1274,20 @@ def test_damage_is_refused_alike_in_bulk(name: str) -> None:
         assert bulk.count_extents(disk, 0, 0) == 0
 
 
+@pytest.mark.parametrize("lost", [512, MIB - 4096])
+def test_a_cut_sector_bitmap_is_refused_alike_in_bulk(lost: int) -> None:
+    """Even if the bits that are asked for are still there."""
+    image = differencing(2 * MIB, blocks={0: partial(range(4))}, bitmap_offsets={0: 20 * MIB})
+    layout = image.layout()
+    layout.file_length = 21 * MIB - lost
+    with opened(layout.build(), resolve_parents=False) as disk:
+        with pytest.raises(FormatError) as expected:
+            list(disk.extents())
+        with pytest.raises(FormatError) as actual:
+            bulk.count_extents(disk, 0, disk.size)
+    assert actual.value.finding == expected.value.finding
+
+
 def test_damage_in_a_parent_counts_where_the_parent_is_asked() -> None:
     """A block that the child has on its own is never looked up."""
     layout = dynamic(4 * MIB, blocks={0: Block(), 1: Block()}).layout()
@@ -1172,6 +1301,72 @@ def test_damage_in_a_parent_counts_where_the_parent_is_asked() -> None:
             else:
                 with pytest.raises(FormatError, match="BAT-03"):
                     bulk.count_extents(disk, 0, disk.size)
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3])
+def test_partial_blocks_with_others_between_them_are_mapped_alike_in_bulk(gap: int) -> None:
+    """Their bits do not follow each other in the sector bitmap."""
+    blocks = {n: partial(n, range(100 + n, 900 + 50 * n), 2000) for n in range(0, 12, gap)}
+    parent = dynamic(12 * MIB, others=Block()).build()
+    made = Chain([parent, child_of(parent, "p", blocks=blocks).build()], ["p", "child"])
+    with opened_chain(made) as disk:
+        assert rows_in_bulk(disk, 0, disk.size) == model_extents(made.model)
+
+
+@pytest.mark.parametrize("offset", [4 * MIB - 512, 4 * MIB, 4 * MIB + 512, 6 * MIB])
+def test_a_range_from_the_end_of_a_parent_on_is_mapped_alike_in_bulk(offset: int) -> None:
+    base = dynamic(4 * MIB, blocks={3: Block()}).build()
+    middle = child_of(base, "base", blocks={}).build()
+    image = child_of(middle, "middle", blocks={6: Block()}).but(virtual_disk_size=8 * MIB)
+    made = Chain([base, middle, image.build()], ["base", "middle", "child"])
+    with opened_chain(made) as disk:
+        for length in (512, MIB, 8 * MIB - offset):
+            length = min(length, 8 * MIB - offset)
+            expected = model_extents(made.model, offset, length)
+            assert rows_in_bulk(disk, offset, length) == expected
+            assert bulk.count_extents(disk, offset, length) == len(expected)
+
+
+def test_what_belongs_to_no_parent_is_mapped_alike_in_bulk_beside_a_cut_block() -> None:
+    """Of the last block the file has no more than the disk needs, which has to be looked at."""
+    image = differencing(5 * MIB, block_size=2 * MIB, blocks={0: Block(), 2: Block()})
+    layout = image.layout()
+    layout.file_length = layout.payload[2] + MIB
+    built = layout.build()
+    with opened(built, resolve_parents=False) as disk:
+        rows = rows_in_bulk(disk, 0, disk.size)
+    assert rows == model_extents(built.model)
+    assert [row[5] for row in rows] == ["data", "parent", "data"]
+
+
+def test_a_disk_of_many_blocks_is_mapped_in_bulk_in_little_memory() -> None:
+    """A window holds so many blocks of the 8 million, and no more."""
+    with opened(dynamic(8 * TIB, blocks={}).build()) as disk:
+        bulk.count_extents(disk, 0, MIB)
+        with measured_memory() as peak:
+            assert bulk.count_extents(disk, 0, disk.size) == 1
+    assert peak.bytes < 24 * MIB
+
+
+@pytest.mark.parametrize(("state", "reserved"), [(UNDEFINED, 1), (PARTIALLY_PRESENT, 0)])
+def test_bad_entries_are_refused_in_bulk_where_no_entry_is_good(state: int, reserved: int) -> None:
+    layout = dynamic(4 * MIB, blocks={n: Block() for n in range(4)}).layout()
+    for number in range(4):
+        layout.set_entry(number, state, layout.payload[number], reserved)
+    with opened(layout.build()) as disk:
+        with pytest.raises(FormatError) as expected:
+            list(disk.extents())
+        with pytest.raises(FormatError) as actual:
+            bulk.count_extents(disk, 0, disk.size)
+    assert actual.value.finding == expected.value.finding
+
+
+def test_the_last_entry_of_a_table_may_be_the_last_thing_in_a_file() -> None:
+    layout = dynamic(131041 * MIB, order=("log", "metadata", "bat"), blocks={}).layout()
+    assert layout.image.geometry.entry_count * 8 == MIB
+    layout.file_length = layout.bat_offset + MIB
+    with opened(layout.build()) as disk:
+        assert bulk.count_extents(disk, 0, disk.size) == 1
 
 
 def test_a_map_of_many_sectors_is_made_in_bulk(

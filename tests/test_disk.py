@@ -256,6 +256,19 @@ def test_blocks_and_sector_bitmaps_may_be_the_last_thing_in_a_file() -> None:
             assert_same(disk.pread(MIB, 0), pattern(5, 0, MIB))
 
 
+@pytest.mark.parametrize("first", range(2032, 2048, 5))
+def test_the_last_bits_of_a_sector_bitmap_may_be_the_last_thing_in_a_file(first: int) -> None:
+    """A whole chunk is 4 GiB, so that the bitmap has a bit for the last sector."""
+    blocks = {4095: partial(range(first, 2048))}
+    built = differencing(4 * GIB, blocks=blocks, bitmap_offsets={0: 20 * MIB}, tag=5).build()
+    assert built.length == 21 * MIB
+    start = 4095 * MIB + first * 512
+    with opened(built, resolve_parents=False) as disk:
+        for offset in (start, 4 * GIB - 512):
+            assert_same(disk.pread(MIB, offset), pattern(5, offset, 4 * GIB - offset))
+        assert disk_extents(disk, start, 4 * GIB - start)[0][1] == 4 * GIB - start
+
+
 # -- parents ------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ from tests.reading_fixtures import (
 from tests.support import good
 from vhdx_kaitai import resolve
 from vhdx_kaitai.disk import Disk
-from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.resolve import Layer
 from vhdx_kaitai.source import ReplayedSource
 
@@ -163,6 +163,22 @@ def test_zeros_fill_any_buffer(tmp_path: Path) -> None:
         for bad in bad_ones:
             with pytest.raises((TypeError, ValueError, BufferError)):
                 disk.readinto_at(bad, MIB)
+
+
+@pytest.mark.usefixtures("block_count")
+def test_a_file_cut_while_it_is_open_fills_no_buffer(tmp_path: Path) -> None:
+    """Not even that part of it which is still there, as if that were all."""
+    built = dynamic(3 * MIB, blocks={n: Block() for n in range(3)}).build()
+    path = built.write(tmp_path / "cut.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert_reads(disk, built.model, 0, 3 * MIB)
+        os.truncate(path, built.layout.payload[0] + 512)
+        assert_reads(disk, built.model, 0, 512)
+        for offset, length in ((0, 1000), (0, MIB), (MIB, 512), (MIB, MIB), (0, 3 * MIB)):
+            with pytest.raises(TruncatedError):
+                disk.pread(length, offset)
+            with pytest.raises(TruncatedError):
+                disk.readinto_at(bytearray(length), offset)
 
 
 # -- what is kept -------------------------------------------------------------------------------

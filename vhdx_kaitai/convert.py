@@ -281,7 +281,7 @@ def write_stream(
         piece = buffer[: min(_PIECE, end - position)]
         disk.readinto_at(piece, position)
         write(piece)
-        progress(position - offset)
+        progress(position + len(piece) - offset)
 
 
 def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
@@ -334,8 +334,8 @@ def new_file(path: str) -> Iterator[OutFile]:
         The file.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written as it is; it cannot be replaced.
-        raise OSError(errno.EINVAL, "not a regular file", path)
+        # A device or a pipe cannot be replaced.
+        raise OSError(errno.EINVAL, "not a regular file; - and the shell write to others", path)
     name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
     partial = os.path.join(os.path.dirname(path), name)
     try:

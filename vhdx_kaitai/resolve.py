@@ -199,10 +199,9 @@ class Layer:
         return find
 
     def _is_free(self, offset: int, length: int) -> bool:
-        """Tell whether a range of the file lies behind the headers and over no log or region."""
+        """Tell whether a range in front of the last region is behind the headers, and free."""
         following = bisect_right(self._occupied_ends, offset)
-        is_last = following == len(self._occupied_starts)
-        return offset >= MIB and (is_last or self._occupied_starts[following] >= offset + length)
+        return offset >= MIB and self._occupied_starts[following] >= offset + length
 
     def _run_end(self, block: int, entry: int) -> int:
         """Return the block behind those of this chunk that have the same entry as this one."""
