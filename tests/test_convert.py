@@ -6,7 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -497,7 +499,7 @@ def test_the_longest_name_may_be_converted_to(files: Files, tmp_path: Path, run:
 
 @pytest.mark.parametrize("turn", range(4))
 def test_damage_ends_a_conversion_whichever_thread_meets_it(
-    turn: int, files: Files, tmp_path: Path
+    turn: int, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
         read, calls = disk.readinto_at, iter(range(1000))
@@ -507,22 +509,23 @@ def test_damage_ends_a_conversion_whichever_thread_meets_it(
                 raise vhdx_kaitai.VhdxError("no more")
             return read(buffer, offset)
 
-        disk.readinto_at = fail
+        monkeypatch.setattr(disk, "readinto_at", fail)
         with pytest.raises(vhdx_kaitai.VhdxError, match="no more"):
             convert.convert(disk, str(tmp_path / "out.raw"), 0, disk.size, silent)
     assert files_in(tmp_path) == set()
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("words", [["convert"], ["read", "-o"], ["metadump"]], ids=" ".join)
 def test_a_run_that_is_told_to_end_leaves_nothing(
-    words: list[str], files: Files, tmp_path: Path
+    words: list[str], end: signal.Signals, files: Files, tmp_path: Path
 ) -> None:
     program = (
         "import os, sys\n"
         "from vhdx_kaitai import cli\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
-        "    os.kill(os.getpid(), 15)\n"
+        f"    os.kill(os.getpid(), {end})\n"
         "    return write(fd, data, at)\n"
         "os.pwrite = last\n"
         "sys.exit(cli.main(sys.argv[1:]))\n"
@@ -530,8 +533,54 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
     image, out = str(files.good("fixed-plain")), str(tmp_path / "out.raw")
     arguments = [*words, out, image] if "-o" in words else [*words, image, out]
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, timeout=60)
-    assert done.returncode == 128 + signal.SIGTERM
+    assert done.returncode == 128 + end
     assert files_in(tmp_path) == set()
+
+
+def test_a_run_that_outlives_its_terminal_goes_on(files: Files, tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from vhdx_kaitai import cli\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "write = os.pwrite\n"
+        "def last(fd, data, at):\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    return write(fd, data, at)\n"
+        "os.pwrite = last\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    out = tmp_path / "out.raw"
+    arguments = ["convert", str(files.good("fixed-plain")), str(out)]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, timeout=60)
+    assert_same(out.read_bytes(), contents(good("fixed-plain").model))
+
+
+@pytest.mark.parametrize("choice", ["auto", "never"])
+def test_a_bar_on_a_terminal_has_colours_unless_they_are_forbidden(
+    choice: str, files: Files, tmp_path: Path
+) -> None:
+    master, slave = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    program = ["-m", "vhdx_kaitai", "convert", "--color", choice]
+    done = subprocess.run(
+        [sys.executable, *program, str(files.good("fixed-plain")), str(tmp_path / "out.raw")],
+        env=environment | {"TERM": "xterm-256color"},
+        stderr=slave,
+        check=True,
+        timeout=60,
+    )
+    os.close(slave)
+    shown = os.read(master, 1 << 16)
+    os.close(master)
+    assert done.returncode == 0
+    assert b"%" in shown or b"MiB" in shown or b"\x1b[" in shown
+    assert (re.search(rb"\x1b\[[0-9;]*38;", shown) is not None) == (choice == "auto")
+
+
+def test_an_empty_name_is_no_standard_output(files: Files, run: Run) -> None:
+    for words in (["read", files.good("odd-sectors"), "-o", ""], ["ksy", "-o", ""]):
+        outcome = run(*words)
+        assert_failed(outcome, 1, "No such file")
 
 
 def test_a_link_to_nowhere_is_not_replaced_unless_told(

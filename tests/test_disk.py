@@ -1101,6 +1101,30 @@ def test_eight_threads_read_at_random_what_one_would(kind: str, tmp_path: Path) 
     assert failures == []
 
 
+# -- the class ----------------------------------------------------------------------------------
+
+
+def test_what_a_disk_can_do_is_said_by_its_class() -> None:
+    for name in ("readinto_at", "pread", "extents", "open", "close"):
+        assert getattr(Disk, name).__doc__
+
+
+def test_a_disk_may_be_another_one(files: Files) -> None:
+    class Loud(Disk):
+        def pread(self, length: int, offset: int) -> bytes:
+            return super().pread(length, offset).upper()
+
+        def readinto_at(self, buffer: Any, offset: int) -> int:
+            return -super().readinto_at(buffer, offset)
+
+    model = good("dynamic-plain").model
+    buffer = bytearray(100)
+    with Loud([reader.Image(files.good("dynamic-plain"))]) as disk:
+        assert disk.pread(100, 0) == model.read(0, 100).upper()
+        assert disk.readinto_at(buffer, 0) == -100
+        assert buffer == model.read(0, 100)
+
+
 # -- the file object ----------------------------------------------------------------------------
 
 
@@ -1127,6 +1151,15 @@ def test_a_disk_file_is_read_from_start_to_end(disk: Disk, whole: bytes) -> None
         assert file.read() == whole[MIB + 100 :]
         assert file.tell() == len(whole)
         assert file.read() == file.read(1) == b""
+
+
+def test_a_disk_file_cannot_be_written(disk: Disk) -> None:
+    with disk.open() as file:
+        assert not file.writable()
+        uses: list[Callable[[], object]] = [lambda: file.write(b"x"), file.truncate, file.fileno]
+        for use in uses:
+            with pytest.raises(io.UnsupportedOperation):
+                use()
 
 
 @pytest.mark.parametrize("size", [-1, None])

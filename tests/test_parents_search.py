@@ -10,6 +10,8 @@ import io
 import mmap
 import os
 import shutil
+import subprocess
+import sys
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -799,14 +801,85 @@ def test_a_link_that_was_not_followed_is_named_once_with_the_option_that_would(
     link = tmp_path / "own" / "link.vhdx"
     link.symlink_to(outside / "real.vhdx")
     with pytest.raises(ParentNotFoundError) as caught:
-        vhdx_kaitai.open(path, search=[outside])
+        vhdx_kaitai.open(path, search=[tmp_path / "elsewhere"])
     text = str(caught.value)
     assert text.count(repr(str(link))) == 1
     reason = text.partition(f"{str(link)!r}: ")[2].partition(";")[0]
     assert reason == "a link that leads out of the folder (--follow-absolute would allow it)"
-    for folder in ([], [outside]):
-        with vhdx_kaitai.open(path, search=folder, follow_absolute=True) as disk:
+    for options in (
+        {"follow_absolute": True},
+        {"follow_absolute": True, "search": [outside]},
+        {"search": [tmp_path / "elsewhere", outside]},  # in which it leads
+    ):
+        with vhdx_kaitai.open(path, **options) as disk:
             assert tag_of(disk) == 6
+
+
+def test_a_name_that_files_cannot_have_here_is_no_candidate(tmp_path: Path) -> None:
+    """Some locales know no other characters than those of ASCII."""
+    put(parent(6), tmp_path, "own", "parent.vhdx")
+    path = put(child(relative_path="\u00fc.vhdx"), tmp_path, "own", "child.vhdx")
+    found = put(
+        child(relative_path="\u00fc.vhdx", volume_path=IN_VOLUME + "parent.vhdx"),
+        tmp_path,
+        "own",
+        "other.vhdx",
+    )
+    program = (
+        "import sys, vhdx_kaitai\n"
+        "vhdx_kaitai.open(sys.argv[2]).close()\n"
+        "try:\n"
+        "    vhdx_kaitai.open(sys.argv[1])\n"
+        "except vhdx_kaitai.ParentNotFoundError as error:\n"
+        "    print(ascii(str(error)))\n"
+    )
+    names = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, path, found],
+        env=os.environ | names,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "a name that files cannot have under this locale" in done.stdout
+
+
+def test_a_dirty_stranger_does_not_end_the_search(tmp_path: Path) -> None:
+    """Not even where replay is refused: it is not the parent."""
+    stranger = dirty(dynamic(MIB, data_write_guid=WRONG)).build()
+    put(stranger, tmp_path, "own", "parent.vhdx")
+    put(parent(6), tmp_path, "store", "parent.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    with vhdx_kaitai.open(path, search=tmp_path / "store", replay="refuse") as disk:
+        assert tag_of(disk) == 6
+
+
+def test_the_file_whose_parent_is_missing_is_named(tmp_path: Path) -> None:
+    """It need not be the first; the parent of another one is not for the caller to name."""
+    made = chain(3).write(tmp_path)
+    made.paths[0].unlink()
+    with pytest.raises(ParentNotFoundError) as caught:
+        vhdx_kaitai.open(made.path)
+    assert caught.value.path == str(made.paths[1])
+    assert "--search" in str(caught.value)
+    assert "--parent" not in str(caught.value)
+    with vhdx_kaitai.open(made.path, resolve_parents=False) as disk:
+        with pytest.raises(ParentNotFoundError) as caught:
+            disk.pread(disk.size, 0)
+        assert caught.value.path == str(made.path)
+
+
+def test_the_file_whose_log_is_dirty_is_named(tmp_path: Path) -> None:
+    def change(depth: int, image: Image) -> Image | Layout:
+        return dirty(image) if depth == 0 else image
+
+    made = chain(2, change=change).write(tmp_path)
+    with pytest.raises(ReplayRequiredError) as caught:
+        vhdx_kaitai.open(made.path, replay="refuse")
+    assert caught.value.path == str(made.paths[0])
+    with pytest.raises(ReplayRequiredError):
+        vhdx_kaitai.open(made.path, parent=made.paths[0], replay="refuse")
 
 
 def test_a_link_in_a_folder_to_search_is_followed_on_demand(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import struct
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -181,6 +182,36 @@ def test_a_file_cut_while_it_is_open_fills_no_buffer(tmp_path: Path) -> None:
                 disk.readinto_at(bytearray(length), offset)
 
 
+@pytest.mark.usefixtures("block_count")
+@pytest.mark.parametrize("kind", ["uint8", "int16", "uint32", "int64", "uint64"])
+def test_offsets_may_be_numbers_of_any_kind(kind: str, files: Files) -> None:
+    """Those of few bits would not count as far as a disk goes."""
+    numpy = pytest.importorskip("numpy")
+    part: Any = 1.0
+    offset = numpy.dtype(kind).type(100)
+    model = good("dynamic-plain").model
+    expected, buffer = model.read(100, 50), bytearray(50)
+    with vhdx_kaitai.open(files.good("dynamic-plain")) as disk, disk.open() as file:
+        assert disk.readinto_at(buffer, offset) == 50
+        assert buffer == expected
+        assert disk.pread(offset, offset) == model.read(100, 100)
+        rows = list(disk.extents(offset, offset))
+        assert rows == list(disk.extents(100, 100))
+        assert {type(row.offset) for row in rows} == {type(row.length) for row in rows} == {int}
+        assert type(file.seek(offset)) is int
+        assert file.read(numpy.dtype(kind).type(50)) == expected
+        for use in (
+            lambda: disk.readinto_at(buffer, part),
+            lambda: disk.pread(10, part),
+            lambda: disk.pread(part, 1),
+            lambda: disk.extents(part),
+            lambda: file.seek(part),
+            lambda: file.read(part),
+        ):
+            with pytest.raises(TypeError):
+                use()
+
+
 # -- what is kept -------------------------------------------------------------------------------
 
 
@@ -342,9 +373,38 @@ def test_extents_of_a_cut_block_go_as_far_as_the_file(
     os.truncate(made.path, position)
     with vhdx_kaitai.open(made.path) as disk:
         rows = told(disk)
-        assert sum(int(str(row[1])) for row in rows) == 4 * MIB - lost
+        own = 4 * MIB - lost
+        assert sum(int(str(row[1])) for row in rows) == max(own, 2 * MIB + 512 * is_partial)
         for row in rows:
             disk.pread(int(str(row[1])), int(str(row[0])))
+
+
+def test_what_a_cut_block_leaves_to_the_parent_is_still_read(tmp_path: Path) -> None:
+    """Whatever there is behind the end of the file."""
+    sectors = (*range(100), 300, *range(1000, 1100), 2000)
+    base = dynamic(4 * MIB, tag=7, others=Block()).build()
+    image = child_of(base, "base.vhdx", blocks={1: Block(), 2: partial(*sectors)})
+    made = Chain([base, image.build()], ["base.vhdx", "child.vhdx"]).write(tmp_path)
+    whole = made.model.read(2 * MIB, MIB)
+    with vhdx_kaitai.open(made.path) as disk:
+        block = next(row.file_offset for row in disk.extents(2 * MIB))
+        assert block is not None
+    for left in (512 * 1050 + 100, 200, 0):
+        os.truncate(made.path, block + left)
+        with vhdx_kaitai.open(made.path) as disk:
+            for sector in range(2048):
+                start, stop = sector * 512, sector * 512 + 512
+                if sector in sectors and stop > left:
+                    with pytest.raises(FormatError, match="BAT-10"):
+                        disk.pread(512, 2 * MIB + start)
+                    if start < left:
+                        assert disk.pread(left - start, 2 * MIB + start) == whole[start:left]
+                else:
+                    assert disk.pread(512, 2 * MIB + start) == whole[start:stop]
+            assert_same(disk.pread(MIB, 3 * MIB), made.model.read(3 * MIB, MIB))
+            rows = told(disk, 2 * MIB)
+            first = min(512 * sector for sector in sectors if 512 * sector + 512 > left)
+            assert sum(int(str(row[1])) for row in rows) == max(left, first)
 
 
 # -- a closed disk ------------------------------------------------------------------------------

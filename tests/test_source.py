@@ -348,13 +348,40 @@ def test_seek_and_read_of_a_file_object_belong_together() -> None:
 def test_a_file_object_that_ends_early_is_truncated() -> None:
     class Short(io.BytesIO):
         def seek(self, offset: int, whence: int = 0, /) -> int:
-            found = super().seek(offset, whence)
-            return found + 50 if whence == io.SEEK_END else found
+            return super().seek(offset + (50 if whence == io.SEEK_END else 0), whence)
 
     source = FileObjectSource(Short(CONTENT))
     assert source.size == len(CONTENT) + 50
     with pytest.raises(TruncatedError):
         source.read(len(CONTENT) - 5, 10)
+
+
+def test_a_file_object_need_not_say_where_it_has_gone() -> None:
+    class Silent(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            super().seek(offset, whence)
+            return cast("int", None)
+
+    assert FileObjectSource(Silent(CONTENT)).read(100, 50) == CONTENT[100:150]
+
+
+def test_a_file_object_that_gives_too_much_is_no_file() -> None:
+    class Generous(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(None if size is None else size + 1)
+
+    with pytest.raises(OSError, match="more than asked for"):
+        FileObjectSource(Generous(CONTENT)).read(100, 50)
+
+
+def test_a_path_may_be_made_of_bytes(tmp_path: Path) -> None:
+    class Bytes:
+        def __fspath__(self) -> str:
+            return cast("str", os.fsencode(tmp_path / "content"))
+
+    (tmp_path / "content").write_bytes(CONTENT)
+    with contextlib.closing(open_source(Bytes())) as source:
+        assert source.path == str(tmp_path / "content")
 
 
 def test_a_file_object_is_not_closed() -> None:

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .checks import Report, check
-    from .disk import Disk
+    from .disk import Disk, DiskFile, Extent
     from .disk import open_disk as open
     from .errors import (
         Finding,
         FormatError,
+        LimitError,
         ParentError,
         ParentMismatchError,
         ParentNotFoundError,
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Disk",
+    "DiskFile",
+    "Extent",
     "Finding",
     "FormatError",
     "Image",
+    "LimitError",
     "ParentError",
     "ParentMismatchError",
     "ParentNotFoundError",
@@ -51,11 +55,14 @@ _HOMES = {
     "Report": "checks",
     "check": "checks",
     "Disk": "disk",
+    "DiskFile": "disk",
+    "Extent": "disk",
     "open": "disk",
     "Image": "image",
     "probe": "headers",
     "Finding": "errors",
     "FormatError": "errors",
+    "LimitError": "errors",
     "ParentError": "errors",
     "ParentMismatchError": "errors",
     "ParentNotFoundError": "errors",

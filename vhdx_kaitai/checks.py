@@ -445,7 +445,11 @@ class _Chain:
         child = self._chain[-1]
         try:
             found, link = disk.find_parent(
-                child, parent=parent, search=self._search, follow_absolute=self._follow_absolute
+                child,
+                parent=parent,
+                search=self._search,
+                follow_absolute=self._follow_absolute,
+                may_be_named=len(self._chain) == 1,
             )
         except VhdxError as error:
             place = Span(f"parent of {child.path or 'the image'}")

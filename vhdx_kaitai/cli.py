@@ -582,8 +582,19 @@ def _write_sarif(path: str, reports: list[Report]) -> None:
     if path == "-":
         _Output.write(text)
         return
+    _refuse_image(path)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def _refuse_image(path: str) -> None:
+    """Let no report take the place of an image, which is hardly what is wanted."""
+    from .headers import probe
+
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if probe(file.read(8)):
+                raise FileExistsError(17, "is a VHDX file, and stays one", path)
 
 
 def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
@@ -640,12 +651,12 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
 def _read(arguments: argparse.Namespace) -> int:
     from . import convert
 
-    if arguments.output:
+    if arguments.output is not None:
         _refuse_to_replace(arguments)
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
-        with _progress(length) as progress, _interruptible():
-            if arguments.output:
+        with _progress(arguments, length) as progress, _interruptible():
+            if arguments.output is not None:
                 convert.convert(disk, arguments.output, offset, length, progress)
             else:
                 _Output.flush()
@@ -659,7 +670,11 @@ def _convert(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         return _read(arguments)
     _refuse_to_replace(arguments)
-    with _open_disk(arguments) as disk, _progress(disk.size) as progress, _interruptible():
+    with (
+        _open_disk(arguments) as disk,
+        _progress(arguments, disk.size) as progress,
+        _interruptible(),
+    ):
         convert.convert(disk, arguments.output, 0, disk.size, progress)
     return DONE
 
@@ -673,17 +688,22 @@ def _refuse_to_replace(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM be an exception, so that no partial file stays behind."""
+    """Let requests to end be exceptions, so that no partial file stays behind."""
     import signal
 
-    def end(*_: object) -> NoReturn:
-        sys.exit(128 + signal.SIGTERM)
+    def end(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]  # Windows has no SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -700,7 +720,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(open_either(arguments.file)))
         two = stack.enter_context(contextlib.closing(open_either(arguments.other)))
-        with _progress(min(one.size, two.size)) as progress:
+        with _progress(arguments, min(one.size, two.size)) as progress:
             difference = convert.compare(one, two, progress)
     if arguments.json:
         _print_document(
@@ -733,7 +753,7 @@ def _chain(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], object]]:
+def _progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[int], object]]:
     """Show how far a long command is, on a terminal; anywhere else say nothing."""
     if not sys.stderr.isatty():
         yield lambda _done: None
@@ -742,7 +762,8 @@ def _progress(total: int) -> Iterator[Callable[[int], object]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True, no_color=arguments.color == "never" or None)
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -820,7 +841,8 @@ def _ksy(arguments: argparse.Namespace) -> int:
     from . import grammar_text
 
     text = grammar_text()
-    if arguments.output:
+    if arguments.output is not None:
+        _refuse_image(arguments.output)
         with open(arguments.output, "wb") as file:
             file.write(text)
     else:

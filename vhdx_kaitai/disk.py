@@ -14,6 +14,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from operator import index as to_int
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -73,22 +74,10 @@ class Disk:
     Attributes:
         image: The image that was opened.
         chain: That image, its parent, and so on to the base.
-        readinto_at: `readinto_at(buffer, offset)` fills a buffer from a virtual
-            offset on, and returns how many bytes that were: all, unless the
-            disk ends before.
-        pread: `pread(length, offset)` returns bytes from a virtual offset on,
-            fewer than asked for only at the end of the disk.
-
-    Both raise `FormatError` when an image should hold the bytes and does not,
-    `ParentNotFoundError` when they belong to a parent that was not opened, and
-    `ValueError` for a negative offset or length, and when the disk is closed.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
     more than 4096 blocks keeps up to 8 MiB of its BAT besides.
     """
-
-    readinto_at: Callable[[Any, int], int]
-    pread: Callable[[int, int], bytes]
 
     def __init__(self, chain: Sequence[Image], links: Sequence[Link] = ()) -> None:
         """Put a chain of images together.
@@ -107,7 +96,11 @@ class Disk:
         assert layer is not None
         self._top = layer
         self._is_closed = False
-        self.readinto_at, self.pread, self._close = _reader(layer)
+        self._reader = _reader(layer)
+        # What an object has itself is called without the detour through its class.
+        for name in ("readinto_at", "pread"):
+            if getattr(type(self), name) is getattr(Disk, name):
+                vars(self)[name] = getattr(self._reader, name)
 
     @property
     def size(self) -> int:
@@ -139,6 +132,37 @@ class Disk:
         """Identity of the virtual disk."""
         return self.image.metadata.virtual_disk_id
 
+    def readinto_at(self, buffer: Any, offset: int) -> int:
+        """Fill a buffer from a virtual offset on.
+
+        Args:
+            buffer: A writable, contiguous buffer.
+            offset: Virtual offset in bytes.
+
+        Returns:
+            How many bytes that were: all, unless the disk ends before.
+
+        Raises:
+            FormatError: An image should hold some of the bytes and does not.
+            ParentNotFoundError: Some of them belong to a parent that was not opened.
+            ValueError: The offset is negative, or the disk is closed.
+        """
+        return self._reader.readinto_at(buffer, offset)
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """Return bytes from a virtual offset on, fewer only at the end of the disk.
+
+        Args:
+            length: How many.
+            offset: Virtual offset in bytes.
+
+        Raises:
+            FormatError: An image should hold some of the bytes and does not.
+            ParentNotFoundError: Some of them belong to a parent that was not opened.
+            ValueError: The length or the offset is negative, or the disk is closed.
+        """
+        return self._reader.pread(length, offset)
+
     def extents(self, offset: int = 0, length: int | None = None) -> Iterator[Extent]:
         """Yield what a range of the disk is made of: adjacent extents, merged, in order.
 
@@ -152,7 +176,8 @@ class Disk:
             ValueError: The range is not inside the disk, or the disk is closed.
         """
         self._check_open()
-        end = self.size if length is None else offset + length
+        offset = to_int(offset)
+        end = self.size if length is None else offset + to_int(length)
         if not 0 <= offset <= end <= self.size:
             raise ValueError(f"{offset} to {end} is not inside the disk of {self.size} bytes")
         return self._extents(offset, end)
@@ -187,7 +212,7 @@ class Disk:
     def close(self) -> None:
         """Close all files of the chain. Closing twice is harmless."""
         self._is_closed = True
-        self._close()
+        self._reader.close()
         for image in self.chain:
             image.close()
 
@@ -252,6 +277,8 @@ def _reader(top: Layer) -> _Reader:
     pread_file: Any = getattr(os, "pread", None)
 
     def readinto_at(buffer: Any, offset: int) -> int:
+        if type(offset) is not int:  # others may have few bits
+            offset = to_int(offset)
         length = len(buffer) if type(buffer) is bytearray else memoryview(buffer).nbytes
         start = offset & mask  # in its window
         file, distance, limit, pieces = get_window(offset >> shift) or learn(offset >> shift)
@@ -314,6 +341,8 @@ def _reader(top: Layer) -> _Reader:
         return len(view)
 
     def pread(length: int, offset: int) -> bytes:
+        if type(offset) is not int or type(length) is not int:
+            length, offset = to_int(length), to_int(offset)
         file, distance, limit, _ = get_window(offset >> shift) or learn(offset >> shift)
         if file is not None and 0 <= length <= limit - (offset & mask):
             data: bytes = pread_file(file.fd, length, offset + distance)
@@ -329,6 +358,8 @@ def _reader(top: Layer) -> _Reader:
 
     def readinto_large(buffer: Any, offset: int) -> int:
         """Fill a buffer as `readinto_at` does, where every block is as good as new."""
+        if type(offset) is not int:
+            offset = to_int(offset)
         position = find_block(offset >> shift)
         if position:
             start = offset & mask
@@ -339,6 +370,8 @@ def _reader(top: Layer) -> _Reader:
         return readinto_at(buffer, offset)
 
     def pread_large(length: int, offset: int) -> bytes:
+        if type(offset) is not int or type(length) is not int:
+            length, offset = to_int(length), to_int(offset)
         position = find_block(offset >> shift)
         if position and 0 <= length <= window_size - (offset & mask):
             data: bytes = pread_file(top_file.fd, length, position + (offset & mask))
@@ -477,7 +510,7 @@ class DiskFile(io.RawIOBase):
         self._check_open()
         if whence not in (io.SEEK_SET, io.SEEK_CUR, io.SEEK_END):
             raise ValueError(f"whence is {whence}, expected 0, 1 or 2")
-        position = (0, self._position, self.size)[whence] + offset
+        position = (0, self._position, self.size)[whence] + to_int(offset)
         if position < 0:
             raise ValueError(f"position would be {position}, expected at least 0")
         self._position = position
@@ -494,7 +527,8 @@ class DiskFile(io.RawIOBase):
         """Return `size` bytes from the position on, or all the rest, and move it."""
         self._check_open()
         left = max(0, self.size - self._position)
-        length = left if size is None or size < 0 else min(size, left)
+        wanted = -1 if size is None else to_int(size)
+        length = left if wanted < 0 else min(wanted, left)
         data = self._disk.pread(length, self._position)
         self._position += length
         return data
@@ -502,6 +536,10 @@ class DiskFile(io.RawIOBase):
     def readall(self) -> bytes:
         """Return everything from the position to the end of the disk."""
         return self.read()
+
+    def write(self, _data: Any) -> int:
+        """Refuse to write."""
+        raise io.UnsupportedOperation("write")
 
     def _check_open(self) -> None:
         if self.closed:
@@ -559,6 +597,7 @@ def open_disk(
                 search=search,
                 follow_absolute=follow_absolute,
                 replay=replay,
+                may_be_named=len(chain) == 1,
             )
             chain.append(image)
             links.append(link)
@@ -616,6 +655,7 @@ def find_parent(
     search: parents.Search = (),
     follow_absolute: bool = False,
     replay: Replay = "memory",
+    may_be_named: bool = True,
 ) -> tuple[Image, Link]:
     """Return the parent of a differencing image, opened, and how it was found.
 
@@ -625,6 +665,8 @@ def find_parent(
         search: Folders in which it is looked for by name, or one folder.
         follow_absolute: Follow paths that lead out of the folder of the child.
         replay: What is to be done with a dirty log of the parent.
+        may_be_named: Whether it would be for the caller to name it, as it is for the
+            parent of the first image.
 
     Raises:
         ParentNotFoundError: No parent was found.
@@ -634,14 +676,14 @@ def find_parent(
     locator = child.locator
     assert locator is not None
     if parent is not None:
-        image = Image(parent, replay=replay)
+        image = Image(parent)
         key = parents.matching_key(locator, image.headers.current.data_write_guid)
         if key is None:
             image.close()
             raise ParentMismatchError(
                 f"{image.path or 'the parent'}: {_wrong_guid(image, locator)}"
             )
-        return image, Link(None, key)
+        return _accepted(image, replay), Link(None, key)
     rejected: list[str] = []
     found_another = False
     folder = None if child.path is None else os.path.dirname(os.path.realpath(child.path))
@@ -651,25 +693,38 @@ def find_parent(
             rejected.append(f"{candidate.key} {quoted(candidate.text)}: {candidate.reason}")
             continue
         try:
-            image = Image(candidate.path, replay=replay)
+            image = Image(candidate.path)
         except FileNotFoundError:
             rejected.append(f"{candidate.key}: {candidate.path}: no such file")
             continue
-        except ReplayRequiredError:
-            raise
         except (VhdxError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             rejected.append(f"{candidate.key}: {candidate.path}: {reason}")
             continue
         key = parents.matching_key(locator, image.headers.current.data_write_guid)
         if key is not None:
-            return image, Link(candidate.key, key)
+            return _accepted(image, replay), Link(candidate.key, key)
         rejected.append(f"{candidate.key}: {candidate.path}: {_wrong_guid(image, locator)}")
         found_another = True
         image.close()
     kind = ParentMismatchError if found_another else ParentNotFoundError
-    hint = "--parent PATH names it outright, --search DIR adds a folder to look in"
-    raise kind(f"no parent found: {'; '.join(rejected)} ({hint})")
+    hint = "--search DIR adds a folder to look in"
+    if may_be_named:
+        hint = f"--parent PATH names it outright, {hint}"
+    failure = kind(f"no parent found: {'; '.join(rejected)} ({hint})")
+    failure.path = child.path
+    raise failure
+
+
+def _accepted(image: Image, replay: Replay) -> Image:
+    """Return a parent, unless its log is dirty and that is refused."""
+    if replay == "refuse":
+        try:
+            image.refuse_replay()
+        except ReplayRequiredError:
+            image.close()
+            raise
+    return image
 
 
 def _wrong_guid(image: Image, locator: parents.Locator) -> str:

@@ -118,7 +118,13 @@ def mismatch(
 
 
 class VhdxError(Exception):
-    """Anything that keeps this package from doing what it was asked to do."""
+    """Anything that keeps this package from doing what it was asked to do.
+
+    Attributes:
+        path: The file that it is about, where that is known.
+    """
+
+    path: str | None = None
 
 
 class FormatError(VhdxError):
@@ -126,7 +132,6 @@ class FormatError(VhdxError):
 
     Attributes:
         finding: The broken rule.
-        path: The file it was found in, where that is known.
     """
 
     def __init__(self, finding: Finding, path: str | None = None) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from types import TracebackType
 
 from . import bat, grammar, headers, metadata, regions
-from .errors import FormatError, ReplayRequiredError, refuse
+from .errors import ReplayRequiredError, VhdxError, refuse
 from .guids import REGION_NAMES
 from .records import TYPE_CHECKING
 from .source import Source, SourceLike, open_source
@@ -58,11 +58,9 @@ class Image:
         self.path = self.stored.path
         try:
             self._open(replay)
-        except FormatError as error:
-            error.path = self.path
-            self.close()
-            raise
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, VhdxError):
+                error.path = self.path
             self.close()
             raise
 
@@ -102,10 +100,21 @@ class Image:
         assert self.log is not None  # no header with a LogGuid and without a log is current
         self.source, self.replayed = replayed(self.stored, self.log)
         if replay == "refuse":
+            self.refuse_replay()
+
+    def refuse_replay(self) -> None:
+        """Raise when the log had to be replayed.
+
+        Raises:
+            ReplayRequiredError: It had to be.
+        """
+        if self.replayed is not None:
             entries = counted(len(self.replayed.entries), "entry changes", "entries change")
             changed = human_size(self.replayed.changed_bytes)
             message = f"the log is dirty: {entries} {changed} of the file, and replay is refused"
-            raise ReplayRequiredError(message, self.replayed)
+            error = ReplayRequiredError(message, self.replayed)
+            error.path = self.path
+            raise error
 
     def _read_locator(self) -> Locator | None:
         locator = self.metadata.parent_locator

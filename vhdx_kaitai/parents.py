@@ -269,15 +269,20 @@ def _candidates_of(
     plain = text.removeprefix(_EXTENDED_PREFIX)
     names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
     folders = ([] if folder is None else [folder]) + list(search)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        yield Candidate(key, text, None, "a name that files cannot have under this locale")
+        return
     if key == "relative_path" and not _ABSOLUTE.match(text):
         for place in folders:
-            yield from _relative(key, text, place, names, follow=follow)
+            yield from _relative(key, text, place, names, folders, follow=follow)
     elif follow:
         yield from _absolute(key, text, plain, names)
     else:
         yield Candidate(key, text, None, _LEADS_OUT)
     for place in folders:
-        yield from _below(key, text, place, names[-1:], follow=follow)
+        yield from _below(key, text, place, names[-1:], folders, follow=follow)
     if not folders:
         yield Candidate(
             key, text, None, "no folder to look in (--search or --parent would name one)"
@@ -285,7 +290,7 @@ def _candidates_of(
 
 
 def _relative(
-    key: str, text: str, folder: str, names: list[str], *, follow: bool
+    key: str, text: str, folder: str, names: list[str], folders: list[str], *, follow: bool
 ) -> Iterator[Candidate]:
     """Yield where a relative path leads; up and down again into the same folder is inside it.
 
@@ -301,7 +306,7 @@ def _relative(
     down = steps[up:]
     left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
     if [_folded(name) for name in left] == [_folded(name) for name in down[:up]]:
-        yield from _below(key, text, folder, down[up:], follow=follow)
+        yield from _below(key, text, folder, down[up:], folders, follow=follow)
     elif follow:
         above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
         for path in _descended(above, down):
@@ -323,14 +328,14 @@ def _absolute(key: str, text: str, plain: str, names: list[str]) -> Iterator[Can
 
 
 def _below(
-    key: str, text: str, folder: str, names: list[str], *, follow: bool
+    key: str, text: str, folder: str, names: list[str], folders: list[str], *, follow: bool
 ) -> Iterator[Candidate]:
-    """Yield files in a folder or below; symbolic links out of it are not followed unasked."""
+    """Yield files in a folder or below; links out of all folders are not followed unasked."""
     if not names or not all(_is_plain(name) for name in names):
         yield Candidate(key, text, None, "not the name of a plain file")
         return
     for path in _descended(folder, names):
-        if follow or _is_inside(path, folder):
+        if follow or any(_is_inside(path, place) for place in folders):
             yield Candidate(key, text, path)
         else:
             yield Candidate(key, path, None, f"a link that {_LEADS_OUT}")

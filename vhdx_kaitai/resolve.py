@@ -125,7 +125,7 @@ class Layer:
                 state = entry & STATE_MASK
                 position = (entry & OFFSET_MASK) + start - (block << shift)
                 if state == PARTIALLY_PRESENT:
-                    stop = self._look_up_partial(start, stop, position, pieces)
+                    stop = self._look_up_partial(start, stop, entry, pieces)
             except FormatError:
                 stop = self._end_in_file(block)
                 if start < stop < end:  # the bytes that are there are in order, perhaps
@@ -146,7 +146,11 @@ class Layer:
         return start
 
     def _entry(self, start: int, stop: int) -> int:
-        """Return the BAT entry of the block in which a range lies, good enough for that range."""
+        """Return the BAT entry of the block in which a range lies, good enough for that range.
+
+        Of a partially present block, some of which may be its parent's, that says
+        nothing about whether the file is long enough.
+        """
         block = start >> self._block_shift
         entry = self.image.bat.entry(block + (block >> self._ratio_shift))
         state = entry & STATE_MASK
@@ -156,9 +160,10 @@ class Layer:
             if (
                 entry & RESERVED_MASK
                 or (offset < self._free_from and not self._is_free(offset, self._block_size))
-                or offset + needed > self.source.size
                 or (state == PARTIALLY_PRESENT and not self.has_parent)
             ):
+                self._refuse_bad_entry(block, entry, needed)
+            if state == FULLY_PRESENT and offset + needed > self.source.size:
                 self._refuse_bad_entry(block, entry, needed)
         elif entry & RESERVED_MASK or state not in STATE_NAMES:
             self._refuse_bad_entry(block, entry, 0)
@@ -231,14 +236,27 @@ class Layer:
         if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
             pieces.append((max(start, inside), end, self, NOT_PRESENT, ZERO))
 
-    def _look_up_partial(self, start: int, end: int, position: int, pieces: list[Piece]) -> int:
-        """Append the first pieces of a range of a partially present block; return their end."""
+    def _look_up_partial(self, start: int, end: int, entry: int, pieces: list[Piece]) -> int:
+        """Append the first pieces of a range of a partially present block; return their end.
+
+        The file may have been cut inside the block: what was behind is refused,
+        unless it is the parent's.
+        """
         stop = min(end, start + (_MANY_BITS << self._sector_shift))
-        to_position = position - start
+        block = start >> self._block_shift
+        to_position = (entry & OFFSET_MASK) - (block << self._block_shift)
+        file_end = self.source.size - to_position
         is_here, changes = self._changes(start, stop)
         for low, high in pairwise(
             [start, *self.offsets(start - self.in_sector(start), changes), stop]
         ):
+            if is_here and high > file_end:
+                if low < file_end:
+                    pieces.append((low, file_end, self, PARTIALLY_PRESENT, to_position + low))
+                    return file_end
+                if low > start:
+                    return low
+                self._refuse_bad_entry(block, entry, high - (block << self._block_shift))
             if is_here:
                 pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
             else:
@@ -257,6 +275,9 @@ class Layer:
         entry = self._entry(start, end)
         state = entry & STATE_MASK
         distance = (entry & OFFSET_MASK) - (start >> self._block_shift << self._block_shift)
+        if state == PARTIALLY_PRESENT and end + distance > self.source.size:
+            block = start >> self._block_shift
+            self._refuse_bad_entry(block, entry, end - (block << self._block_shift))
         place = self.place(distance, start, end)
         is_here, changes = self._changes(start, end) if state == PARTIALLY_PRESENT else (True, 0)
         return state, place, is_here, changes
@@ -408,9 +429,11 @@ def pieces(top: Layer, start: int, end: int) -> Pieces:
     bounds, places = [0], []
     for low, high, layer, _state, position in merged(resolved(top, start, end)):
         if position == MISSING:
-            raise ParentNotFoundError(
+            error = ParentNotFoundError(
                 f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
             )
+            error.path = layer.image.path
+            raise error
         bounds.append(high - start)
         places.append(_ZEROS if position == ZERO else layer.place(position - low, low, high))
     return bounds, places

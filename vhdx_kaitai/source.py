@@ -8,6 +8,7 @@ lock, except for file objects, which have only one position.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -183,7 +184,8 @@ class FileObjectSource(Source):
         self._file = file
         self._lock = threading.Lock()
         self.path = _name_of(file)
-        self.size = file.seek(0, io.SEEK_END)
+        file.seek(0, io.SEEK_END)  # which some do not answer
+        self.size = file.tell()
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
         done = 0
@@ -193,6 +195,8 @@ class FileObjectSource(Source):
                 data = self._file.read(len(buffer) - done)
                 if not data:
                     raise self._short(offset, len(buffer), done)
+                if len(data) > len(buffer) - done:
+                    raise OSError(errno.EIO, "read() of the file object gives more than asked for")
                 buffer[done : done + len(data)] = data
                 done += len(data)
 
@@ -342,7 +346,7 @@ def open_source(source: SourceLike) -> Source:
     if isinstance(source, Source):
         return source
     if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
+        path = os.fsdecode(source)
         if hasattr(os, "preadv"):
             return FileSource(path)
         return _OwnedFileSource(path)
