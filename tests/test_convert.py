@@ -995,7 +995,18 @@ def test_what_keeps_two_disks_from_being_compared_has_its_status(
         assert_failed(run("compare", *pair), status, part)
         outcome = run("compare", "--json", *pair)
         assert outcome.status == status
-        assert_valid(json.loads(outcome.out), "error")
+        document = json.loads(outcome.out)
+        assert_valid(document, "error")
+        assert document["path"] == str(other)
+
+
+def test_of_two_disks_the_one_that_lacks_its_parent_is_named(
+    files: Files, tmp_path: Path, run: Run
+) -> None:
+    made = chain(2, blocks=lambda *_: {}).write(tmp_path)
+    outcome = run("compare", "--json", "--no-parent", files.good("fixed-plain"), made.path)
+    assert outcome.status == 4
+    assert json.loads(outcome.out)["path"] == str(made.path)
 
 
 # -- map ----------------------------------------------------------------------------------------

@@ -680,9 +680,11 @@ def find_parent(
         key = parents.matching_key(locator, image.headers.current.data_write_guid)
         if key is None:
             image.close()
-            raise ParentMismatchError(
+            refusal = ParentMismatchError(
                 f"{image.path or 'the parent'}: {_wrong_guid(image, locator)}"
             )
+            refusal.path = child.path
+            raise refusal
         return _accepted(image, replay), Link(None, key)
     rejected: list[str] = []
     found_another = False
