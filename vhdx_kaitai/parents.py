@@ -257,6 +257,9 @@ def candidates(
     seen = set()
     for key, text in locator.paths:
         for candidate in _candidates_of(key, text, folder, search, follow=follow_absolute):
+            if candidate.path is not None and not _is_encodable(candidate.path):
+                reason = "a name that files cannot have under this locale"
+                candidate = Candidate(key, candidate.path, None, reason)
             mark = candidate.path or (candidate.text, candidate.reason)
             if mark not in seen:
                 yield candidate
@@ -269,11 +272,6 @@ def _candidates_of(
     plain = text.removeprefix(_EXTENDED_PREFIX)
     names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
     folders = ([] if folder is None else [folder]) + list(search)
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        yield Candidate(key, text, None, "a name that files cannot have under this locale")
-        return
     if key == "relative_path" and not _ABSOLUTE.match(text):
         for place in folders:
             yield from _relative(key, text, place, names, folders, follow=follow)
@@ -345,9 +343,19 @@ def _is_plain(name: str) -> bool:
     return name != ".." and ":" not in name and name.isprintable() and not _DEVICES.fullmatch(name)
 
 
+def _is_encodable(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_inside(path: str, folder: str) -> bool:
+    if not os.path.exists(path):
+        return True
     real, root = (os.path.join(os.path.realpath(place), "") for place in (path, folder))
-    return real.startswith(root) or not os.path.exists(path)
+    return real.startswith(root)
 
 
 def _descended(folder: str, names: list[str]) -> Iterator[str]:
@@ -373,7 +381,7 @@ def _same_names(folder: str, name: str) -> list[str]:
     wanted = _folded(name)
     try:
         return sorted(entry for entry in os.listdir(folder) if _folded(entry) == wanted)
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return []
 
 
