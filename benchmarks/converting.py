@@ -117,6 +117,7 @@ def _writing(argv: list[str]) -> Runner:
 
     def run() -> float:
         Path(argv[-1]).unlink(missing_ok=True)
+        os.sync()  # nobody waits for what others have left to be written
         return processes.run(argv).seconds
 
     return run
