@@ -562,7 +562,7 @@ def test_a_bar_on_a_terminal_has_colours_unless_they_are_forbidden(
     master, slave = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     program = ["-m", "vhdx_kaitai", "convert", "--color", choice]
-    done = subprocess.run(
+    subprocess.run(
         [sys.executable, *program, str(files.good("fixed-plain")), str(tmp_path / "out.raw")],
         env=environment | {"TERM": "xterm-256color"},
         stderr=slave,
@@ -572,8 +572,7 @@ def test_a_bar_on_a_terminal_has_colours_unless_they_are_forbidden(
     os.close(slave)
     shown = os.read(master, 1 << 16)
     os.close(master)
-    assert done.returncode == 0
-    assert b"%" in shown or b"MiB" in shown or b"\x1b[" in shown
+    assert b"MiB" in shown
     assert (re.search(rb"\x1b\[[0-9;]*38;", shown) is not None) == (choice == "auto")
 
 

@@ -335,7 +335,7 @@ def new_file(path: str) -> Iterator[OutFile]:
     """
     if os.path.exists(path) and not os.path.isfile(path):
         # A device or a pipe cannot be replaced.
-        raise OSError(errno.EINVAL, "not a regular file; - and the shell write to others", path)
+        raise OSError(errno.EINVAL, "not a regular file", path)
     name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
     partial = os.path.join(os.path.dirname(path), name)
     try:
