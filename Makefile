@@ -86,7 +86,7 @@ bench: $(DEV) $(USERS) ## Run the benchmarks
 	@USERS_BIN=$(USERS)/bin $(BIN)/python -m benchmarks $(ARGS)
 
 # Commands are timed as users have them: an editable install adds a quarter to the start of Python.
-$(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py generated/*.py) | $(BIN)/python
+$(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py generated/*.py) | $(BIN)/python
 	@echo "Installing the package as users do into $@"
 	@rm -rf $@
 	@$(PYTHON) -m venv $@

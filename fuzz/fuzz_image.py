@@ -57,15 +57,17 @@ def _parser() -> argparse.ArgumentParser:
 _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
-    from vhdx_kaitai import bulk, log, report, sarif
-    from vhdx_kaitai.checks import check
-    from vhdx_kaitai.disk import Disk
+    from vhdx_kaitai.checking.checks import check
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
+    from vhdx_kaitai.format import log
+    from vhdx_kaitai.format.headers import read_headers
     from vhdx_kaitai.guids import NIL
-    from vhdx_kaitai.headers import read_headers
-    from vhdx_kaitai.image import Image
-    from vhdx_kaitai.source import BufferSource
-    from vhdx_kaitai.tree import Tree, tree_document, tree_text
+    from vhdx_kaitai.reading import bulk
+    from vhdx_kaitai.reading.disk import Disk
+    from vhdx_kaitai.reading.image import Image
+    from vhdx_kaitai.showing import report, sarif
+    from vhdx_kaitai.showing.tree import Tree, tree_document, tree_text
+    from vhdx_kaitai.storage.source import BufferSource
 
 MAX_LENGTH = 16 * MIB  # of an image
 MAX_INPUT = 128 * KIB

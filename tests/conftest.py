@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.support import REAL_IMAGES, SAMPLES, Sample, damaged, good
-from vhdx_kaitai import cli
+from vhdx_kaitai.commands import cli
 
 # Time is measured by the tests that promise some; a busy machine must not fail the others.
 # Images are large, so finding the smallest one that fails takes minutes: left to the night.

@@ -22,9 +22,9 @@ from tests.images.image import Block, Built, Image, partial
 from tests.images.model import Model
 from tests.images.structures import FULLY_PRESENT, KIB, MIB, NOT_PRESENT, UNMAPPED, ZERO
 from tests.support import SparseSource
-from vhdx_kaitai import image as reader
-from vhdx_kaitai.disk import Disk
-from vhdx_kaitai.source import FileSource
+from vhdx_kaitai.reading import image as reader
+from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.storage.source import FileSource
 
 # A buffer is filled with this beforehand, so that a byte nobody wrote shows.
 CANARY = 0xAA

@@ -18,8 +18,8 @@ from tests.images.goods import GOODS
 from tests.images.image import Built, Layout
 from tests.images.sparse import Sparse
 from vhdx_kaitai.errors import Finding
-from vhdx_kaitai.image import Image, Replay
-from vhdx_kaitai.source import Source
+from vhdx_kaitai.reading.image import Image, Replay
+from vhdx_kaitai.storage.source import Source
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

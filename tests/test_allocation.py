@@ -35,9 +35,10 @@ from tests.images.structures import (
     ZERO,
 )
 from tests.support import SparseSource
-from vhdx_kaitai import allocation, bulk
-from vhdx_kaitai.checks import check
-from vhdx_kaitai.image import Image as OpenedImage
+from vhdx_kaitai.checking import allocation
+from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.reading import bulk
+from vhdx_kaitai.reading.image import Image as OpenedImage
 
 EVERY = 10**9  # more findings of a kind than there are
 

@@ -44,12 +44,12 @@ from tests.images.structures import (
     bat_entry,
 )
 from tests.support import Sample, SparseSource, damaged, good
-from vhdx_kaitai import bulk
-from vhdx_kaitai.checks import MOST_PER_RULE, Report, Skipped, check
-from vhdx_kaitai.disk import Disk, open_disk
+from vhdx_kaitai.checking.checks import MOST_PER_RULE, Report, Skipped, check
 from vhdx_kaitai.errors import Finding, FormatError, LimitError
-from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH
-from vhdx_kaitai.image import Image as OpenedImage
+from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
+from vhdx_kaitai.reading import bulk
+from vhdx_kaitai.reading.disk import Disk, open_disk
+from vhdx_kaitai.reading.image import Image as OpenedImage
 from vhdx_kaitai.rules import catalogue
 
 LEVELS = ("note", "warning", "error")

@@ -13,9 +13,9 @@ from tests.images import crc
 from tests.images.log import Data, Entry, Log
 from tests.images.structures import KIB, MIB
 from tests.support import good
-from vhdx_kaitai import checksum
-from vhdx_kaitai.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
-from vhdx_kaitai.grammar import HEADERS, REGION_TABLES, Place
+from vhdx_kaitai.format import checksum
+from vhdx_kaitai.format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
+from vhdx_kaitai.format.grammar import HEADERS, REGION_TABLES, Place
 
 
 def test_the_check_value_is_that_of_crc_32c() -> None:

@@ -23,7 +23,7 @@ from tests.images.structures import MIB
 from tests.support import REAL_IMAGES, ROOT, Sample, assert_valid, good, refusals
 from tests.test_image import expected_info, without_our_words
 from tests.test_log import entry_head, forged
-from vhdx_kaitai import cli
+from vhdx_kaitai.commands import cli
 
 REFUSED = [name for name, case in DAMAGES.items() if case.open_refuses]
 CORRUPT = "version-2"
@@ -398,7 +398,7 @@ def test_an_interrupted_command_says_so(
     def interrupted(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vhdx_kaitai.report.info_document", interrupted)
+    monkeypatch.setattr("vhdx_kaitai.showing.report.info_document", interrupted)
     outcome = run("info", files.good("dynamic-plain"))
     assert outcome.status == 130
     assert "Traceback" not in outcome.err
@@ -629,8 +629,8 @@ HEAVY = ("numpy", "rich", "kaitaistruct", "vhdx_kaitai.generated.vhdx")
 def imported(*arguments: object, cwd: Path) -> set[str]:
     """Return which of the modules that take time a command has imported."""
     script = (
-        "import sys, vhdx_kaitai.cli\n"
-        "try: status = vhdx_kaitai.cli.main(sys.argv[1:])\n"
+        "import sys, vhdx_kaitai.commands.cli\n"
+        "try: status = vhdx_kaitai.commands.cli.main(sys.argv[1:])\n"
         "except SystemExit as end: status = end.code or 0\n"
         f"sys.stderr.write(repr([name for name in {HEAVY!r} if name in sys.modules]))\n"
         "sys.exit(status)\n"

@@ -22,9 +22,9 @@ from tests.images.goods import GOODS
 from tests.images.image import Block, Image, Layout, dynamic
 from tests.images.structures import MIB
 from tests.support import SparseSource, assert_valid, damaged, good
-from vhdx_kaitai import report
-from vhdx_kaitai.checks import check
+from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.rules import catalogue
+from vhdx_kaitai.showing import report
 
 DONE, FAILED, CORRUPT, WARNINGS, NOT_VHDX, USAGE = 0, 1, 2, 3, 63, 64
 

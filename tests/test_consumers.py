@@ -22,7 +22,7 @@ from tests.images.image import Block, Image, dynamic, partial
 from tests.images.structures import KIB, MIB
 from tests.reading_fixtures import qemu_img, run_program
 from tests.support import ROOT
-from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.reading.disk import Disk
 
 EXT4, NTFS, SIZE = (1 * MIB, 20 * MIB), (22 * MIB, 12 * MIB), 36 * MIB
 REPORT = b"What is in this file came a long way.\n"

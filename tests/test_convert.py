@@ -60,9 +60,10 @@ from tests.reading_fixtures import (
     run_program,
 )
 from tests.support import assert_valid, damaged, good
-from vhdx_kaitai import bulk, convert
-from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.copying import convert
 from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.reading import bulk
+from vhdx_kaitai.reading.disk import Disk
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
@@ -447,7 +448,7 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(files: Files, tmp_path
     out = tmp_path / "out.raw"
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai import cli\n"
+        "from vhdx_kaitai.commands import cli\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         "    write(fd, data, at)\n"
@@ -522,7 +523,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 ) -> None:
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai import cli\n"
+        "from vhdx_kaitai.commands import cli\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         f"    os.kill(os.getpid(), {end})\n"
@@ -540,7 +541,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 def test_a_run_that_outlives_its_terminal_goes_on(files: Files, tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
-        "from vhdx_kaitai import cli\n"
+        "from vhdx_kaitai.commands import cli\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import ROOT, SparseSource
-from vhdx_kaitai.checks import check
+from vhdx_kaitai.checking.checks import check
 
 # In the order in which they were asked for.
 KINDS = {

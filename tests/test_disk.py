@@ -68,9 +68,9 @@ from tests.reading_fixtures import (
     places,
 )
 from tests.support import SHARED, Sample, SparseSource, damaged, good
-from vhdx_kaitai import image as reader
-from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import FormatError, ParentNotFoundError, TruncatedError, VhdxError
+from vhdx_kaitai.reading import image as reader
+from vhdx_kaitai.reading.disk import Disk
 
 README = SHARED / "samples" / "README.md"
 DIRTY = [name for name in GOODS if good(name).model.log.state == "dirty"]

@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import Files
 from tests.support import RULES, SparseSource, damaged, opened
 from vhdx_kaitai import errors
-from vhdx_kaitai.checks import check
+from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.errors import Finding, FormatError, Level, Span, TruncatedError, refuse
-from vhdx_kaitai.image import Image
+from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.rules import catalogue as rule_catalogue
 
 
@@ -133,7 +133,7 @@ def test_every_rule_of_the_catalogue_has_its_section() -> None:
 
 def test_every_rule_named_in_the_code_is_in_the_catalogue() -> None:
     package = Path(errors.__file__).parent
-    for path in package.glob("*.py"):
+    for path in package.rglob("*.py"):
         named = re.findall(r'"([A-Z]{3,5}-\d\d)"', path.read_text(encoding="utf-8"))
         assert set(named) <= set(rule_catalogue()), path.name
 

@@ -23,9 +23,9 @@ from tests.images.image import Block, Layout, differencing, dynamic, partial
 from tests.images.log import Entry
 from tests.images.structures import HEADER_OFFSETS, MIB
 from tests.support import ROOT, SparseSource, good
-from vhdx_kaitai.checks import check
-from vhdx_kaitai.disk import Disk
-from vhdx_kaitai.image import Image
+from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.reading.image import Image
 
 
 def load_harness() -> Any:

@@ -32,10 +32,10 @@ from tests.images.structures import (
     RegionTable,
 )
 from tests.support import SparseSource, damaged, good
-from vhdx_kaitai import grammar
 from vhdx_kaitai.errors import FormatError
-from vhdx_kaitai.grammar import Place
-from vhdx_kaitai.source import BufferSource
+from vhdx_kaitai.format import grammar
+from vhdx_kaitai.format.grammar import Place
+from vhdx_kaitai.storage.source import BufferSource
 
 SMALL_GOODS = [name for name in GOODS if not name.startswith(("regions-", "user-items", "dirty-"))]
 

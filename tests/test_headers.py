@@ -16,9 +16,10 @@ from tests.images.dirty import dirty
 from tests.images.image import Layout, dynamic
 from tests.images.structures import MIB, ZERO_GUID, Header
 from tests.support import SparseSource, good, opened
-from vhdx_kaitai import grammar, headers, probe
+from vhdx_kaitai import probe
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.source import BufferSource
+from vhdx_kaitai.format import grammar, headers
+from vhdx_kaitai.storage.source import BufferSource
 
 
 def layout() -> Layout:

@@ -25,7 +25,6 @@ from tests.support import (
     good,
     opened,
 )
-from vhdx_kaitai import report
 from vhdx_kaitai.errors import (
     FormatError,
     ReplayRequiredError,
@@ -33,7 +32,8 @@ from vhdx_kaitai.errors import (
     UnsupportedError,
     VhdxError,
 )
-from vhdx_kaitai.image import Image
+from vhdx_kaitai.reading.image import Image
+from vhdx_kaitai.showing import report
 
 ERRORS = [name for name, case in DAMAGES.items() if case.level == "error"]
 TOLERATED = [name for name, case in DAMAGES.items() if case.level != "error"]

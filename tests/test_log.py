@@ -28,12 +28,12 @@ from tests.images.log import Data, Descriptor, Entry, Log, Zero
 from tests.images.sparse import pattern
 from tests.images.structures import KIB, MIB, ZERO_GUID, Header
 from tests.support import SparseSource, damaged, fewer, good, opened, refusals
-from vhdx_kaitai import grammar, log
 from vhdx_kaitai.errors import FormatError, LimitError, TruncatedError
-from vhdx_kaitai.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
-from vhdx_kaitai.image import Image as Opened
-from vhdx_kaitai.report import log_document, log_text
-from vhdx_kaitai.source import BufferSource
+from vhdx_kaitai.format import grammar, log
+from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
+from vhdx_kaitai.reading.image import Image as Opened
+from vhdx_kaitai.showing.report import log_document, log_text
+from vhdx_kaitai.storage.source import BufferSource
 
 BLOCK = 6 * MIB  # a place behind everything that the small image needs
 END = 8 * MIB  # its length

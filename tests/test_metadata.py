@@ -32,10 +32,10 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import SparseSource, fewer, good, opened
-from vhdx_kaitai import metadata
 from vhdx_kaitai.errors import FormatError
-from vhdx_kaitai.grammar import metadata_table
-from vhdx_kaitai.image import Image
+from vhdx_kaitai.format import metadata
+from vhdx_kaitai.format.grammar import metadata_table
+from vhdx_kaitai.reading.image import Image
 
 
 def layout(*items: MetadataItem, **fields: Any) -> Layout:

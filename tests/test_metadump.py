@@ -41,12 +41,13 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, assert_valid, damaged, good
-from vhdx_kaitai import grammar, tree
-from vhdx_kaitai.checks import check
+from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.copying.metadump import Manifest, metadump, redacted_locator
 from vhdx_kaitai.errors import FormatError, VhdxError
-from vhdx_kaitai.image import Image
-from vhdx_kaitai.metadump import Manifest, metadump, redacted_locator
-from vhdx_kaitai.source import open_source
+from vhdx_kaitai.format import grammar
+from vhdx_kaitai.reading.image import Image
+from vhdx_kaitai.showing import tree
+from vhdx_kaitai.storage.source import open_source
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE = 0, 1, 2, 63, 64
 
@@ -786,7 +787,7 @@ def test_a_dump_is_not_written_to_standard_output(
 
 def test_dumping_imports_neither_numpy_nor_rich(files: Files, tmp_path: Path) -> None:
     code = (
-        "import sys; from vhdx_kaitai.cli import main; status = main(sys.argv[1:]);"
+        "import sys; from vhdx_kaitai.commands.cli import main; status = main(sys.argv[1:]);"
         "assert not {'numpy', 'rich'} & set(sys.modules); sys.exit(status)"
     )
     arguments = ["metadump", str(files.good("dynamic-plain")), str(tmp_path / "dump.vhdx")]

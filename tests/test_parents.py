@@ -13,10 +13,10 @@ from tests.images.damage import OTHER_GUID, base_differencing
 from tests.images.image import Layout, windows_locator
 from tests.images.structures import Locator, LocatorEntry, braced
 from tests.support import good, opened
-from vhdx_kaitai import grammar, parents
 from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
-from vhdx_kaitai.grammar import Place
-from vhdx_kaitai.parents import MAX_KEYS
+from vhdx_kaitai.format import grammar, parents
+from vhdx_kaitai.format.grammar import Place
+from vhdx_kaitai.format.parents import MAX_KEYS
 
 PARENT = UUID("9a5e0001-5555-4555-8555-0123456789ab")
 PLACE = Place("Parent Locator", "parent_locator_item", 0x210028)

@@ -36,7 +36,6 @@ from tests.reading_fixtures import (
     needs_proc,
     open_descriptors,
 )
-from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import (
     FormatError,
     LimitError,
@@ -45,6 +44,7 @@ from vhdx_kaitai.errors import (
     ParentNotFoundError,
     ReplayRequiredError,
 )
+from vhdx_kaitai.reading.disk import Disk
 
 RELATIVE, VOLUME, ABSOLUTE = "relative_path", "volume_path", "absolute_win32_path"
 IN_VOLUME = "\\\\?\\Volume{0f5c3e2a-0000-0000-0000-100000000000}\\"

@@ -35,11 +35,11 @@ from tests.reading_fixtures import (
     opened,
 )
 from tests.support import good
-from vhdx_kaitai import resolve
-from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.resolve import Layer
-from vhdx_kaitai.source import ReplayedSource
+from vhdx_kaitai.reading import resolve
+from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.reading.resolve import Layer
+from vhdx_kaitai.storage.source import ReplayedSource
 
 # Log, metadata and BAT are in front of, between and behind the places for blocks.
 ORDERS = (
@@ -122,7 +122,7 @@ def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None
 def block_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a disk of a few blocks be read as one of more than are kept."""
     if request.param:
-        monkeypatch.setattr("vhdx_kaitai.disk._KEPT_WINDOWS", 0)
+        monkeypatch.setattr("vhdx_kaitai.reading.disk._KEPT_WINDOWS", 0)
 
 
 SMALL = [

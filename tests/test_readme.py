@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import ALL_STATUSES
-from vhdx_kaitai import disk, headers, log, parents
+from vhdx_kaitai.format import headers, log, parents
+from vhdx_kaitai.reading import disk
 from vhdx_kaitai.units import human_size
 
 ROOT = Path(__file__).parent.parent
@@ -101,6 +102,6 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
         "LOC-04": str(parents.MAX_KEYS),
         "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
     }
-    package = Path(log.__file__).parent
-    in_code = sum(path.read_text().count("(our limit)") for path in package.glob("*.py"))
+    package = Path(log.__file__).parent.parent
+    in_code = sum(path.read_text().count("(our limit)") for path in package.rglob("*.py"))
     assert in_code == len(stated)

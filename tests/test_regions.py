@@ -14,9 +14,9 @@ from tests.images.dirty import dirty
 from tests.images.image import Layout, Region, dynamic
 from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntry
 from tests.support import good, opened
-from vhdx_kaitai import regions
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.grammar import REGION_TABLES, RegionTable
+from vhdx_kaitai.format import regions
+from vhdx_kaitai.format.grammar import REGION_TABLES, RegionTable
 
 
 def layout(**fields: Any) -> Layout:
@@ -31,7 +31,7 @@ def refused_with(made: Layout) -> str:
 
 def table(*entries: tuple[UUID, int, int]) -> RegionTable:
     """Return a table with these regions: GUID, offset and length in MiB."""
-    from vhdx_kaitai.grammar import RegionEntry as Entry
+    from vhdx_kaitai.format.grammar import RegionEntry as Entry
 
     made = tuple(Entry(guid, offset * MIB, length * MIB, 0) for guid, offset, length in entries)
     return RegionTable(REGION_TABLES[0], b"", True, 0, len(made), 0, made)

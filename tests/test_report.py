@@ -33,11 +33,12 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
-from vhdx_kaitai import log, report
 from vhdx_kaitai.errors import FormatError, VhdxError
+from vhdx_kaitai.format import log
+from vhdx_kaitai.format.headers import read_headers
 from vhdx_kaitai.guids import NIL
-from vhdx_kaitai.headers import read_headers
-from vhdx_kaitai.source import BufferSource
+from vhdx_kaitai.showing import report
+from vhdx_kaitai.storage.source import BufferSource
 from vhdx_kaitai.units import human_size
 
 LOGGED = [

@@ -45,7 +45,7 @@ def ids_in(path: Path) -> set[str]:
 
 def ids_of_findings() -> set[str]:
     """Ids that a finding can carry."""
-    paths = (path for path in PACKAGE.glob("*.py") if path.stem not in SPEAKERS)
+    paths = (path for path in PACKAGE.rglob("*.py") if path.stem not in SPEAKERS)
     return set().union(*map(ids_in, paths))
 
 
@@ -86,7 +86,7 @@ def test_every_rule_says_in_one_sentence_why_it_matters() -> None:
 
 
 def test_every_id_in_the_code_is_in_the_catalogue() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         assert ids_in(path) <= set(catalogue()), path.name
 
 

@@ -20,10 +20,10 @@ from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.support import ROOT, SparseSource, damaged, good
 from vhdx_kaitai import __version__
-from vhdx_kaitai.checks import Report, Skipped, check
+from vhdx_kaitai.checking.checks import Report, Skipped, check
 from vhdx_kaitai.errors import Finding, Level, Span
 from vhdx_kaitai.rules import catalogue
-from vhdx_kaitai.sarif import artifact_uri, sarif_document
+from vhdx_kaitai.showing.sarif import artifact_uri, sarif_document
 
 SCHEMA = ROOT / "tests" / "data" / "sarif" / "sarif-schema-2.1.0.json"
 

@@ -22,7 +22,7 @@ from tests.images.sparse import Sparse, pattern
 from tests.reading_fixtures import open_descriptors
 from tests.support import SparseSource
 from vhdx_kaitai.errors import TruncatedError
-from vhdx_kaitai.source import (
+from vhdx_kaitai.storage.source import (
     BufferSource,
     Cursor,
     FileObjectSource,

@@ -25,7 +25,15 @@ from tests.images.structures import (
 )
 from tests.support import SparseSource, assert_valid, damaged, good
 from vhdx_kaitai.errors import FormatError, VhdxError
-from vhdx_kaitai.tree import MAX_ELEMENTS, MAX_RAW, Node, PathError, Tree, tree_document, tree_text
+from vhdx_kaitai.showing.tree import (
+    MAX_ELEMENTS,
+    MAX_RAW,
+    Node,
+    PathError,
+    Tree,
+    tree_document,
+    tree_text,
+)
 
 
 def tree_of(built: Built | Layout) -> Tree:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
 
-from vhdx_kaitai.metadump import metadump
+from vhdx_kaitai.copying.metadump import metadump
 
 PAGE = Path(__file__).parent.parent / "docs" / "metadump.md"
 TABLE = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- end of sizes -->)", re.DOTALL)

@@ -8,9 +8,7 @@ from .records import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checks import Report, check
-    from .disk import Disk, DiskFile, Extent
-    from .disk import open_disk as open
+    from .checking.checks import Report, check
     from .errors import (
         Finding,
         FormatError,
@@ -23,8 +21,10 @@ if TYPE_CHECKING:
         UnsupportedError,
         VhdxError,
     )
-    from .headers import probe
-    from .image import Image
+    from .format.headers import probe
+    from .reading.disk import Disk, DiskFile, Extent
+    from .reading.disk import open_disk as open
+    from .reading.image import Image
 
 __all__ = [
     "Disk",
@@ -52,14 +52,14 @@ __all__ = [
 # Which module each name comes from. They are imported when they are first used:
 # the command line's --help needs none of them, and the parser takes time.
 _HOMES = {
-    "Report": "checks",
-    "check": "checks",
-    "Disk": "disk",
-    "DiskFile": "disk",
-    "Extent": "disk",
-    "open": "disk",
-    "Image": "image",
-    "probe": "headers",
+    "Report": "checking.checks",
+    "check": "checking.checks",
+    "Disk": "reading.disk",
+    "DiskFile": "reading.disk",
+    "Extent": "reading.disk",
+    "open": "reading.disk",
+    "Image": "reading.image",
+    "probe": "format.headers",
     "Finding": "errors",
     "FormatError": "errors",
     "LimitError": "errors",

@@ -21,8 +21,8 @@ from tests.conftest import Files
 from tests.images.goods import GOODS
 from tests.images.structures import ZERO_GUID
 from tests.support import REAL_IMAGES, good
-from vhdx_kaitai import report
-from vhdx_kaitai.image import Image
+from vhdx_kaitai.reading.image import Image
+from vhdx_kaitai.showing import report
 
 # What qemu-img 7.2 refuses to describe although the text allows it.
 QEMU_REFUSES = {

@@ -35,8 +35,8 @@ from tests.reading_fixtures import (
     windows,
 )
 from tests.support import REAL_IMAGES, good
-from vhdx_kaitai import convert
-from vhdx_kaitai.disk import Disk
+from vhdx_kaitai.copying import convert
+from vhdx_kaitai.reading.disk import Disk
 
 # Nobody but QEMU replays a log, and QEMU not every log; see the end for what the others see.
 ALONE = [

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from tests.images.structures import MIB
 from tests.property.hostile import any_bytes, mended, mutations, scraps, wild
 from tests.support import assert_valid, fewer, good
-from vhdx_kaitai import log, report
-from vhdx_kaitai.checks import check
+from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.errors import FormatError, LimitError
-from vhdx_kaitai.headers import read_headers
-from vhdx_kaitai.image import Image
-from vhdx_kaitai.source import BufferSource
-from vhdx_kaitai.tree import Tree, tree_document, tree_text
+from vhdx_kaitai.format import log
+from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.reading.image import Image
+from vhdx_kaitai.showing import report
+from vhdx_kaitai.showing.tree import Tree, tree_document, tree_text
+from vhdx_kaitai.storage.source import BufferSource
 
 HOSTILE = {
     "mutations": mutations(),

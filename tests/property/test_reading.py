@@ -34,8 +34,8 @@ from tests.reading_fixtures import (
     model_extents,
     opened_chain,
 )
-from vhdx_kaitai.disk import Disk
 from vhdx_kaitai.errors import ParentNotFoundError, VhdxError
+from vhdx_kaitai.reading.disk import Disk
 
 LONGEST = 5 * MIB
 

@@ -15,16 +15,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from ._version import __version__
-from .records import TYPE_CHECKING
+from .._version import __version__
+from ..records import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn, TypeAlias
 
-    from .checks import Report
-    from .disk import Disk, Extent
-    from .image import Image
-    from .report import Document
+    from ..checking.checks import Report
+    from ..reading.disk import Disk, Extent
+    from ..reading.image import Image
+    from ..showing.report import Document
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
 DIFFERENT, IO_FAILED = 1, 4  # of `compare`, whose failures are never 1
@@ -409,7 +409,7 @@ _NOT_GIVEN: tuple[object, ...] = (None, [], False)
 
 
 def _open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
-    from .disk import open_disk
+    from ..reading.disk import open_disk
 
     return open_disk(
         path or arguments.file,
@@ -423,8 +423,8 @@ def _open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
 def _info(arguments: argparse.Namespace) -> int:
     if arguments.chain:
         return _info_of_chain(arguments)
-    from . import report
-    from .image import Image
+    from ..reading.image import Image
+    from ..showing import report
 
     with Image(arguments.file) as image:
         document = report.info_document(image, arguments.file, allocation=arguments.allocation)
@@ -436,9 +436,9 @@ def _info(arguments: argparse.Namespace) -> int:
 
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
     """Look for the parent and say in the document what was found; none is no failure."""
-    from .disk import find_parent
-    from .errors import VhdxError
-    from .report import add_parent, plain_message
+    from ..errors import VhdxError
+    from ..reading.disk import find_parent
+    from ..showing.report import add_parent, plain_message
 
     try:
         parent, link = find_parent(
@@ -455,7 +455,7 @@ def _describe_parent(arguments: argparse.Namespace, image: Image, document: Docu
 
 
 def _info_of_chain(arguments: argparse.Namespace) -> int:
-    from . import report
+    from ..showing import report
 
     with _open_disk(arguments) as disk:
         for depth, image in enumerate(disk.chain):
@@ -508,8 +508,8 @@ def _worst(statuses: set[int]) -> int:
 
 
 def _print_rules(arguments: argparse.Namespace) -> int:
-    from .report import rules_document
-    from .rules import catalogue
+    from ..rules import catalogue
+    from ..showing.report import rules_document
 
     if arguments.json:
         _print_document(rules_document(catalogue().values()))
@@ -521,14 +521,14 @@ def _print_rules(arguments: argparse.Namespace) -> int:
 
 
 def _is_rule(wanted: str) -> bool:
-    from .rules import catalogue
+    from ..rules import catalogue
 
     return wanted.upper() in catalogue()
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from .report import rule_text, rules_document
-    from .rules import catalogue
+    from ..rules import catalogue
+    from ..showing.report import rule_text, rules_document
 
     rule = catalogue().get(arguments.explain.upper())
     if rule is None:
@@ -543,8 +543,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _check_file(arguments: argparse.Namespace, path: str, reports: list[Report]) -> int:
     """Check one file, print what was found, and return the exit status that stands for it."""
-    from . import report
-    from .checks import check
+    from ..checking.checks import check
+    from ..showing import report
 
     try:
         result = check(
@@ -575,8 +575,8 @@ def _status_of(report: Report) -> int:
 
 
 def _write_sarif(path: str, reports: list[Report]) -> None:
-    from .report import json_text
-    from .sarif import sarif_document
+    from ..showing.report import json_text
+    from ..showing.sarif import sarif_document
 
     text = json_text(sarif_document(reports), indent=2) + "\n"
     if path == "-":
@@ -589,7 +589,7 @@ def _write_sarif(path: str, reports: list[Report]) -> None:
 
 def _refuse_image(path: str) -> None:
     """Let no report take the place of an image, which is hardly what is wanted."""
-    from .headers import probe
+    from ..format.headers import probe
 
     if os.path.isfile(path):
         with open(path, "rb") as file:
@@ -599,7 +599,7 @@ def _refuse_image(path: str) -> None:
 
 def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
     """Return offset and length of the wanted range, which ends where the disk does."""
-    from .errors import VhdxError
+    from ..errors import VhdxError
 
     offset: int = arguments.offset
     if offset > disk.size:
@@ -609,7 +609,8 @@ def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
 
 
 def _map(arguments: argparse.Namespace) -> int:
-    from . import bulk, report
+    from ..reading import bulk
+    from ..showing import report
 
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
@@ -631,8 +632,8 @@ def _map(arguments: argparse.Namespace) -> int:
 
 def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
     """Return all extents of a range; None when numpy pays for so many, or not all can be told."""
-    from . import bulk
-    from .errors import FormatError
+    from ..errors import FormatError
+    from ..reading import bulk
 
     if bulk.is_large(disk):
         return None
@@ -649,7 +650,7 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
 
 
 def _read(arguments: argparse.Namespace) -> int:
-    from . import convert
+    from ..copying import convert
 
     if arguments.output is not None:
         _refuse_to_replace(arguments)
@@ -665,7 +666,7 @@ def _read(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from . import convert
+    from ..copying import convert
 
     if arguments.output is None:
         return _read(arguments)
@@ -707,8 +708,8 @@ def _interruptible() -> Iterator[None]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from . import convert
-    from .headers import probe
+    from ..copying import convert
+    from ..format.headers import probe
 
     def open_either(path: str) -> Disk | convert.RawDisk:
         raw = convert.RawDisk(path)  # refuses what is no file, a pipe for example, at once
@@ -741,7 +742,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _chain(arguments: argparse.Namespace) -> int:
-    from . import report
+    from ..showing import report
 
     with _open_disk(arguments) as disk:
         document = report.chain_document(disk, arguments.file)
@@ -769,10 +770,11 @@ def _progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[i
 
 
 def _log(arguments: argparse.Namespace) -> int:
-    from . import log, report
-    from .errors import FormatError
-    from .headers import read_headers
-    from .source import open_source
+    from ..errors import FormatError
+    from ..format import log
+    from ..format.headers import read_headers
+    from ..showing import report
+    from ..storage.source import open_source
 
     source = open_source(arguments.file)
     try:
@@ -795,8 +797,8 @@ def _log(arguments: argparse.Namespace) -> int:
 
 
 def _tree(arguments: argparse.Namespace) -> int:
-    from . import tree
-    from .source import open_source
+    from ..showing import tree
+    from ..storage.source import open_source
 
     source = open_source(arguments.file)
     try:
@@ -813,8 +815,9 @@ def _tree(arguments: argparse.Namespace) -> int:
 
 
 def _metadump(arguments: argparse.Namespace) -> int:
-    from . import metadump
-    from .units import human_size
+    from ..copying import metadump
+    from ..showing import dump
+    from ..units import human_size
 
     _refuse_to_replace(arguments)
     with _interruptible():
@@ -825,8 +828,8 @@ def _metadump(arguments: argparse.Namespace) -> int:
             redact=arguments.redact,
             slack=arguments.all,
         )
-    document = metadump.manifest_document(manifest, arguments.file, arguments.output)
-    _print_result(arguments, document, metadump.manifest_text)
+    document = dump.manifest_document(manifest, arguments.file, arguments.output)
+    _print_result(arguments, document, dump.manifest_text)
     if manifest.length >= metadump.TOO_LONG_FOR_WEB_IDE and not arguments.sparse:
         written, length = human_size(manifest.written_bytes), human_size(manifest.length)
         _complain(
@@ -838,7 +841,7 @@ def _metadump(arguments: argparse.Namespace) -> int:
 
 
 def _ksy(arguments: argparse.Namespace) -> int:
-    from . import grammar_text
+    from .. import grammar_text
 
     text = grammar_text()
     if arguments.output is not None:
@@ -891,13 +894,13 @@ def _wants_color(choice: str) -> bool:
 
 
 def _print_document(document: object, indent: int | None = 2) -> None:
-    from .report import json_text
+    from ..showing.report import json_text
 
     _Output.write(json_text(document, indent) + "\n")
 
 
 def _complain(path: str | None, message: str) -> None:
-    from .report import printable
+    from ..showing.report import printable
 
     place = "" if path is None else f"{path or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
@@ -905,8 +908,8 @@ def _complain(path: str | None, message: str) -> None:
 
 def _failure(arguments: argparse.Namespace, error: Exception, indent: int | None = 2) -> int:
     """Tell about an error and return the exit status that stands for it."""
-    from .errors import FormatError
-    from .report import error_document, plain_message
+    from ..errors import FormatError
+    from ..showing.report import error_document, plain_message
 
     path = _path_of(error)
     if path is None:
@@ -938,7 +941,7 @@ def _use_replacement(stream: IO[str]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from .errors import VhdxError
+    from ..errors import VhdxError
 
     try:
         try:

@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .disk import Disk, Extent
-from .source import FileSource, Source, open_source
-from .units import KIB, MIB
+from ..reading.disk import Disk, Extent
+from ..storage.source import FileSource, Source, open_source
+from ..units import KIB, MIB
 
 Progress = Callable[[int], object]
 """Called with the number of bytes of the disk that are done, now and then."""

@@ -18,16 +18,16 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from .errors import Finding, Span, mismatch, refusal, signature_text
-from .generated.vhdx import Vhdx
-from .records import TYPE_CHECKING, NamedTuple
-from .source import Cursor, Source
-from .units import MIB
+from ..errors import Finding, Span, mismatch, refusal, signature_text
+from ..generated.vhdx import Vhdx
+from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.source import Cursor, Source
+from ..units import MIB
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .errors import Where
+    from ..errors import Where
 
 DescriptorKind = Vhdx.DescriptorKind
 
@@ -640,7 +640,7 @@ _BIT_FIELDS = {
 @cache
 def _positions(type_name: str) -> dict[str | None, tuple[int, int]]:
     """Return start and end of every field of a struct; None names the whole of it."""
-    from .generated.vhdx_positions import Vhdx as Positions
+    from ..generated.vhdx_positions import Vhdx as Positions
 
     stream = KaitaiStream(BytesIO(_STUBS.get(type_name, b"").ljust(MIB, b"\0")))
     class_name = "".join(word.capitalize() for word in type_name.split("_"))

@@ -26,14 +26,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
+from ..errors import Finding, LimitError, Span, mismatch, refuse, signature_text
+from ..guids import NIL
+from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.source import ReplayedSource, Source, Update
+from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, LimitError, Span, mismatch, refuse, signature_text
 from .grammar import DescriptorKind
-from .guids import NIL
-from .records import TYPE_CHECKING, NamedTuple
-from .source import ReplayedSource, Source, Update
-from .units import MIB, is_aligned
 
 if TYPE_CHECKING:
     from typing import NoReturn

@@ -12,15 +12,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
-from .errors import Finding, Level, mismatch, quoted, refuse
+from ..errors import Finding, Level, mismatch, quoted, refuse
+from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
+from ..records import TYPE_CHECKING, NamedTuple
 from .grammar import KeyValue, ParentLocator, Place
-from .guids import NIL, VHDX_PARENT_LOCATOR_TYPE
-from .records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from .errors import Where
+    from ..errors import Where
 
 # Ours: Windows writes five keys, and each may claim 128 KiB of text.
 MAX_KEYS = 256

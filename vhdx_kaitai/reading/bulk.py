@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import bat
-from .bat import (
+from ..errors import FormatError
+from ..format import bat
+from ..format.bat import (
     FULLY_PRESENT,
     NOT_PRESENT,
     OFFSET_MASK,
@@ -25,8 +26,7 @@ from .bat import (
     STATE_NAMES,
     UNMAPPED,
 )
-from .errors import FormatError
-from .units import MIB, ceil_div
+from ..units import MIB, ceil_div
 
 if TYPE_CHECKING:
     from .disk import Disk, Extent

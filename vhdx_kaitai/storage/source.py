@@ -16,8 +16,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from warnings import warn
 
-from .errors import Finding, Span, TruncatedError
-from .records import TYPE_CHECKING, NamedTuple
+from ..errors import Finding, Span, TruncatedError
+from ..records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, TypeAlias

@@ -14,8 +14,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from . import bat, bulk
-from .bat import (
+from ..errors import Finding, Span, mismatch
+from ..format import bat
+from ..format.bat import (
     FULLY_PRESENT,
     NOT_PRESENT,
     OFFSET_MASK,
@@ -26,11 +27,11 @@ from .bat import (
     UNMAPPED,
     ZERO,
 )
-from .errors import Finding, Span, mismatch
-from .headers import HEADER_SECTION_LENGTH
-from .image import Image
-from .source import ReplayedSource, Update
-from .units import MIB, ceil_div
+from ..format.headers import HEADER_SECTION_LENGTH
+from ..reading import bulk
+from ..reading.image import Image
+from ..storage.source import ReplayedSource, Update
+from ..units import MIB, ceil_div
 
 # Places up to here, in MiB, have a byte each: a disk of 64 TiB, its sector bitmaps and
 # metadata. Those further on are sorted, so many at a time.

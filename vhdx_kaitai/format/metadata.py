@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
+from ..errors import Finding, mismatch, refuse
+from ..guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
+from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.source import Source
+from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .errors import Finding, mismatch, refuse
 from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
-from .guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
-from .records import TYPE_CHECKING, NamedTuple
-from .source import Source
-from .units import KIB, MIB, TIB, is_aligned
 
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
-    from .errors import Where
+    from ..errors import Where
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]

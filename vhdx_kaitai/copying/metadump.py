@@ -26,15 +26,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from . import bat, grammar, headers, log, metadata, parents, regions
-from .checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
+from ..errors import Finding, FormatError, LimitError
+from ..format import bat, grammar, headers, log, metadata, parents, regions
+from ..format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
+from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
+from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
+from ..storage.source import Source, SourceLike, open_source
+from ..units import GIB, MIB, ceil_div
 from .convert import OutFile, copy_range, new_file
-from .errors import Finding, FormatError, LimitError
-from .grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
-from .guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
-from .report import SCHEMA_VERSION, Document, printable
-from .source import Source, SourceLike, open_source
-from .units import GIB, MIB, ceil_div, human_size
 
 Form = Literal["cut", "sparse"]
 
@@ -713,59 +712,3 @@ def _blank_character(char: str, letter: str) -> str:
     if char in _PLAIN or "\ud800" <= char <= "\udfff":  # half a character is an error (LOC-10)
         return char
     return letter * (2 if ord(char) > 0xFFFF else 1)
-
-
-# -- the manifest -------------------------------------------------------------------------------
-
-
-def manifest_document(manifest: Manifest, path: str, output: str) -> Document:
-    """Return what `metadump --json` prints.
-
-    Args:
-        manifest: What the dump consists of.
-        path: Path of the image.
-        output: Path of the dump.
-    """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "path": path,
-        "output": output,
-        "form": manifest.form,
-        "redacted": manifest.is_redacted,
-        "file_size": manifest.file_size,
-        "length": manifest.length,
-        "ends_with": manifest.ends_with,
-        "kept_bytes": manifest.kept_bytes,
-        "written_bytes": manifest.written_bytes,
-        "kept": [kept._asdict() for kept in manifest.kept],
-        "blanked": [kept._asdict() for kept in manifest.blanked],
-        "missing": [missing._asdict() for missing in manifest.missing],
-    }
-
-
-_SIZES = ("file_size", "length", "kept_bytes", "written_bytes")
-
-
-def manifest_text(document: Document) -> Iterator[str]:
-    """Yield the lines of `metadump`.
-
-    Args:
-        document: What `manifest_document` returned.
-    """
-    sizes = {name: human_size(document[name]) for name in _SIZES}
-    yield f"{printable(document['output'])}: {sizes['kept_bytes']} out of {sizes['file_size']} kept"
-    yield (
-        f"{sizes['length']} long, ends with {document['ends_with']}; "
-        f"{sizes['written_bytes']} written, the rest is holes"
-    )
-    for title in ("kept", "blanked"):
-        ranges = document[title]
-        if ranges:
-            yield title.capitalize()
-        for entry in ranges:
-            place = f"{entry['offset']:#14x} {entry['length']:#12x}"
-            yield f"  {place}  {entry['name']} ({entry['reason']})"
-    if document["missing"]:
-        yield "Not found"
-        for missing in document["missing"]:
-            yield f"  {missing['what']}: {printable(missing['why'])}"

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
 
-from . import bat, grammar, headers, metadata, regions
-from .errors import ReplayRequiredError, VhdxError, refuse
-from .guids import REGION_NAMES
-from .records import TYPE_CHECKING
-from .source import Source, SourceLike, open_source
-from .units import counted, human_size
+from ..errors import ReplayRequiredError, VhdxError, refuse
+from ..format import bat, grammar, headers, metadata, regions
+from ..guids import REGION_NAMES
+from ..records import TYPE_CHECKING
+from ..storage.source import Source, SourceLike, open_source
+from ..units import counted, human_size
 
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
-    from .log import Log, ReplaySummary
-    from .parents import Locator
+    from ..format.log import Log, ReplaySummary
+    from ..format.parents import Locator
 
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
@@ -90,12 +90,12 @@ class Image:
     @cached_property
     def log(self) -> Log | None:
         """The log, clean or dirty; None when the file has none."""
-        from .log import read_log  # a clean log takes no part in opening
+        from ..format.log import read_log  # a clean log takes no part in opening
 
         return read_log(self.stored, self.headers.current)
 
     def _replay(self, replay: Replay) -> None:
-        from .log import replay as replayed
+        from ..format.log import replay as replayed
 
         assert self.log is not None  # no header with a LogGuid and without a log is current
         self.source, self.replayed = replayed(self.stored, self.log)
@@ -120,7 +120,7 @@ class Image:
         locator = self.metadata.parent_locator
         if locator is None:
             return None
-        from .parents import read_locator  # most images have no parent
+        from ..format.parents import read_locator  # most images have no parent
 
         return read_locator(locator)
 

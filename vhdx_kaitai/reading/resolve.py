@@ -16,8 +16,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from . import bat
-from .bat import (
+from ..errors import Finding, FormatError, ParentNotFoundError, refuse
+from ..format import bat
+from ..format.bat import (
     FULLY_PRESENT,
     LARGE_PAGE_MASK,
     LARGE_PAGE_SHIFT,
@@ -29,10 +30,9 @@ from .bat import (
     STATE_MASK,
     STATE_NAMES,
 )
-from .errors import Finding, FormatError, ParentNotFoundError, refuse
+from ..storage.source import FileSource, Source
+from ..units import MIB
 from .image import Image
-from .source import FileSource, Source
-from .units import MIB
 
 # Places of pieces that are not in a file.
 ZERO, MISSING, _UNRESOLVED = -1, -2, -3

@@ -10,23 +10,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from .bat import STATE_NAMES
-from .errors import Finding, FormatError, VhdxError
-from .grammar import DescriptorKind, Header, MetadataEntry
-from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
-from .headers import HeaderCopy
-from .image import Image
-from .records import TYPE_CHECKING
-from .units import counted, human_size
+from ..errors import Finding, FormatError, VhdxError
+from ..format.bat import STATE_NAMES
+from ..format.grammar import DescriptorKind, Header, MetadataEntry
+from ..format.headers import HeaderCopy
+from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
+from ..reading.image import Image
+from ..records import TYPE_CHECKING
+from ..units import counted, human_size
 
 if TYPE_CHECKING:  # `info` needs none of them
     from typing import Any, TypeAlias
 
-    from . import log
-    from .bulk import Columns
-    from .checks import Report
-    from .disk import Disk, Link
-    from .rules import Rule
+    from ..checking.checks import Report
+    from ..format import log
+    from ..reading.bulk import Columns
+    from ..reading.disk import Disk, Link
+    from ..rules import Rule
 
 SCHEMA_VERSION = 1
 
@@ -362,7 +362,7 @@ def check_text(report: Report, path: str) -> Iterator[str]:
 
 def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[str]:
     """Yield findings of one level, those of a rule together, and why it matters if it does."""
-    from .rules import catalogue
+    from ..rules import catalogue
 
     for rule in dict.fromkeys(finding.rule for finding in findings):
         same = [finding for finding in findings if finding.rule == rule]
@@ -695,7 +695,7 @@ def _why_refused(error: VhdxError | None) -> str | None:
 
 
 def _replay_document(summary: log.ReplaySummary) -> Document:
-    from .log import SECTOR
+    from ..format.log import SECTOR
 
     changes = []
     for entry in summary.entries:

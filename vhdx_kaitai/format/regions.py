@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import Finding, Span, mismatch, refuse, signature_text
+from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
+from ..records import NamedTuple
+from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Span, mismatch, refuse, signature_text
 from .grammar import Place, RegionEntry, RegionTable
-from .guids import BAT_REGION, METADATA_REGION, REGION_NAMES
-from .records import NamedTuple
-from .units import MIB, is_aligned
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
 

@@ -15,12 +15,12 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ._version import __version__
-from .rules import Rule, catalogue, escaped
+from .._version import __version__
+from ..rules import Rule, catalogue, escaped
 
 if TYPE_CHECKING:
-    from .checks import Report
-    from .errors import Finding
+    from ..checking.checks import Report
+    from ..errors import Finding
 
 Object = dict[str, Any]
 

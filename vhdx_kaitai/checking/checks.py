@@ -12,12 +12,14 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
-from . import allocation, bat, disk, grammar, headers, log, metadata, parents, regions
-from .errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
-from .guids import NIL, REGION_NAMES
-from .image import Image
-from .source import ReplayedSource, Source, SourceLike, open_source
-from .units import human_size
+from ..errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
+from ..format import bat, grammar, headers, log, metadata, parents, regions
+from ..guids import NIL, REGION_NAMES
+from ..reading import disk
+from ..reading.image import Image
+from ..storage.source import ReplayedSource, Source, SourceLike, open_source
+from ..units import human_size
+from . import allocation
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 
-from .records import TYPE_CHECKING
+from ..records import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any

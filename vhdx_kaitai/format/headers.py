@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
+from ..guids import NIL
+from ..records import NamedTuple
+from ..storage.source import Source
+from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
-from .errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
-from .guids import NIL
-from .records import NamedTuple
-from .source import Source
-from .units import MIB, is_aligned
 
 HEADER_SECTION_LENGTH = MIB
 

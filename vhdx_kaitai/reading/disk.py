@@ -19,9 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from . import parents, resolve
-from .bat import STATE_NAMES
-from .errors import (
+from ..errors import (
     Finding,
     FormatError,
     ParentMismatchError,
@@ -33,11 +31,14 @@ from .errors import (
     quoted,
     refuse,
 )
-from .guids import NIL
+from ..format import parents
+from ..format.bat import STATE_NAMES
+from ..format.metadata import DiskType
+from ..guids import NIL
+from ..storage.source import Source, SourceLike
+from . import resolve
 from .image import Image, Replay
-from .metadata import DiskType
 from .resolve import Layer, Pieces, Window
-from .source import Source, SourceLike
 
 _CLOSED = "the disk is closed"
 

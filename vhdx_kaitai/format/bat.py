@@ -12,11 +12,11 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 
-from .errors import Finding, Span, TruncatedError, mismatch
+from ..errors import Finding, Span, TruncatedError, mismatch
+from ..records import NamedTuple
+from ..storage.source import Source
+from ..units import MIB, ceil_div
 from .grammar import Place, RegionEntry
-from .records import NamedTuple
-from .source import Source
-from .units import MIB, ceil_div
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
 

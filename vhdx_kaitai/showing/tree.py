@@ -15,12 +15,12 @@ from uuid import UUID
 
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
 
-from .errors import VhdxError
-from .generated.vhdx_positions import Vhdx
-from .guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
-from .headers import read_root
+from ..errors import VhdxError
+from ..format.headers import read_root
+from ..generated.vhdx_positions import Vhdx
+from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
+from ..storage.source import Cursor, Source
 from .report import Document, printable
-from .source import Cursor, Source
 
 MAX_ELEMENTS = 64  # of a repeated field, when it is not asked for by its index
 MAX_RAW = 16  # bytes shown of a field
