@@ -14,9 +14,16 @@ from tests.images.image import Layout, windows_locator
 from tests.images.structures import Locator, LocatorEntry, braced
 from tests.support import good, opened
 from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
-from vhdx_kaitai.format import grammar, parents
+from vhdx_kaitai.format import grammar
 from vhdx_kaitai.format.grammar import Place
-from vhdx_kaitai.format.parents import MAX_KEYS
+from vhdx_kaitai.format.locator import (
+    MAX_KEYS,
+    check_locator,
+    check_texts,
+    matching_key,
+    read_locator,
+)
+from vhdx_kaitai.format.locator import Locator as Judged
 
 PARENT = UUID("9a5e0001-5555-4555-8555-0123456789ab")
 PLACE = Place("Parent Locator", "parent_locator_item", 0x210028)
@@ -27,10 +34,10 @@ def locator() -> Locator:
     return windows_locator(PARENT, "parent.vhdx")
 
 
-def read(made: Locator | bytes) -> parents.Locator:
+def read(made: Locator | bytes) -> Judged:
     """Return what a locator says."""
     data = made if isinstance(made, bytes) else made.pack()
-    return parents.read_locator(grammar.parent_locator(data, PLACE))
+    return read_locator(grammar.parent_locator(data, PLACE))
 
 
 def refused_with(made: Locator | bytes) -> str:
@@ -140,7 +147,7 @@ def test_a_parent_is_recognised_by_either_linkage_and_never_by_zero(
     made = locator()
     made.set("parent_linkage", braced(linkage))
     made.set("parent_linkage2", braced(linkage_2))
-    assert parents.matching_key(read(made), guid) == key
+    assert matching_key(read(made), guid) == key
 
 
 def test_keys_that_nobody_knows_are_kept_and_mean_nothing() -> None:
@@ -283,7 +290,7 @@ def test_strings_may_hold_any_character_beyond_the_first_65536() -> None:
 
 def test_a_value_is_judged_although_its_key_is_no_text() -> None:
     made = Locator([LocatorEntry(b"\x00\xd8", "a\0"), LocatorEntry("b", b"\x00\xdc")])
-    found = parents.check_texts(grammar.parent_locator(made.pack(), PLACE))
+    found = check_texts(grammar.parent_locator(made.pack(), PLACE))
     assert [(f.rule, f.message.partition(" ")[0]) for f in found] == [
         ("LOC-10", "key"),
         ("LOC-11", "value"),
@@ -320,7 +327,7 @@ def test_a_finding_stays_short_whatever_the_file_says(key: str) -> None:
     made = locator()
     made.set(key, "C:" + "\u202e" * 32_000)
     record = grammar.parent_locator(made.pack(), PLACE)
-    found = list(parents.check_locator(record))
+    found = list(check_locator(record))
     assert found
     assert max(len(str(finding)) for finding in found) < 1000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import ALL_STATUSES
-from vhdx_kaitai.format import headers, log, parents
+from vhdx_kaitai.format import headers, locator, log
 from vhdx_kaitai.reading import disk
 from vhdx_kaitai.units import human_size
 
@@ -99,7 +99,7 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
             f"{log._MAX_DESCRIPTORS} descriptors"
         ),
         "LOG-38": human_size(log.MAX_FILE_LENGTH),
-        "LOC-04": str(parents.MAX_KEYS),
+        "LOC-04": str(locator.MAX_KEYS),
         "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
     }
     package = Path(log.__file__).parent.parent

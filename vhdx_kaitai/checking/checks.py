@@ -13,9 +13,9 @@ from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
-from ..format import bat, grammar, headers, log, metadata, parents, regions
+from ..format import bat, grammar, headers, locator, log, metadata, regions
 from ..guids import NIL, REGION_NAMES
-from ..reading import disk
+from ..reading import disk, parents
 from ..reading.image import Image
 from ..storage.source import ReplayedSource, Source, SourceLike, open_source
 from ..units import human_size
@@ -338,7 +338,7 @@ class _Check:
         # Without HasParent a locator is ignored, right or wrong.
         has_both = {"file_parameters", "parent_locator"} <= items.kinds
         if has_both and items.get("file_parameters").has_parent:
-            yield from parents.check_locator(items.get("parent_locator"))
+            yield from locator.check_locator(items.get("parent_locator"))
 
     def _take_carefully(self, findings: Iterator[Finding]) -> None:
         try:

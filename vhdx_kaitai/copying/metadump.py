@@ -27,9 +27,10 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, LimitError
-from ..format import bat, grammar, headers, log, metadata, parents, regions
+from ..format import bat, grammar, headers, log, metadata, regions
 from ..format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
 from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
+from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..units import GIB, MIB, ceil_div
@@ -668,19 +669,19 @@ def redacted_locator(locator: ParentLocator) -> bytes:
     its separators, its prefix, and whatever makes it no text.
     """
     raw = locator.raw
-    is_table_there = locator.entries and len(locator.entries) <= parents.MAX_KEYS
+    is_table_there = locator.entries and len(locator.entries) <= MAX_KEYS
     head = Place("", "parent_locator_item", 0).field("key_values").offset
     start = locator.len_table if is_table_there else head
     data = bytearray(raw[:start].ljust(len(raw), b"\0"))
-    if _errors(parents.check_shape(locator)):
+    if _errors(check_shape(locator)):
         return bytes(data)
     blanked = []
     for entry in locator.entries:
         key = raw[entry.ofs_key : entry.ofs_key + entry.len_key]
         value = raw[entry.ofs_value : entry.ofs_value + entry.len_value]
         data[entry.ofs_key : entry.ofs_key + entry.len_key] = key
-        is_linkage = _text(key) in (parents.LINKAGE, parents.LINKAGE_2)
-        if is_linkage and parents.parse_linkage(_text(value)) is not None:
+        is_linkage = _text(key) in (LINKAGE, LINKAGE_2)
+        if is_linkage and parse_linkage(_text(value)) is not None:
             data[entry.ofs_value : entry.ofs_value + entry.len_value] = value
         else:
             # An x makes no GUID out of what was none.

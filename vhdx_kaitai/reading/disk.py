@@ -31,12 +31,12 @@ from ..errors import (
     quoted,
     refuse,
 )
-from ..format import parents
 from ..format.bat import STATE_NAMES
+from ..format.locator import Locator, matching_key
 from ..format.metadata import DiskType
 from ..guids import NIL
 from ..storage.source import Source, SourceLike
-from . import resolve
+from . import parents, resolve
 from .image import Image, Replay
 from .resolve import Layer, Pieces, Window
 
@@ -678,7 +678,7 @@ def find_parent(
     assert locator is not None
     if parent is not None:
         image = Image(parent)
-        key = parents.matching_key(locator, image.headers.current.data_write_guid)
+        key = matching_key(locator, image.headers.current.data_write_guid)
         if key is None:
             image.close()
             refusal = ParentMismatchError(
@@ -704,7 +704,7 @@ def find_parent(
             reason = error.strerror if isinstance(error, OSError) else str(error)
             rejected.append(f"{candidate.key}: {candidate.path}: {reason}")
             continue
-        key = parents.matching_key(locator, image.headers.current.data_write_guid)
+        key = matching_key(locator, image.headers.current.data_write_guid)
         if key is not None:
             return _accepted(image, replay), Link(candidate.key, key)
         rejected.append(f"{candidate.key}: {candidate.path}: {_wrong_guid(image, locator)}")
@@ -730,7 +730,7 @@ def _accepted(image: Image, replay: Replay) -> Image:
     return image
 
 
-def _wrong_guid(image: Image, locator: parents.Locator) -> str:
+def _wrong_guid(image: Image, locator: Locator) -> str:
     found = image.headers.current.data_write_guid
     if found == NIL:
         return "DataWriteGuid is zero, which matches nothing [CHAIN-01, LOC-23]"

@@ -16,8 +16,8 @@ from ..units import counted, human_size
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
+    from ..format.locator import Locator
     from ..format.log import Log, ReplaySummary
-    from ..format.parents import Locator
 
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
@@ -120,7 +120,7 @@ class Image:
         locator = self.metadata.parent_locator
         if locator is None:
             return None
-        from ..format.parents import read_locator  # most images have no parent
+        from ..format.locator import read_locator  # most images have no parent
 
         return read_locator(locator)
 
