@@ -1,4 +1,4 @@
-"""Sizes, and ranges of bytes: aligned, inside, overlapping, readable."""
+"""Sizes: units, alignment, and how they read."""
 
 from __future__ import annotations
 
