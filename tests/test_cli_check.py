@@ -481,19 +481,6 @@ def test_sarif_on_standard_output_stands_alone(
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.sarif"]
 
 
-@pytest.mark.parametrize("words", [["check", "--sarif"], ["ksy", "-o"]], ids=" ".join)
-def test_a_report_does_not_take_the_place_of_an_image(
-    words: list[str], files: Files, tmp_path: Path, run: Run
-) -> None:
-    path = tmp_path / "image.vhdx"
-    shutil.copyfile(files.good("dynamic-plain"), path)
-    before = path.read_bytes()
-    outcome = run(*words, path, *([path] if words[0] == "check" else []))
-    assert outcome.status == FAILED
-    assert "is a VHDX file" in outcome.err
-    assert path.read_bytes() == before
-
-
 @pytest.mark.parametrize("rule", ["HDR-99", "", "HDR", "checksum"])
 def test_a_rule_that_does_not_exist_is_a_wrong_command_line(rule: str, run: Run) -> None:
     outcome = run("check", "--explain", rule)
