@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
