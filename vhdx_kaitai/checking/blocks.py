@@ -9,7 +9,7 @@ from ..errors import Finding
 from ..format import bat
 from ..reading.image import Image
 from ..storage.source import ReplayedSource
-from ..units import human_size
+from ..text import human_size
 from . import allocation
 
 # So long an image is taken to be of which only the metadata is there, wherever it ends: as far
