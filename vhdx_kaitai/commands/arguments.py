@@ -95,11 +95,6 @@ def parent_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in _ABOUT_PARENTS}
 
 
-def open_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what `open_disk` takes."""
-    return {**parent_options(arguments), "resolve_parents": not arguments.no_parent}
-
-
 def first_about_parents(arguments: argparse.Namespace) -> str | None:
     """Return the first option that was given to say where parents are."""
     given = (name for name in _ABOUT_PARENTS if getattr(arguments, name, None))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..reading.disk import open_disk
 from ..showing.chain import chain_document, chain_dot, chain_text
-from .arguments import Parser, add_file, add_json, add_parents, open_options
+from .arguments import Parser, add_file, add_json, add_parents
+from .disks import open_disk
 from .output import print_document, print_lines
 from .status import DONE
 
@@ -22,7 +22,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the images of a chain."""
-    with open_disk(arguments.file, **open_options(arguments)) as disk:
+    with open_disk(arguments) as disk:
         document = chain_document(disk, arguments.file)
     if arguments.json:
         print_document(document)

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 
 from ..checking.checks import Report, check
+from ..copying.files import write_file
 from ..rules import catalogue
 from ..showing.document import json_text
 from ..showing.findings import check_document, check_text
 from ..showing.rules import rule_text, rules_document, rules_text
-from .arguments import Parser, add_parents, first_about_parents, parent_options
-from .output import complain, print_colored, print_document, print_lines, refuse_image
+from .arguments import Parser, add_force, add_parents, first_about_parents, parent_options
+from .output import (
+    complain,
+    print_colored,
+    print_document,
+    print_lines,
+    refuse_image,
+    refuse_to_replace,
+)
 from .running import failure
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, worst
 from .streams import write
@@ -33,6 +41,7 @@ def add_arguments(command: Parser) -> None:
     form.add_argument("--rules", action="store_true", help="list all rules and their status")
     form.add_argument("--explain", metavar="RULE", help="say what a rule is about")
     command.add_argument("--sarif", metavar="OUT", help="write SARIF 2.1.0, too; - to stdout")
+    add_force(command)
     command.add_argument(
         "--ignore", metavar="RULE", action="append", default=[], help="a rule that does not count"
     )
@@ -62,10 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     for rule, name in zip(ignored, arguments.ignore, strict=True):
         if rule not in catalogue():
             return _wrong(f"no rule {name}; check --rules lists them")
+    if arguments.sarif not in (None, "-"):
+        refuse_image(arguments.sarif)
+        refuse_to_replace(arguments.sarif, arguments.force)
     reports: list[Report] = []
     statuses = {_check_file(arguments, path, ignored, reports) for path in arguments.files}
-    if arguments.sarif:
-        _write_sarif(arguments.sarif, reports)
+    if arguments.sarif is not None:
+        _write_sarif(arguments, reports)
     return worst(statuses)
 
 
@@ -125,13 +137,11 @@ def _status_of(report: Report) -> int:
     return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
 
 
-def _write_sarif(path: str, reports: list[Report]) -> None:
+def _write_sarif(arguments: argparse.Namespace, reports: list[Report]) -> None:
     from ..showing.sarif import sarif_document  # takes time, and few ask for it
 
     text = json_text(sarif_document(reports), indent=2) + "\n"
-    if path == "-":
+    if arguments.sarif == "-":
         write(text)
-        return
-    refuse_image(path)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    else:
+        write_file(arguments.sarif, text.encode(), replace=arguments.force)

@@ -7,9 +7,10 @@ import contextlib
 
 from ..copying.convert import RawDisk, compare
 from ..format.headers import probe
-from ..reading.disk import Disk, open_disk
+from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
-from .arguments import Parser, add_json, add_parents, open_options
+from .arguments import Parser, add_json, add_parents
+from .disks import open_disk
 from .output import print_document, print_lines, progress
 from .status import DIFFERENT, DONE, IO_FAILED
 
@@ -50,4 +51,4 @@ def _open_either(arguments: argparse.Namespace, path: str) -> Disk | RawDisk:
     if not probe(raw.start(8)):
         return raw
     raw.close()
-    return open_disk(path, **open_options(arguments))
+    return open_disk(arguments, path)

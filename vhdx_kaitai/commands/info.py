@@ -9,7 +9,7 @@ from ..reading.image import Image
 from ..records import TYPE_CHECKING
 from ..showing.document import plain_message
 from ..showing.info import add_parent, info_document, info_text
-from .arguments import Parser, add_file, add_json, add_parents, open_options, parent_options
+from .arguments import Parser, add_file, add_json, add_parents, parent_options
 from .output import print_colored, print_document, print_lines, print_result
 from .status import DONE
 
@@ -54,9 +54,9 @@ def _describe_parent(arguments: argparse.Namespace, image: Image, document: Docu
 
 
 def _describe_chain(arguments: argparse.Namespace) -> int:
-    from ..reading.disk import open_disk
+    from .disks import open_disk
 
-    with open_disk(arguments.file, **open_options(arguments)) as disk:
+    with open_disk(arguments) as disk:
         for depth, image in enumerate(disk.chain):
             path = image.path or arguments.file
             document = info_document(image, path, allocation=arguments.allocation)

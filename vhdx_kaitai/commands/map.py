@@ -7,11 +7,11 @@ from itertools import islice
 
 from ..errors import FormatError
 from ..reading import bulk
-from ..reading.disk import Disk, Extent, open_disk
+from ..reading.disk import Disk, Extent
 from ..showing.map import map_json, map_text
-from .arguments import Parser, add_file, add_json, add_parents, add_range, open_options
+from .arguments import Parser, add_file, add_json, add_parents, add_range
+from .disks import chosen_range, open_disk
 from .output import print_lines
-from .running import chosen_range
 from .status import DONE
 from .streams import write
 
@@ -28,7 +28,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the extents of a range, or count them."""
-    with open_disk(arguments.file, **open_options(arguments)) as disk:
+    with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
         few = _few_extents(disk, offset, length)
         if arguments.count or (arguments.json and few is None):

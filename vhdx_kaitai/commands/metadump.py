@@ -34,7 +34,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a dump and say what is in it."""
-    refuse_to_replace(arguments)
+    refuse_to_replace(arguments.output, arguments.force)
     with interruptible():
         manifest = metadump(
             arguments.file,

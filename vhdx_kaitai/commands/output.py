@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -85,12 +86,10 @@ def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[in
         yield lambda done: bar.update(task, completed=done)
 
 
-def refuse_to_replace(arguments: argparse.Namespace) -> None:
+def refuse_to_replace(path: str, force: bool) -> None:
     """Let no output replace a file that nobody allowed to be replaced."""
-    if os.path.lexists(arguments.output) and not arguments.force:
-        raise FileExistsError(
-            17, "output exists already, --force would replace it", arguments.output
-        )
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
 
 
 def refuse_image(path: str) -> None:
@@ -100,4 +99,4 @@ def refuse_image(path: str) -> None:
     if os.path.isfile(path):
         with open(path, "rb") as file:
             if probe(file.read(8)):
-                raise FileExistsError(17, "is a VHDX file, and stays one", path)
+                raise FileExistsError(errno.EEXIST, "is a VHDX file, and stays one", path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from ..copying import convert
-from ..reading.disk import open_disk
-from .arguments import Parser, add_file, add_force, add_parents, add_range, open_options, output
+from .arguments import Parser, add_file, add_force, add_parents, add_range, output
+from .disks import chosen_range, open_disk
 from .output import progress, refuse_to_replace
-from .running import chosen_range, interruptible
+from .running import interruptible
 from .status import DONE
 from .streams import flush, write
 
@@ -31,12 +31,14 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write a range of the disk."""
     if arguments.output is not None:
-        refuse_to_replace(arguments)
-    with open_disk(arguments.file, **open_options(arguments)) as disk:
+        refuse_to_replace(arguments.output, arguments.force)
+    with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
         with progress(arguments, length) as done, interruptible():
             if arguments.output is not None:
-                convert.convert(disk, arguments.output, offset, length, done)
+                convert.convert(
+                    disk, arguments.output, offset, length, done, replace=arguments.force
+                )
             else:
                 flush()
                 convert.write_stream(disk, write, offset, length, done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from ..records import TYPE_CHECKING
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document
 from .status import CORRUPT, NOT_VHDX
-from .streams import OutputError, flush, forget
+from .streams import OutputError, flush, forget, refuse_input
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that was asked for and return its exit status."""
     try:
+        for path in _inputs(arguments):
+            with contextlib.suppress(OSError, ValueError):  # that is told when it is opened
+                refuse_input(path, os.stat(path))
         try:
             status: int = arguments.command(arguments)
         except BrokenPipeError:
@@ -33,6 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
         forget()
         return int(arguments.failed)
     return status
+
+
+def _inputs(arguments: argparse.Namespace) -> list[str]:
+    """Return the files that are named to be read."""
+    named = [getattr(arguments, name, None) for name in ("file", "other")]
+    return [path for path in (*named, *getattr(arguments, "files", ())) if path is not None]
 
 
 def failure(arguments: argparse.Namespace, error: Exception, indent: int | None = 2) -> int:
@@ -52,15 +62,6 @@ def _path_of(error: Exception) -> str | None:
     """Return the file that an error is about, which need not be the one that was named."""
     path = error.filename if isinstance(error, OSError) else getattr(error, "path", None)
     return path if isinstance(path, str) else None
-
-
-def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, int]:
-    """Return offset and length of the wanted range, which ends where the disk does."""
-    offset: int = arguments.offset
-    if offset > disk_size:
-        raise VhdxError(f"offset {offset} is behind the end of the disk at {disk_size}")
-    left = disk_size - offset
-    return offset, left if arguments.length is None else min(arguments.length, left)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,16 @@ def forget() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def refuse_input(path: str | None, status: os.stat_result | None) -> None:
+    """Refuse to write into a file that is read: not even what failed can be told there."""
+    try:
+        output = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no file of the system's
+        return
+    if status is not None and os.path.samestat(status, output):
+        raise OutputError(f"is {path}, which is read")
+
+
 def write(data: str | bytes | memoryview) -> None:
     """Write text, or bytes as they are, to standard output."""
     try:
