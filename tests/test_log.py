@@ -31,6 +31,7 @@ from tests.support import SparseSource, damaged, fewer, good, opened, refusals
 from vhdx_kaitai.errors import FormatError, LimitError, TruncatedError
 from vhdx_kaitai.format import grammar, log
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
+from vhdx_kaitai.format.replay import check_sequence
 from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.showing.report import log_document, log_text
 from vhdx_kaitai.storage.source import BufferSource
@@ -116,7 +117,7 @@ def test_a_finding_about_an_entry_names_its_place_in_the_file(name: str) -> None
     offset = built.layout.log_offset
     ring = ring_of(built)
     entry = next(ring.entries())
-    findings = [entry.defect, *log.check_sequence(ring.active_sequence(), ring, built.length)]
+    findings = [entry.defect, *check_sequence(ring, built.length)]
     at_entry = [f for f in findings if f is not None and f.rule != "LOG-31"]
     assert at_entry
     for finding in at_entry:
@@ -342,7 +343,7 @@ def test_the_active_sequence_of_any_ring_is_the_one_of_the_model(entries: list[E
     described = Log(LOG_GUID, entries)
     expected = described.active(LOG_GUID)
     ring = log.Log(BufferSource(described.pack().to_bytes()), header_of_a_ring())
-    assert [(entry.offset, entry.header.sequence_number) for entry in ring.active_sequence()] == [
+    assert [(entry.offset, entry.header.sequence_number) for entry in ring.active_sequence] == [
         (placed.at, placed.sequence_number) for placed in (expected.entries if expected else ())
     ]
 
@@ -693,7 +694,7 @@ def test_the_entries_of_a_clean_log_are_all_stale() -> None:
 def test_what_is_only_unusual_is_told_and_replayed(fields: dict[str, object], rule: str) -> None:
     built = with_log(Entry(**fields))  # type: ignore[arg-type]
     ring = ring_of(built)
-    found = list(log.check_sequence(ring.active_sequence(), ring, built.length))
+    found = list(check_sequence(ring, built.length))
     assert [finding.rule for finding in found] == [rule]
     assert found[0].level != "error"
     assert replayed_numbers(built) == [1]

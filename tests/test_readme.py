@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import ALL_STATUSES
-from vhdx_kaitai.format import headers, locator, log
+from vhdx_kaitai.format import headers, locator, log, replay
 from vhdx_kaitai.reading import disk
 from vhdx_kaitai.units import human_size
 
@@ -98,7 +98,7 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
             f"{human_size(log._MAX_ENTRY_LENGTH)} each, {log._MAX_ENTRIES} entries, "
             f"{log._MAX_DESCRIPTORS} descriptors"
         ),
-        "LOG-38": human_size(log.MAX_FILE_LENGTH),
+        "LOG-38": human_size(replay.MAX_FILE_LENGTH),
         "LOC-04": str(locator.MAX_KEYS),
         "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
     }

@@ -773,6 +773,7 @@ def _log(arguments: argparse.Namespace) -> int:
     from ..errors import FormatError
     from ..format import log
     from ..format.headers import read_headers
+    from ..format.replay import replay
     from ..showing import report
     from ..storage.source import open_source
 
@@ -783,7 +784,7 @@ def _log(arguments: argparse.Namespace) -> int:
         replayed = error = None
         if ring is not None and headers.is_log_dirty:
             try:
-                replayed = log.replay(source, ring)[1]
+                replayed = replay(source, ring)[1]
             except FormatError as refusal:
                 error = refusal
         document = report.log_document(arguments.file, ring, replayed, error)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # `info` needs none of them
 
     from ..checking.checks import Report
     from ..format import log
+    from ..format.replay import ReplaySummary
     from ..reading.bulk import Columns
     from ..reading.disk import Disk, Link
     from ..rules import Rule
@@ -602,7 +603,7 @@ _MOST_ENTRIES = 1 << 14
 
 
 def log_document(
-    path: str, ring: log.Log | None, replayed: log.ReplaySummary | None, error: VhdxError | None
+    path: str, ring: log.Log | None, replayed: ReplaySummary | None, error: VhdxError | None
 ) -> Document:
     """Return what `log --json` prints.
 
@@ -613,7 +614,7 @@ def log_document(
         error: Why it must not be replayed.
     """
     dirty = replayed is not None or error is not None
-    sequence = ring.active_sequence() if ring and dirty else ()
+    sequence = ring.active_sequence if ring and dirty else ()
     active = {entry.offset for entry in sequence}
     entries, more = _entry_documents(ring, active) if ring else ([], 0)
     return {
@@ -662,7 +663,7 @@ def _sequence_documents(
     ring: log.Log, active: tuple[log.Entry, ...], error: VhdxError | None
 ) -> list[Document]:
     documents = []
-    for run in ring.runs():
+    for run in ring.runs:
         entries = run.sequence or run.entries
         is_active = bool(run.sequence) and run.sequence == active
         documents.append(
@@ -694,7 +695,7 @@ def _why_refused(error: VhdxError | None) -> str | None:
     return str(error) if error else None
 
 
-def _replay_document(summary: log.ReplaySummary) -> Document:
+def _replay_document(summary: ReplaySummary) -> Document:
     from ..format.log import SECTOR
 
     changes = []
