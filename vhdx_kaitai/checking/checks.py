@@ -18,7 +18,7 @@ from ..guids import NIL, REGION_NAMES
 from ..reading import disk, parents
 from ..reading.image import Image
 from ..storage.source import ReplayedSource, Source, SourceLike, open_source
-from ..units import human_size
+from ..text import human_size
 from . import allocation
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]

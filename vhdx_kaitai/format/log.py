@@ -23,10 +23,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..errors import Finding, LimitError, Span, mismatch, signature_text
+from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
@@ -41,9 +42,9 @@ SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
 # grammar says the same; a test holds the two together.
 ENTRY_SIGNATURE = b"loge"
 
-# Ours: a log without tricks needs each of its bytes, and entries, once or twice. Forged entries
-# that overlap each other could ask for all of the log again at every sector. An
-# entry is in memory as a whole, and what begins like one is kept.
+# Ours: a log without tricks needs each of its bytes and entries once or twice. Forged
+# entries that overlap each other could ask for all of the log again at every sector.
+# An entry is in memory as a whole, and what begins like one is kept.
 _MAX_BYTES = 512 * MIB
 _MAX_ENTRY_LENGTH = 16 * MIB
 _MAX_ENTRIES = 1 << 17
