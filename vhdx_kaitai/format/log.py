@@ -42,9 +42,9 @@ SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
 # grammar says the same; a test holds the two together.
 ENTRY_SIGNATURE = b"loge"
 
-# Ours: a log without tricks needs each of its bytes and entries once or twice. Forged
-# entries that overlap each other could ask for all of the log again at every sector.
-# An entry is in memory as a whole, and what begins like one is kept.
+# Ours: a log without tricks needs each of its bytes once or twice. Forged entries
+# that overlap each other could ask for all of the log again at every sector. An
+# entry is in memory as a whole, and what begins like one is kept.
 _MAX_BYTES = 512 * MIB
 _MAX_ENTRY_LENGTH = 16 * MIB
 _MAX_ENTRIES = 1 << 17
@@ -121,8 +121,6 @@ class Log:
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
         self._bytes_left = max(_MAX_BYTES, 2 * self.length)
         self._descriptors_left = _MAX_DESCRIPTORS
-        # A run is met from the middle at the start of the ring, and again from its tail.
-        self._steps_left = 2 * _MAX_ENTRIES
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the ring; a range that passes its end goes on at its start."""
@@ -172,7 +170,11 @@ class Log:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs of valid entries in the order of the search [MS-VHDX 2.3.3]."""
+        """The runs of valid entries in the order of the search [MS-VHDX 2.3.3].
+
+        Each entry is in two of them at most: valid ones cannot overlap, and a run that
+        was met in its middle is met again from its tail.
+        """
         return tuple(self._find_runs())
 
     @cached_property
@@ -230,9 +232,6 @@ class Log:
             entries.append(entry)
         if not entries:
             return None
-        self._steps_left -= len(entries)
-        if self._steps_left < 0:
-            self._refuse_more(position, SECTOR)
         tail = entries[-1].header.tail
         index = next((i for i, entry in enumerate(entries) if entry.offset == tail), None)
         return Run(tuple(entries), index, used < self.length)
