@@ -6,9 +6,11 @@ import ast
 import hashlib
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from collections.abc import Iterator
 from importlib import resources
@@ -148,7 +150,8 @@ def test_the_installed_grammar_is_the_grammar() -> None:
 
 def tree(folder: Path) -> Path:
     """A copy of the project as one has it who just got it."""
-    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
+    made = (".git", ".venv", ".coverage", ".hypothesis", ".*_cache", "*.egg-info", "__pycache__")
+    unwanted = shutil.ignore_patterns(*made, "build", "dist")
     return Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=unwanted))
 
 
@@ -206,12 +209,50 @@ def test_the_wheel_carries_the_very_grammar(wheel: zipfile.ZipFile, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_sdist_can_be_tested_and_compiled(packages: Path) -> None:
+def test_the_sdist_is_the_repository(packages: Path) -> None:
     with tarfile.open(next(packages.glob("*.tar.gz"))) as sdist:
-        names = {name.partition("/")[2]: sdist.getmember(name) for name in sdist.getnames()}
-    assert {"vhdx.ksy", "Makefile", "pom.xml", "tests/test_build.py", "LICENSE"} <= set(names)
+        members = {member.name.partition("/")[2]: member for member in sdist}
     # Unpacking has to work where links do not.
-    assert [name for name, member in names.items() if not (member.isfile() or member.isdir())] == []
+    assert all(member.isfile() or member.isdir() for member in members.values())
+
+    files = {name for name, member in members.items() if member.isfile()}
+    made = {name for name in files if name in ("PKG-INFO", "setup.cfg") or ".egg-info/" in name}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    assert files - made == set(listed.stdout.splitlines())
+
+
+@pytest.mark.slow
+def test_the_sdist_passes_its_own_tests(packages: Path, tmp_path: Path) -> None:
+    """Unpacked where there is no clone, with the package installed from it."""
+    with tarfile.open(next(packages.glob("*.tar.gz"))) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    python = environment(tmp_path / "environment", next(packages.glob("*.whl")))
+    where = run(python, "-P", "-c", "import vhdx_kaitai; print(vhdx_kaitai.__file__)", cwd=source)
+    assert Path(where.stdout).is_relative_to(tmp_path / "environment")
+
+    pytest_there = (python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE")
+    collected = run(*pytest_there, "--collect-only", cwd=source)
+    assert collected.returncode == 0, collected.stdout[-3000:]
+    tested = run(*pytest_there, "-m", "not slow", cwd=source)
+    assert tested.returncode == 0, tested.stdout[-3000:]
+
+
+def environment(folder: Path, wheel: Path) -> Path:
+    """An environment with a wheel, and what the tests use from the one that runs this.
+
+    A line in a `.pth` file adds a folder without reading that folder's own `.pth` files, by which
+    an editable install would make itself known.
+    """
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    installed = run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel)
+    assert installed.returncode == 0, installed.stdout
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "tests.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
+    return python
 
 
 def digests(folder: Path) -> dict[str, str]:
