@@ -35,6 +35,7 @@ def run(command: str) -> str:
     """Run a command as a reader of the README would, in the project's folder."""
     scripts = str(Path(sys.executable).parent)
     env = dict(os.environ, PATH=f"{scripts}{os.pathsep}{os.environ['PATH']}", NO_COLOR="1")
+    del env["PYTHONSAFEPATH"]  # which the reader has not set
     done = subprocess.run(
         command,
         shell=True,

@@ -34,8 +34,9 @@ from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_li
 from ..format.replay import replay
 from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
+from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
-from .convert import OutFile, copy_range, new_file
+from .convert import copy_range
 
 Form = Literal["cut", "sparse"]
 
