@@ -91,7 +91,6 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 	@rm -rf $@
 	@$(PYTHON) -m venv $@
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
-	@rm -rf $(BUILD)/lib $(BUILD)/bdist.* # what the install leaves would get into the next wheel
 
 docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
 	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.showing.rules import rules_page; \

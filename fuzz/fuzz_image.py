@@ -61,6 +61,7 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
     from vhdx_kaitai.format import log
     from vhdx_kaitai.format.headers import read_headers
+    from vhdx_kaitai.format.replay import replay
     from vhdx_kaitai.guids import NIL
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
@@ -328,7 +329,7 @@ def _log(image: bytes) -> None:
     replayed, error = None, None
     if ring is not None and header.log_guid != NIL:
         try:
-            replayed = log.replay(source, ring)[1]
+            replayed = replay(source, ring)[1]
         except FormatError as refusal:
             error = refusal
         except LimitError:

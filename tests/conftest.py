@@ -20,6 +20,9 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.support import REAL_IMAGES, SAMPLES, Sample, damaged, good
 from vhdx_kaitai.commands import main
 
+# Processes that tests start look at what is installed, too, not at the folder that they start in.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 # Time is measured by the tests that promise some; a busy machine must not fail the others.
 # Images are large, so finding the smallest one that fails takes minutes: left to the night.
 settings.register_profile(

@@ -17,12 +17,12 @@ import pytest
 
 import vhdx_kaitai
 from tests.conftest import Files, Outcome, Run
+from tests.format.log_fixtures import entry_head, forged
 from tests.images.chain import chain
 from tests.images.damage import DAMAGES
 from tests.images.structures import MIB
 from tests.support import REAL_IMAGES, ROOT, Sample, assert_valid, good, refusals
 from tests.test_image import expected_info, without_our_words
-from tests.test_log import entry_head, forged
 from vhdx_kaitai.commands import main
 
 REFUSED = [name for name, case in DAMAGES.items() if case.open_refuses]

@@ -35,6 +35,7 @@ from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import log
 from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.format.replay import ReplaySummary, replay
 from vhdx_kaitai.guids import NIL
 from vhdx_kaitai.showing.document import error_document, json_text
 from vhdx_kaitai.showing.info import info_document, info_text
@@ -66,11 +67,11 @@ def log_of(built: Built) -> dict[str, Any]:
     source = BufferSource(built.to_bytes())
     header = read_headers(source).current
     ring = log.Log(source, header) if header.log_length else None
-    replayed: log.ReplaySummary | None = None
+    replayed: ReplaySummary | None = None
     error: VhdxError | None = None
     if ring is not None and header.log_guid != NIL:
         try:
-            replayed = log.replay(source, ring)[1]
+            replayed = replay(source, ring)[1]
         except FormatError as refusal:
             error = refusal
     return log_document("image.vhdx", ring, replayed, error)

@@ -846,7 +846,7 @@ EXAMPLES = [
         "LOG-28",
         "log-sequence-number-skipped",
         "note",
-        "SequenceNumber 7, expected 6 behind the entry before it",
+        "SequenceNumber 7, expected 6 after the entry before it",
         besides=(
             "LOG-29",
             "LOG-31",

@@ -22,6 +22,7 @@ from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.format import log
 from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.format.replay import replay
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.showing.document import error_document
 from vhdx_kaitai.showing.info import info_document, info_text
@@ -76,7 +77,7 @@ def list_log(data: bytes) -> None:
         replayed, error = None, None
         if ring is not None and headers.is_log_dirty:
             try:
-                replayed = log.replay(source, ring)[1]
+                replayed = replay(source, ring)[1]
             except (FormatError, LimitError) as refusal:
                 error = refusal
         document = log_document("x", ring, replayed, error)

@@ -7,6 +7,7 @@ import argparse
 from ..errors import FormatError
 from ..format import log
 from ..format.headers import read_headers
+from ..format.replay import replay
 from ..showing.log import log_document, log_text
 from ..storage.source import open_source
 from .arguments import Parser, add_file, add_json
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         replayed = error = None
         if ring is not None and headers.is_log_dirty:
             try:
-                replayed = log.replay(source, ring)[1]
+                replayed = replay(source, ring)[1]
             except FormatError as refusal:
                 error = refusal
         document = log_document(arguments.file, ring, replayed, error)

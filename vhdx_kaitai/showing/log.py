@@ -8,6 +8,7 @@ from itertools import islice
 from ..errors import FormatError, VhdxError
 from ..format import log
 from ..format.grammar import DescriptorKind
+from ..format.replay import ReplaySummary
 from ..text import counted, full_size, human_size, printable
 from .document import Document, error_fields, headed
 
@@ -16,7 +17,7 @@ _MOST_ENTRIES = 1 << 14
 
 
 def log_document(
-    path: str, ring: log.Log | None, replayed: log.ReplaySummary | None, error: VhdxError | None
+    path: str, ring: log.Log | None, replayed: ReplaySummary | None, error: VhdxError | None
 ) -> Document:
     """Return what `log --json` prints.
 
@@ -27,7 +28,7 @@ def log_document(
         error: Why it must not be replayed.
     """
     dirty = replayed is not None or error is not None
-    sequence = ring.active_sequence() if ring and dirty else ()
+    sequence = ring.active_sequence if ring and dirty else ()
     active = {entry.offset for entry in sequence}
     entries, more = _entry_documents(ring, active) if ring else ([], 0)
     return headed(
@@ -75,7 +76,7 @@ def _sequence_documents(
     ring: log.Log, active: tuple[log.Entry, ...], error: VhdxError | None
 ) -> list[Document]:
     documents = []
-    for run in ring.runs():
+    for run in ring.runs:
         entries = run.sequence or run.entries
         is_active = bool(run.sequence) and run.sequence == active
         documents.append(
@@ -107,7 +108,7 @@ def _why_refused(error: VhdxError | None) -> str | None:
     return str(error) if error else None
 
 
-def _replay_document(summary: log.ReplaySummary) -> Document:
+def _replay_document(summary: ReplaySummary) -> Document:
     changes = []
     for entry in summary.entries:
         for descriptor in entry.descriptors:
