@@ -606,7 +606,7 @@ def test_a_file_cut_inside_its_header_section_is_dumped_as_far_as_it_goes(
     path = files.damaged("file-shorter-than-the-header-section")
     dump, manifest = dump_of(path, tmp_path)
     assert dump.stat().st_size == path.stat().st_size
-    assert "everything behind the header section" in {m.what for m in manifest.missing}
+    assert "everything after the header section" in {m.what for m in manifest.missing}
     assert dump.read_bytes() == path.read_bytes()
 
 

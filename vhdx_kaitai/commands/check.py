@@ -44,7 +44,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--skeleton",
         action="store_true",
-        help="blocks may lie behind the end, unused bytes do not count: for metadata dumps",
+        help="blocks may lie past the end, unused bytes do not count: for metadata dumps",
     )
     add_parents(command)
     command.epilog = _EXIT_STATUS

@@ -18,7 +18,7 @@ def add_arguments(command: Parser) -> None:
     add_file(command)
     command.add_argument("output", metavar="OUT", type=file_name, help="the dump")
     command.add_argument(
-        "--sparse", action="store_true", help="as long as the image, not cut behind the metadata"
+        "--sparse", action="store_true", help="as long as the image, not cut after the metadata"
     )
     choice = command.add_mutually_exclusive_group()
     choice.add_argument(

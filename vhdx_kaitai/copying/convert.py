@@ -40,7 +40,7 @@ class RawDisk:
         self.size = self._source.size
 
     def start(self, length: int) -> bytes:
-        """Return so many bytes from the start of the file, fewer when it has no more."""
+        """Return the first bytes of the file, fewer when it has no more."""
         return self._source.read(0, min(length, self.size))
 
     def readinto_at(self, buffer: bytearray, offset: int) -> int:
@@ -63,7 +63,7 @@ class DataRange(NamedTuple):
 
     Attributes:
         start: Its first byte.
-        end: Behind its last byte.
+        end: The byte after its last one.
         file: The local file it is in; None when that is no single one.
         distance: From virtual offsets to those of the file.
     """
@@ -82,7 +82,7 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
     Args:
         disk: The disk.
         offset: Virtual offset in bytes.
-        end: Virtual offset behind the range.
+        end: Virtual offset after the range.
     """
     for extent in disk.extents(offset, end - offset):
         if extent.kind == "zero":
@@ -248,7 +248,7 @@ def copy_range(source: Source, out: OutFile, start: int, end: int) -> int:
         source: The file.
         out: The other one, in which there is nothing but zeros.
         start: File offset in bytes.
-        end: File offset behind the range.
+        end: File offset after the range.
 
     Returns:
         Bytes that were written.
