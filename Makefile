@@ -7,7 +7,7 @@ ARGS   ?=
 
 BUILD := build
 BIN   := $(VENV)/bin
-CODE  := $(wildcard vhdx_kaitai tests benchmarks)
+CODE  := vhdx_kaitai tests benchmarks fuzz tools
 
 # Stamps, so that set-up runs once and again when its input changes.
 RUNTIME  := $(VENV)/.installed

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import ROOT, SparseSource
+from tests.support import ROOT, SparseSource, tool
 from vhdx_kaitai.checking.checks import check
 
 # In the order in which they were asked for.
@@ -55,18 +53,7 @@ QEMU_FINDS = {
 }
 
 
-def load_script() -> Any:
-    """Return tools/damage_table.py as a module; it is no part of any package."""
-    path = ROOT / "tools" / "damage_table.py"
-    spec = importlib.util.spec_from_file_location("damage_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = tool("damage_table")
 BY_NAME = {kind.name: kind for kind in SCRIPT.KINDS}
 
 
