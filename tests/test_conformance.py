@@ -294,9 +294,7 @@ def as_known(language: str) -> kit.Result:
     known = [one for values in kit.deviations(language).values() for one in values]
     return kit.Result(
         language,
-        mismatches=tuple(
-            kit.Mismatch(name, kit.Value(place, "", ""), got) for name, place, got in known
-        ),
+        mismatches=tuple(Mismatch(name, Value(place, "", ""), got) for name, place, got in known),
     )
 
 
