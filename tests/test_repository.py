@@ -27,7 +27,7 @@ def files() -> tuple[Path, ...]:
 
 
 PYTHON = [path for path in files() if path.suffix == ".py"]
-PROSE = [path for path in files() if path.suffix in (".md", ".ksy", ".toml", ".in", "")]
+PROSE = [path for path in files() if path.suffix in (".md", ".ksy", ".toml")]
 
 
 def prose_of(path: Path) -> Iterator[str]:
