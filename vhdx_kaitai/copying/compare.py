@@ -26,7 +26,7 @@ class RawDisk:
         self.size = self._source.size
 
     def start(self, length: int) -> bytes:
-        """Return so many bytes from the start of the file, fewer when it has no more."""
+        """Return bytes from the start of the file, fewer when it has no more."""
         return self._source.read(0, min(length, self.size))
 
     def readinto_at(self, buffer: bytearray, offset: int) -> int:
