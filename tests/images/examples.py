@@ -883,7 +883,7 @@ EXAMPLES = [
         "LOG-36",
         "log-aims-at-the-identifier",
         "error",
-        "descriptor 2: target 0x0 to 0x1000, expected at least 0x30000, behind "
+        "descriptor 2: target 0x0 to 0x1000, expected at least 0x30000, after "
         "identifier and headers",
     ),
     Example(
