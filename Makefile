@@ -93,8 +93,8 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
 
 docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
-	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.rules import markdown; \
-	  Path("docs/rules.md").write_text(markdown(), encoding="utf-8")'
+	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.showing.rules import rules_page; \
+	  Path("docs/rules.md").write_text(rules_page(), encoding="utf-8")'
 
 fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
 	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)

@@ -38,7 +38,7 @@ from vhdx_kaitai.format import grammar, log
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
 from vhdx_kaitai.format.replay import check_sequence
 from vhdx_kaitai.reading.image import Image as Opened
-from vhdx_kaitai.showing.report import log_document, log_text
+from vhdx_kaitai.showing.log import log_document, log_text
 from vhdx_kaitai.storage.source import BufferSource
 
 # -- damages ------------------------------------------------------------------------------------
