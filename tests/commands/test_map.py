@@ -194,7 +194,7 @@ def test_what_is_past_the_end_of_a_parent_has_the_depth_that_qemu_gives_it(
 
 
 def large_disk(size: int = 1 * TIB, **fields: Any) -> Layout:
-    """Return a disk of more blocks than are looked at one by one, they are looked at in bulk, stored here and there."""
+    """Return a disk large enough to be mapped in bulk, with blocks stored here and there."""
     total = -(-size // MIB)
     chance = random.Random(8)
     layout = dynamic(size, blocks={}, **fields).layout()
