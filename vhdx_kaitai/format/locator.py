@@ -12,12 +12,9 @@ from uuid import UUID
 
 from ..errors import Finding, Level, mismatch, refuse
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
-from ..records import TYPE_CHECKING, NamedTuple
+from ..records import NamedTuple
 from ..text import quoted
 from .grammar import KeyValue, ParentLocator, Place
-
-if TYPE_CHECKING:
-    pass
 
 # Ours: Windows writes five keys, and each may claim 128 KiB of text.
 MAX_KEYS = 256
@@ -172,7 +169,7 @@ def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
         expected = r"\\?\Volume{GUID}\..."
         yield mismatch("LOC-19", "warning", place, "volume_path", quoted(volume), expected)
     if absolute is not None and not absolute.startswith("\\\\?\\"):
-        expected = "\\\\?\\ in front"
+        expected = "\\\\?\\ at its start"
         yield mismatch("LOC-20", "note", place, "absolute_win32_path", quoted(absolute), expected)
 
 
