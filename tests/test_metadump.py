@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -723,7 +724,7 @@ def test_half_a_dump_never_has_its_name(
     def full(fd: int, view: memoryview, offset: int) -> int:
         calls.append(offset)
         if len(calls) > 3:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, view, offset)
 
     monkeypatch.setattr(os, "pwrite", full)

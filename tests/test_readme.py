@@ -101,6 +101,7 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
         ),
         "LOG-38": human_size(replay.MAX_FILE_LENGTH),
         "LOC-04": str(locator.MAX_KEYS),
+        "LOC-09": human_size(locator.MAX_TEXT_LENGTH),
         "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
     }
     package = Path(log.__file__).parent.parent

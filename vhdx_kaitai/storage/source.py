@@ -131,9 +131,9 @@ class FileSource(Source):
         try:
             mode = os.fstat(self.fd).st_mode
             if stat.S_ISDIR(mode):
-                raise IsADirectoryError(21, os.strerror(21), path)
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-                raise OSError(29, "not a regular file or block device", path)
+                raise OSError(errno.ESPIPE, "not a regular file or block device", path)
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
         except BaseException:
             self.close()
