@@ -13,7 +13,7 @@ import io
 import os
 import stat
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
 SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
+
+# What opens a file in the place of `os.open`: it is called with a path and flags.
+Opener: TypeAlias = "Callable[[str, int], int]"
 
 
 class Source:
@@ -76,6 +79,10 @@ class Source:
         """
         return None
 
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file; None when there is none."""
+        return None
+
     def close(self) -> None:
         """Release what the source holds. Closing twice is harmless."""
 
@@ -113,10 +120,10 @@ class FileSource(Source):
         fd: Its descriptor; to use it when the file is closed is a ValueError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opener: Opener | None = None) -> None:
         # Non-blocking, or opening a named pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        self.fd: int = _Descriptor(os.open(path, flags))
+        self.fd: int = _Descriptor((opener or os.open)(path, flags))
         self.path = path
         try:
             mode = os.fstat(self.fd).st_mode
@@ -149,6 +156,10 @@ class FileSource(Source):
     def local_file(self, _start: int, _end: int, /) -> FileSource:
         """Return this file."""
         return self
+
+    def status(self) -> os.stat_result:
+        """Return what the system says of the file."""
+        return os.fstat(self.fd)
 
     def close(self) -> None:
         """Close the file, as soon as no thread reads it any more."""
@@ -200,15 +211,27 @@ class FileObjectSource(Source):
                 buffer[done : done + len(data)] = data
                 done += len(data)
 
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file; None when it is none of the system's."""
+        return _status_of(self._file)
+
 
 def _name_of(file: BinaryIO) -> str | None:
     """Return the path of a file object; members of archives have names that are none."""
-    name = getattr(file, "name", None)
-    try:
-        same = isinstance(name, str) and os.path.samestat(os.fstat(file.fileno()), os.stat(name))
-    except (AttributeError, OSError, ValueError):
+    name, status = getattr(file, "name", None), _status_of(file)
+    if not isinstance(name, str) or status is None:
         return None
-    return name if same else None
+    try:
+        return name if os.path.samestat(status, os.stat(name)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _status_of(file: BinaryIO) -> os.stat_result | None:
+    try:
+        return os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):  # it has no descriptor
+        return None
 
 
 class Update(NamedTuple):
@@ -273,6 +296,10 @@ class ReplayedSource(Source):
                 self._read_update(buffer[position - offset : stop - offset], position, update)
                 position = stop
 
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file below."""
+        return self.base.status()
+
     def close(self) -> None:
         """Close the source below."""
         self.base.close()
@@ -336,8 +363,12 @@ class Cursor:
         """Do nothing: the source belongs to somebody else."""
 
 
-def open_source(source: SourceLike) -> Source:
+def open_source(source: SourceLike, opener: Opener | None = None) -> Source:
     """Return a source for a path, a buffer or a binary file object.
+
+    Args:
+        source: Which.
+        opener: Opens the file at a path, in the place of `os.open`.
 
     Raises:
         OSError: The file cannot be opened.
@@ -348,8 +379,8 @@ def open_source(source: SourceLike) -> Source:
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         if hasattr(os, "preadv"):
-            return FileSource(path)
-        return _OwnedFileSource(path)
+            return FileSource(path, opener)
+        return _OwnedFileSource(path, opener)
     if _is_buffer(source):
         return BufferSource(source)
     if hasattr(source, "read") and hasattr(source, "seek"):
@@ -360,8 +391,8 @@ def open_source(source: SourceLike) -> Source:
 class _OwnedFileSource(FileObjectSource):
     """A file on a system without positional reads."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(open(path, "rb"))  # noqa: SIM115 - closed by close()
+    def __init__(self, path: str, opener: Opener | None = None) -> None:
+        super().__init__(open(path, "rb", opener=opener))  # noqa: SIM115 - closed by close()
         self.path = path
 
     def close(self) -> None:
