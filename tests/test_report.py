@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.conftest import Run
+import vhdx_kaitai
+from tests.conftest import Files, Run
 from tests.images.damage import DAMAGES, UNKNOWN_ITEM, UNKNOWN_REGION
 from tests.images.dirty import log_only
 from tests.images.goods import GOODS
@@ -28,7 +28,6 @@ from tests.images.structures import (
     KIB,
     METADATA_REGION,
     MIB,
-    TIB,
     VIRTUAL_DISK_SIZE,
     MetadataItem,
 )
@@ -36,10 +35,12 @@ from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import log
 from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.format.replay import ReplaySummary, replay
 from vhdx_kaitai.guids import NIL
-from vhdx_kaitai.showing import report
+from vhdx_kaitai.showing.document import error_document, json_text
+from vhdx_kaitai.showing.info import info_document, info_text
+from vhdx_kaitai.showing.log import log_document, log_text
 from vhdx_kaitai.storage.source import BufferSource
-from vhdx_kaitai.units import human_size
 
 LOGGED = [
     name
@@ -52,12 +53,12 @@ LOGGED = [
 def info(built: Built, *, allocation: bool = False) -> dict[str, Any]:
     """Return the document of `info`; nobody changes it."""
     with opened(built) as image:
-        return report.info_document(image, "image.vhdx", allocation=allocation)
+        return info_document(image, "image.vhdx", allocation=allocation)
 
 
 def text_of(built: Built, *, allocation: bool = False) -> list[str]:
     """Return the lines of `info`."""
-    return list(report.info_text(info(built, allocation=allocation)))
+    return list(info_text(info(built, allocation=allocation)))
 
 
 @cache
@@ -66,25 +67,36 @@ def log_of(built: Built) -> dict[str, Any]:
     source = BufferSource(built.to_bytes())
     header = read_headers(source).current
     ring = log.Log(source, header) if header.log_length else None
-    replayed: log.ReplaySummary | None = None
+    replayed: ReplaySummary | None = None
     error: VhdxError | None = None
     if ring is not None and header.log_guid != NIL:
         try:
-            replayed = log.replay(source, ring)[1]
+            replayed = replay(source, ring)[1]
         except FormatError as refusal:
             error = refusal
-    return report.log_document("image.vhdx", ring, replayed, error)
+    return log_document("image.vhdx", ring, replayed, error)
 
 
 # -- schemas -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["error", "info", "log", "rules", "tree"])
+@pytest.mark.parametrize(
+    "name", [path.stem for path in SCHEMAS.glob("*.json") if path.stem != "map"]
+)
 def test_a_schema_is_itself_valid_and_lists_every_field(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.json").read_bytes())
     Draft202012Validator.check_schema(schema)
     assert schema["additionalProperties"] is False
     assert schema["properties"]["schema_version"] == {"const": 1}
+    assert set(schema["required"]) == set(schema["properties"])
+    assert list(schema["required"][:2]) == ["schema_version", "tool"]
+
+
+def test_a_document_says_which_version_of_what_made_it(files: Files, run: Run) -> None:
+    path = files.good("dynamic-plain")
+    for command in ("info", "check", "log", "chain", "tree"):
+        document = json.loads(run(command, "--json", path).out)
+        assert document["tool"] == {"name": "vhdx-kaitai", "version": vhdx_kaitai.__version__}
 
 
 @pytest.mark.parametrize("name", GOODS)
@@ -129,7 +141,7 @@ def test_the_document_of_a_refusal_is_what_the_schema_says(name: str) -> None:
     with pytest.raises(FormatError) as caught:
         opened(damaged(name))
     finding = caught.value.finding
-    document = report.error_document("image.vhdx", caught.value)
+    document = error_document("image.vhdx", caught.value)
     assert_valid(document, "error")
     error = document["error"]
     assert error["type"] == type(caught.value).__name__
@@ -140,7 +152,7 @@ def test_the_document_of_a_refusal_is_what_the_schema_says(name: str) -> None:
 
 
 def test_an_error_without_a_finding_has_a_message_and_no_rule() -> None:
-    document = report.error_document("x", FileNotFoundError(2, "No such file", "x"))
+    document = error_document("x", FileNotFoundError(2, "No such file", "x"))
     assert_valid(document, "error")
     assert document["error"] == {
         "type": "FileNotFoundError",
@@ -300,12 +312,12 @@ def test_text_from_the_image_is_escaped_for_terminals_and_kept_in_documents() ->
     document = info(built)
     assert document["creator"] == HOSTILE
     assert document["parent"]["entries"]["relative_path"] == hostile
-    lines = list(report.info_text(document))
+    lines = list(info_text(document))
     assert all(line.isprintable() for line in lines)
     text = "\n".join(lines)
     assert r"a\x1b[31mb\x07c\u202ed\u2066e\x9bf\ud800" in text
     assert r"key\x1b]0;title\x07" in text
-    said = json.loads(report.json_text(document))
+    said = json.loads(json_text(document))
     assert said["creator"] == HOSTILE[:-1] + r"\ud800"
     assert said["parent"]["entries"]["relative_path"] == hostile
 
@@ -321,7 +333,7 @@ def test_text_from_the_image_is_escaped_for_terminals_and_kept_in_documents() ->
 )
 def test_json_is_such_that_every_parser_takes_it(document: Any) -> None:
     """No number of a surrogate stands without its partner, which jq and others refuse."""
-    text = report.json_text(document)
+    text = json_text(document)
     assert text.isascii()
     said = json.loads(text)
     json.dumps(said, ensure_ascii=False).encode("utf-8")  # fails for a lone surrogate
@@ -339,28 +351,6 @@ def unescaped(value: Any) -> Any:
     if isinstance(value, dict):
         return {unescaped(key): unescaped(item) for key, item in value.items()}
     return value
-
-
-@given(st.text(st.characters()))
-@example(HOSTILE)
-@example("\u2028\u2029\u200f\u061c\ufeff\U000e0001\u00ad")
-def test_escaped_text_is_printable_and_printable_text_is_left_alone(text: str) -> None:
-    shown = report.printable(text)
-    assert shown.isprintable()
-    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown)
-    if text.isprintable():
-        assert shown == text
-
-
-@given(st.text(st.sampled_from("a\x1b\u202e\ud800\U000e0001\n")))
-def test_escapes_tell_which_character_was_there(text: str) -> None:
-    def value(char: str) -> str:
-        for width, letter in ((2, "x"), (4, "u"), (8, "U")):
-            if ord(char) < 16**width:
-                return f"\\{letter}{ord(char):0{width}x}"
-        raise AssertionError(char)
-
-    assert report.printable(text) == "".join(c if c == "a" else value(c) for c in text)
 
 
 # -- log -----------------------------------------------------------------------------------------
@@ -457,7 +447,7 @@ def test_a_log_that_must_not_be_replayed_is_dirty_and_has_an_error(name: str) ->
     numbers = {entry["sequence_number"] for entry in document["entries"] if entry["active"]}
     assert active[0]["last_sequence_number"] in numbers
     assert len(numbers) == active[0]["entries"]
-    text = list(report.log_text(document))
+    text = list(log_text(document))
     assert any(line.startswith("*") for line in text)
     assert any(
         f": active, refused: {document['error']['message']} [{rule}]" in line for line in text
@@ -489,59 +479,13 @@ def test_an_image_without_a_log_has_an_empty_document() -> None:
     document = log_of(good("log-length-0"))
     assert_valid(document, "log")
     assert (document["state"], document["length"], document["entries"]) == ("clean", None, [])
-    assert list(report.log_text(document)) == ["image.vhdx: no log"]
+    assert list(log_text(document)) == ["image.vhdx: no log"]
 
 
 @pytest.mark.parametrize("name", LOGGED)
 def test_the_text_of_a_log_is_printable_and_marks_the_active_entries(name: str) -> None:
     document = log_of(good(name))
-    lines = list(report.log_text(document))
+    lines = list(log_text(document))
     assert all(line.isprintable() for line in lines)
     marked = [line for line in lines if line.startswith("*")]
     assert len(marked) == (good(name).model.log.entries or 0)
-
-
-# -- sizes ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1 KiB"),
-        (1536, "1.5 KiB"),
-        (MIB, "1 MiB"),
-        (3 * MIB + MIB // 2, "3.5 MiB"),
-        (10 << 30, "10 GiB"),
-        (64 * TIB, "64 TiB"),
-        (1 << 60, "1 EiB"),
-        (9 * MIB - 512, "about 9 MiB"),
-        (9 * MIB + 512, "about 9 MiB"),
-        (1025, "about 1.001 KiB"),
-        (MIB - 1, "about 1024 KiB"),
-        (64 * TIB - 512, "about 64 TiB"),
-        ((1 << 52) * 11 // 10, "about 4.4 PiB"),
-        (TIB + (1 << 30), "about 1.001 TiB"),
-    ],
-)
-def test_a_size_is_told_in_the_largest_unit_that_keeps_it_readable(size: int, text: str) -> None:
-    assert human_size(size) == text
-
-
-@given(st.integers(0, 2**64))
-def test_a_size_as_text_is_the_size_to_four_digits(size: int) -> None:
-    *about, number, unit = human_size(size).split()
-    factor = {
-        "byte": 0,
-        "bytes": 0,
-        "KiB": 10,
-        "MiB": 20,
-        "GiB": 30,
-        "TiB": 40,
-        "PiB": 50,
-        "EiB": 60,
-    }[unit]
-    assert abs(float(number) * 2.0**factor - size) <= size * 5e-4
-    assert (Fraction(number) * 2**factor == size) == (about == [])
-    assert float(number) < 1025

@@ -111,6 +111,18 @@ def opened_tag(scene: Scene, before: Callable[[int], object]) -> int | None:
         return None
 
 
+def replaced(scene: Scene, moment: int, *, stays: bool = True) -> Callable[[int], None]:
+    """Return what replaces something before one call, and restores it before the next one."""
+
+    def step(number: int) -> None:
+        if number == moment:
+            scene.replace()
+        elif number == moment + 1 and not stays:
+            scene.restore()
+
+    return step
+
+
 @pytest.mark.parametrize("stays", [True, False], ids=["for good", "for a moment"])
 @pytest.mark.parametrize("what", REPLACED)
 def test_what_is_replaced_at_any_moment_never_leads_out(
@@ -120,14 +132,7 @@ def test_what_is_replaced_at_any_moment_never_leads_out(
     scene = Scene(tmp_path, what)
     tags = set()
     for moment in range(1, number_of_calls(scene.path)):
-
-        def step(number: int, moment: int = moment) -> None:
-            if number == moment:
-                scene.replace()
-            elif number == moment + 1 and not stays:
-                scene.restore()
-
-        tags.add(opened_tag(scene, step))
+        tags.add(opened_tag(scene, replaced(scene, moment, stays=stays)))
         if os.path.lexists(scene.spare):
             scene.restore()
     assert tags <= {INSIDE, None}
@@ -142,7 +147,7 @@ def test_what_is_replaced_for_good_never_leads_out_where_no_steps_can_be_taken(
     scene = Scene(tmp_path, what)
     tags = set()
     for moment in range(1, number_of_calls(scene.path)):
-        tags.add(opened_tag(scene, lambda number, at=moment: number == at and scene.replace()))
+        tags.add(opened_tag(scene, replaced(scene, moment)))
         scene.restore()
     assert tags <= {INSIDE, None}
     assert opened_tag(scene, lambda _: None) == INSIDE
@@ -157,7 +162,7 @@ def test_no_file_stays_open_whatever_is_replaced(
     scene = Scene(tmp_path, "a link on the way")
     before = open_descriptors()
     for moment in range(1, number_of_calls(scene.path)):
-        opened_tag(scene, lambda number, at=moment: number == at and scene.replace())
+        opened_tag(scene, replaced(scene, moment))
         assert open_descriptors() == before
         scene.restore()
 

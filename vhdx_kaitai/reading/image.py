@@ -11,13 +11,14 @@ from ..format import bat, grammar, headers, metadata, regions
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
 from ..storage.source import Opener, Source, SourceLike, open_source
-from ..units import counted, human_size
+from ..text import counted, human_size
 
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     from ..format.locator import Locator
-    from ..format.log import Log, ReplaySummary
+    from ..format.log import Log
+    from ..format.replay import ReplaySummary
 
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
@@ -98,7 +99,7 @@ class Image:
         return read_log(self.stored, self.headers.current)
 
     def _replay(self, replay: Replay) -> None:
-        from ..format.log import replay as replayed
+        from ..format.replay import replay as replayed
 
         assert self.log is not None  # no header with a LogGuid and without a log is current
         self.source, self.replayed = replayed(self.stored, self.log)

@@ -13,10 +13,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..errors import Finding, mismatch, quoted
+from ..errors import Finding, mismatch
 from ..format.locator import PATH_KEYS, Locator, is_absolute
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Opener, Source
+from ..text import quoted
 
 if TYPE_CHECKING:
     from typing import TypeAlias
