@@ -34,7 +34,7 @@ from ..format.bat import STATE_NAMES
 from ..format.locator import Locator, matching_key
 from ..format.metadata import DiskType
 from ..guids import NIL
-from ..storage.source import Source, SourceLike
+from ..storage.source import Source, SourceLike, Uncopied
 from ..text import quoted
 from . import parents, resolve
 from .image import Image, Replay
@@ -69,7 +69,7 @@ class Extent(NamedTuple):
     kind: ExtentKind
 
 
-class Disk:
+class Disk(Uncopied):
     """A virtual disk, read-only; safe to be read from many threads.
 
     Attributes:
@@ -475,7 +475,7 @@ def fill_from(source: Source | None, view: memoryview, position: int) -> int:
     return len(view)
 
 
-class DiskFile(io.RawIOBase):
+class DiskFile(Uncopied, io.RawIOBase):
     """A position in a virtual disk: a binary, seekable, read-only file object.
 
     Reads are full, short only at the end of the disk. Closing it leaves the

@@ -10,7 +10,7 @@ from ..errors import ReplayRequiredError, VhdxError, refuse
 from ..format import bat, grammar, headers, metadata, regions
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
-from ..storage.source import Opener, Source, SourceLike, open_source
+from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
 
-class Image:
+class Image(Uncopied):
     """One VHDX file, read-only; its parents are not looked at.
 
     Attributes:

@@ -34,7 +34,8 @@ class Uncopied:
     """Something that is open: neither copied nor pickled, since a copy would close it, too."""
 
     def __reduce_ex__(self, _protocol: SupportsIndex, /) -> NoReturn:
-        raise TypeError(f"cannot copy or pickle {type(self).__name__!r} object")
+        name = type(self).__name__
+        raise TypeError(f"cannot copy or pickle {name!r} object, which is open: open it again")
 
 
 class Source(Uncopied):
