@@ -26,7 +26,7 @@ from functools import cached_property
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import Source
+from ..storage.source import Source, Uncopied
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
@@ -103,7 +103,7 @@ class Run(NamedTuple):
         return () if self.tail_index is None else self.entries[self.tail_index :]
 
 
-class Log:
+class Log(Uncopied):
     """The log of a file, as its current header places it.
 
     Args:
