@@ -13,7 +13,8 @@ from uuid import UUID
 from ..errors import Finding, Level, mismatch, quoted, refuse
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..records import TYPE_CHECKING, NamedTuple
-from .grammar import KeyValue, ParentLocator, Place
+from .grammar import KeyValue, ParentLocator
+from .place import Place
 
 if TYPE_CHECKING:
     pass
@@ -85,7 +86,7 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
 def entry_place(locator: ParentLocator, index: int) -> Place:
     """Return the place of an entry of the locator."""
     name = f"{locator.place.name}, entry {index}"
-    return locator.place.element("key_values", index, name, "parent_locator_entry")
+    return locator.place.element("key_values", index, name)
 
 
 def _check_entry(entry: KeyValue, locator: ParentLocator, place: Place) -> Iterator[Finding]:
