@@ -817,7 +817,7 @@ def _tree(arguments: argparse.Namespace) -> int:
 def _metadump(arguments: argparse.Namespace) -> int:
     from ..copying import metadump
     from ..showing import dump
-    from ..units import human_size
+    from ..text import human_size
 
     _refuse_to_replace(arguments)
     with _interruptible():
@@ -900,7 +900,7 @@ def _print_document(document: object, indent: int | None = 2) -> None:
 
 
 def _complain(path: str | None, message: str) -> None:
-    from ..showing.report import printable
+    from ..text import printable
 
     place = "" if path is None else f"{path or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch, refuse, signature_text
+from ..errors import Finding, Level, Span, mismatch, refuse
 from ..guids import NIL
 from ..records import NamedTuple
 from ..storage.source import Source
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from uuid import UUID
 
-from ..errors import Finding, Level, mismatch, quoted, refuse
+from ..errors import Finding, Level, mismatch, refuse
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..records import TYPE_CHECKING, NamedTuple
+from ..text import quoted
 from .grammar import KeyValue, ParentLocator
 from .place import Place
 

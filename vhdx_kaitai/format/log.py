@@ -26,11 +26,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..errors import Finding, LimitError, Span, mismatch, refuse, signature_text
+from ..errors import Finding, LimitError, Span, mismatch, refuse
 from ..guids import NIL
 from ..ranges import topmost
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import ReplayedSource, Source, Update
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, mismatch, refuse, signature_text
+from ..errors import Finding, Span, mismatch, refuse
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
 from ..records import NamedTuple
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum

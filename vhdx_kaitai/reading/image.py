@@ -11,7 +11,7 @@ from ..format import bat, grammar, headers, metadata, regions
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
 from ..storage.source import Source, SourceLike, open_source
-from ..units import counted, human_size
+from ..text import counted, human_size
 
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
