@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tests.images.structures import MIB
 from tests.support import SparseSource, assert_valid, damaged, good
 from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.rules import catalogue
-from vhdx_kaitai.showing import report
+from vhdx_kaitai.showing.findings import check_document, check_text
 
 DONE, FAILED, CORRUPT, WARNINGS, NOT_VHDX, USAGE = 0, 1, 2, 3, 63, 64
 
@@ -219,10 +218,10 @@ def test_text_of_the_image_and_the_path_does_nothing_to_a_terminal(
 def test_any_report_can_be_printed_and_is_what_the_schema_says(name: str) -> None:
     built = good(name) if name in GOODS else damaged(name)
     found = check(SparseSource(built.file))
-    document = report.check_document(found, "image.vhdx")
+    document = check_document(found, "image.vhdx")
     assert_valid(document, "check")
     assert len(document["findings"]) == len(found.findings)
-    lines = list(report.check_text(found, "image.vhdx"))
+    lines = list(check_text(found, "image.vhdx"))
     assert all(line.isprintable() for line in lines)
     assert lines[0].startswith("image.vhdx: ")
     assert sum(rule_of(line) in catalogue() for line in lines) >= len(found.findings)
@@ -479,19 +478,6 @@ def test_sarif_on_standard_output_stands_alone(
     assert (outcome.status, outcome.err) == (CORRUPT, "")
     assert json.loads(outcome.out) == json.loads((tmp_path / "out.sarif").read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.sarif"]
-
-
-@pytest.mark.parametrize("words", [["check", "--sarif"], ["ksy", "-o"]], ids=" ".join)
-def test_a_report_does_not_take_the_place_of_an_image(
-    words: list[str], files: Files, tmp_path: Path, run: Run
-) -> None:
-    path = tmp_path / "image.vhdx"
-    shutil.copyfile(files.good("dynamic-plain"), path)
-    before = path.read_bytes()
-    outcome = run(*words, path, *([path] if words[0] == "check" else []))
-    assert outcome.status == FAILED
-    assert "is a VHDX file" in outcome.err
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("rule", ["HDR-99", "", "HDR", "checksum"])

@@ -64,6 +64,7 @@ from vhdx_kaitai.copying import convert
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading import bulk
 from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.storage import target
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
@@ -104,7 +105,7 @@ def silent(_done: int) -> None:
 @pytest.fixture(params=["written", "copied by the kernel"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the kernel copy, as it does on file systems that share blocks; or not, as on others."""
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: request.param != "written")
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: request.param != "written")
     return str(request.param)
 
 
@@ -307,7 +308,7 @@ def test_what_cannot_be_shared_in_the_end_is_written(
             raise OSError(errno.EXDEV, "not there")
         return 0 if turn == 1 else copy(source, target, min(count, 4096 * turn), start, at)
 
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: True)
     monkeypatch.setattr(os, "copy_file_range", limp)
     out = tmp_path / "out.raw"
     with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
@@ -325,7 +326,7 @@ def test_a_kernel_that_shares_nothing_is_not_asked_for_ever(
         assert next(calls) < 100
         return 0
 
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: True)
     monkeypatch.setattr(os, "copy_file_range", nothing)
     out = tmp_path / "out.raw"
     with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
@@ -448,13 +449,13 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(files: Files, tmp_path
     out = tmp_path / "out.raw"
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         "    write(fd, data, at)\n"
         "    os.kill(os.getpid(), 9)\n"
         "os.pwrite = last\n"
-        "cli.main(sys.argv[1:])\n"
+        "main.main(sys.argv[1:])\n"
     )
     arguments = ["convert", str(files.good("fixed-plain")), str(out)]
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
@@ -523,13 +524,13 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 ) -> None:
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         f"    os.kill(os.getpid(), {end})\n"
         "    return write(fd, data, at)\n"
         "os.pwrite = last\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
     )
     image, out = str(files.good("fixed-plain")), str(tmp_path / "out.raw")
     arguments = [*words, out, image] if "-o" in words else [*words, image, out]
@@ -541,14 +542,14 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 def test_a_run_that_outlives_its_terminal_goes_on(files: Files, tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    return write(fd, data, at)\n"
         "os.pwrite = last\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "out.raw"
     arguments = ["convert", str(files.good("fixed-plain")), str(out)]
@@ -623,8 +624,8 @@ def test_an_image_is_not_replaced_by_its_own_contents(tmp_path: Path, run: Run) 
     """Nor is one of its parents."""
     made = chain(2, blocks=few_runs).write(tmp_path)
     before = [path.read_bytes() for path in made.paths]
-    for target in made.paths:
-        assert run("convert", "--force", made.path, target).status == 1
+    for path in made.paths:
+        assert run("convert", "--force", made.path, path).status == 1
         assert [path.read_bytes() for path in made.paths] == before
 
 
@@ -867,6 +868,7 @@ def test_one_disk_in_two_forms_is_the_same(one: str, two: str, tmp_path: Path, r
     assert_valid(document, "compare")
     assert document == {
         "schema_version": 1,
+        "tool": {"name": "vhdx-kaitai", "version": vhdx_kaitai.__version__},
         "path": str(paths[0]),
         "other": str(paths[1]),
         "same": True,

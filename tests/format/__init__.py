@@ -1,1 +1,1 @@
-"""Structures of the format: what bytes say, where they stand, what is right about them."""
+"""One test file for each noun of the specification."""
