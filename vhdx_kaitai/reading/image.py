@@ -29,6 +29,7 @@ class Image:
     Attributes:
         path: Path of the file; None when its bytes come from somewhere else.
         file_size: Length of the file as it is stored, in bytes.
+        stored: The file as it is stored.
         source: The file as it reads after log replay; `size` is its length then.
         headers: Both headers.
         replayed: What the replay of the log changes; None when the log is clean.
