@@ -46,6 +46,7 @@ from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.copying.metadump import Manifest, metadump, redacted_locator
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import grammar
+from vhdx_kaitai.format.place import Place
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.showing import tree
 from vhdx_kaitai.storage.source import open_source
@@ -564,7 +565,7 @@ def test_a_locator_whose_table_is_impossible_gives_nothing_away() -> None:
     raw = bytearray(layout.locator_item().data)
     for count in (0xFFFF, 300, 0):
         raw[18:20] = count.to_bytes(2, "little")
-        place = grammar.Place("Parent Locator", "parent_locator_item", 0)
+        place = Place("Parent Locator", "parent_locator_item", 0)
         data = redacted_locator(grammar.parent_locator(bytes(raw), place))
         assert len(data) == len(raw)
         assert not is_secret_in(data)

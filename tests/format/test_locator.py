@@ -15,7 +15,6 @@ from tests.images.structures import KIB, Locator, LocatorEntry, braced
 from tests.support import good, opened
 from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
 from vhdx_kaitai.format import grammar
-from vhdx_kaitai.format.grammar import Place
 from vhdx_kaitai.format.locator import (
     MAX_KEYS,
     check_locator,
@@ -25,6 +24,7 @@ from vhdx_kaitai.format.locator import (
 )
 from vhdx_kaitai.format.locator import Locator as Judged
 from vhdx_kaitai.format.metadata import MAX_ITEM_LENGTH
+from vhdx_kaitai.format.place import Place
 
 PARENT = UUID("9a5e0001-5555-4555-8555-0123456789ab")
 PLACE = Place("Parent Locator", "parent_locator_item", 0x210028)

@@ -16,7 +16,8 @@ from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntr
 from tests.support import good, opened
 from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.format import regions
-from vhdx_kaitai.format.grammar import REGION_TABLES, RegionTable
+from vhdx_kaitai.format.grammar import RegionTable
+from vhdx_kaitai.format.place import REGION_TABLES
 
 
 def layout(**fields: Any) -> Layout:

@@ -209,15 +209,15 @@ class _Check:
     def run(self) -> Image | None:
         """Check everything that can be got at, and return the image if it can be opened."""
         try:
-            root = headers.read_root(self._stored)
+            section = headers.read_header_section(self._stored)
         except FormatError as error:
             self._take.add_one(error.finding)
             self._take.skip("everything else", "the file is not long enough or no VHDX file")
             return None
         self._take.add(headers.check_file_length(self._stored.size))
-        self._take.add(headers.check_creator(root))
-        self._take.add(headers.check_slack(root))
-        header = self._headers(root)
+        self._take.add(headers.check_creator(section))
+        self._take.add(headers.check_slack(section))
+        header = self._headers(section)
         if header is None:
             self._take.skip(
                 "log, regions, metadata, BAT", "no header is current, or it cannot be used"
@@ -229,7 +229,7 @@ class _Check:
                 "regions, metadata, BAT", "the log has to be replayed first and cannot be"
             )
             return None
-        self._layers(grammar.Root(source), source, header)
+        self._layers(grammar.HeaderSection(source), source, header)
         return self._opened()
 
     def _opened(self) -> Image | None:
@@ -243,8 +243,8 @@ class _Check:
         self._blocks(image)
         return image
 
-    def _headers(self, root: grammar.Root) -> grammar.Header | None:
-        copies = headers.judge_copies(root)
+    def _headers(self, section: grammar.HeaderSection) -> grammar.Header | None:
+        copies = headers.judge_copies(section)
         self._take.add(headers.check_copies(copies))
         self._take.add(headers.check_update(copies))
         current = headers.choose_current(copies)
@@ -288,8 +288,10 @@ class _Check:
         )
         return source
 
-    def _layers(self, root: grammar.Root, source: Source, header: grammar.Header) -> None:
-        tables = (root.region_table(1), root.region_table(2))
+    def _layers(
+        self, section: grammar.HeaderSection, source: Source, header: grammar.Header
+    ) -> None:
+        tables = (section.region_table(1), section.region_table(2))
         defects = (regions.defect(tables[0]), regions.defect(tables[1]))
         self._take.add(regions.check_copies(tables, defects))
         copy = regions.choose_copy(defects)

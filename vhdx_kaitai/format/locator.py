@@ -14,8 +14,9 @@ from ..errors import Finding, Level, mismatch, refuse
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..records import NamedTuple
 from ..text import quoted
-from .grammar import KeyValue, ParentLocator, Place
+from .grammar import KeyValue, ParentLocator
 from .metadata import MAX_ITEM_LENGTH
+from .place import Place
 
 # Ours: Windows writes five keys, and each may claim 128 KiB of text. Texts may share
 # their bytes; only those that do can be longer together than an item can be.
@@ -90,7 +91,7 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
 def entry_place(locator: ParentLocator, index: int) -> Place:
     """Return the place of an entry of the locator."""
     name = f"{locator.place.name}, entry {index}"
-    return locator.place.element("key_values", index, name, "parent_locator_entry")
+    return locator.place.element("key_values", index, name)
 
 
 def _check_entry(entry: KeyValue, locator: ParentLocator, place: Place) -> Iterator[Finding]:

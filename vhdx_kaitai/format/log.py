@@ -31,15 +31,15 @@ from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .grammar import DescriptorKind
+from .place import length_of, signature_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
+SECTOR = length_of("log_data_sector")  # unit of the log [MS-VHDX 2.3.1]
 
-# What an entry begins with, for going through a log at the speed of reading it. The
-# grammar says the same; a test holds the two together.
-ENTRY_SIGNATURE = b"loge"
+# What an entry begins with, for going through a log at the speed of reading it.
+ENTRY_SIGNATURE = signature_of("log_entry_header")
 
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
 # that overlap each other could ask for all of the log again at every sector. An
@@ -50,7 +50,7 @@ _MAX_ENTRIES = 1 << 17
 
 # Ours, too: a MiB of log has room for 255 updates with data.
 _MAX_DESCRIPTORS = 1 << 17
-_DESCRIPTOR_LENGTH = 32
+_DESCRIPTOR_LENGTH = length_of("log_descriptor")
 
 
 class Entry(NamedTuple):
@@ -334,7 +334,8 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
         name = f"descriptor {index}: "
         offset = f"{descriptor.file_offset:#x}"
         if descriptor.kind == DescriptorKind.other:
-            expected = f"{signature_text(b'zero')} or {signature_text(b'desc')}"
+            zero, data = (signature_of("log_descriptor", kind) for kind in ("zero", "data"))
+            expected = f"{signature_text(zero)} or {signature_text(data)}"
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
@@ -364,7 +365,7 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
                 place,
                 f"data sector {index}: signature",
                 "unknown",
-                signature_text(b"data"),
+                signature_text(signature_of("log_data_sector")),
             )
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)

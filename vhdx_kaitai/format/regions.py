@@ -17,7 +17,8 @@ from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
-from .grammar import Place, RegionEntry, RegionTable
+from .grammar import RegionEntry, RegionTable
+from .place import Place, signature_of
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
 
@@ -47,8 +48,9 @@ def check_copy(table: RegionTable) -> Iterator[Finding]:
     """Yield why a copy of the table is not valid."""
     field = table.place.field
     if not table.is_signature_valid:
-        actual, expected = signature_text(table.raw[:4]), signature_text(b"regi")
-        yield mismatch("REG-02", "warning", field("signature"), "signature", actual, expected)
+        place, expected = field("signature"), signature_text(signature_of("region_table"))
+        actual = signature_text(table.raw[: place.length])
+        yield mismatch("REG-02", "warning", place, "signature", actual, expected)
         return
     yield from checksum.check("REG-03", "warning", field("checksum"), table.raw, table.checksum)
 
@@ -106,7 +108,7 @@ def check_table(table: RegionTable, size: int) -> Iterator[Finding]:
 def entry_place(table: RegionTable, index: int) -> Place:
     """Return the place of an entry of a region table."""
     name = f"{table.place.name}, entry {index}"
-    return table.place.element("entries", index, name, "region_table_entry")
+    return table.place.element("entries", index, name)
 
 
 def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]:
@@ -196,20 +198,20 @@ def _overlap(rule: str, table: RegionTable, index: int, other: str) -> Finding:
     return Finding(rule, "error", entry_place(table, index).field("file_offset"), message)
 
 
-def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions:
+def read_regions(section: grammar.HeaderSection, size: int, log: tuple[int, int]) -> Regions:
     """Return the regions of a file.
 
     Args:
-        root: The structures at fixed places, after log replay.
+        section: The structures at fixed places, after log replay.
         size: Length of the file after log replay, in bytes.
         log: File offset and length of the log in bytes.
 
     Raises:
         FormatError: Neither table is valid, or the one in use refuses the file.
     """
-    copy, table = 1, root.region_table(1)
+    copy, table = 1, section.region_table(1)
     if defect(table) is not None:
-        tables = table, root.region_table(2)
+        tables = table, section.region_table(2)
         defects = defect(tables[0]), defect(tables[1])
         refuse(check_copies(tables, defects))
         copy, table = 2, tables[1]

@@ -78,8 +78,8 @@ class Image(Uncopied):
             self._replay(replay)
         header = self.headers.current
         place_of_log = (header.log_offset, header.log_length)
-        root = grammar.Root(self.source)
-        self.regions = regions.read_regions(root, self.source.size, place_of_log)
+        section = grammar.HeaderSection(self.source)
+        self.regions = regions.read_regions(section, self.source.size, place_of_log)
         self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
         self.geometry = bat.Geometry(
             self.metadata.virtual_disk_size,
@@ -143,7 +143,7 @@ class Image(Uncopied):
     @property
     def creator(self) -> str | None:
         """Who made the file, for diagnosis only; None when it does not say."""
-        return grammar.Root(self.stored).creator()
+        return grammar.HeaderSection(self.stored).identifier().creator
 
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""

@@ -16,7 +16,7 @@ from uuid import UUID
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import VhdxError
-from ..format.headers import read_root
+from ..format.headers import read_header_section
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
@@ -90,7 +90,7 @@ class Tree:
     """
 
     def __init__(self, source: Source) -> None:
-        read_root(source)
+        read_header_section(source)
         self._source = source
         self._cursor = _TreeCursor(source)
         self._bases: dict[int, int] = {}
