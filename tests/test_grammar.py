@@ -159,7 +159,7 @@ def test_the_creator_is_what_the_builder_wrote(name: str) -> None:
     expected = built.layout.identifier.creator
     if isinstance(expected, bytes):
         expected = expected.decode("utf-16-le", "surrogatepass").partition("\0")[0]
-    assert grammar.Root(SparseSource(built.file)).creator() == (expected or None)
+    assert grammar.Root(SparseSource(built.file)).identifier().creator == (expected or None)
 
 
 @pytest.mark.parametrize(

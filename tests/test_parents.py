@@ -20,8 +20,8 @@ from vhdx_kaitai.format.locator import (
     MAX_KEYS,
     check_locator,
     check_texts,
+    judged,
     matching_key,
-    read_locator,
 )
 from vhdx_kaitai.format.locator import Locator as Judged
 
@@ -37,7 +37,9 @@ def locator() -> Locator:
 def read(made: Locator | bytes) -> Judged:
     """Return what a locator says."""
     data = made if isinstance(made, bytes) else made.pack()
-    return read_locator(grammar.parent_locator(data, PLACE))
+    locator = grammar.parent_locator(data, PLACE)
+    refuse(check_locator(locator))
+    return judged(locator)
 
 
 def refused_with(made: Locator | bytes) -> str:

@@ -33,9 +33,8 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
-from vhdx_kaitai.errors import FormatError, VhdxError
-from vhdx_kaitai.format import log
-from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.format.descent import state_of_log
 from vhdx_kaitai.guids import NIL
 from vhdx_kaitai.showing import report
 from vhdx_kaitai.storage.source import BufferSource
@@ -63,17 +62,7 @@ def text_of(built: Built, *, allocation: bool = False) -> list[str]:
 @cache
 def log_of(built: Built) -> dict[str, Any]:
     """Return the document of `log`; nobody changes it."""
-    source = BufferSource(built.to_bytes())
-    header = read_headers(source).current
-    ring = log.Log(source, header) if header.log_length else None
-    replayed: log.ReplaySummary | None = None
-    error: VhdxError | None = None
-    if ring is not None and header.log_guid != NIL:
-        try:
-            replayed = log.replay(source, ring)[1]
-        except FormatError as refusal:
-            error = refusal
-    return report.log_document("image.vhdx", ring, replayed, error)
+    return report.log_document("image.vhdx", *state_of_log(BufferSource(built.to_bytes())))
 
 
 # -- schemas -------------------------------------------------------------------------------------

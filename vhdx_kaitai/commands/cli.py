@@ -770,29 +770,20 @@ def _progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[i
 
 
 def _log(arguments: argparse.Namespace) -> int:
-    from ..errors import FormatError
-    from ..format import log
-    from ..format.headers import read_headers
+    from ..format.descent import state_of_log
     from ..showing import report
     from ..storage.source import open_source
 
     source = open_source(arguments.file)
     try:
-        headers = read_headers(source)
-        ring = log.read_log(source, headers.current)
-        replayed = error = None
-        if ring is not None and headers.is_log_dirty:
-            try:
-                replayed = log.replay(source, ring)[1]
-            except FormatError as refusal:
-                error = refusal
-        document = report.log_document(arguments.file, ring, replayed, error)
+        state = state_of_log(source)
+        document = report.log_document(arguments.file, *state)
     finally:
         source.close()
     _print_result(arguments, document, report.log_text)
-    if error is None:
+    if state.error is None:
         return DONE
-    _complain(arguments.file, str(error))
+    _complain(arguments.file, str(state.error))
     return CORRUPT
 
 

@@ -21,7 +21,7 @@ from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 from ..errors import Finding, Span, mismatch, refusal, signature_text
 from ..generated.vhdx import Vhdx
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import Cursor, Source
+from ..storage.source import Source
 from ..units import MIB
 
 if TYPE_CHECKING:
@@ -105,6 +105,25 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
 
     def read_bytes_full(self) -> bytes:
         return self.read_bytes(max(0, len(self._data) - self._position))
+
+
+class Identifier(NamedTuple):
+    """File type identifier: its bytes, fewer where the file ends [MS-VHDX 2.2.1]."""
+
+    raw: bytes
+
+    @property
+    def creator(self) -> str | None:
+        """The creator, up to the first NUL; None when the field is empty, or not there.
+
+        Surrogates without a partner are kept: the field is for diagnosis, and
+        decoding it must not fail.
+        """
+        try:
+            raw: bytes = Vhdx.FileTypeIdentifier(_Buffer(self.raw)).raw_creator
+        except KaitaiStructError:
+            return None
+        return raw.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
 
 
 class Header(NamedTuple):
@@ -273,20 +292,16 @@ class Root:
     """The structures at fixed places of an image.
 
     Args:
-        source: A VHDX file, at least as long as the header section; checked by `headers`.
+        source: The file. All but the identifier can be had only when it is as long as the
+            header section.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def creator(self) -> str | None:
-        """Return the creator, up to the first NUL; None when the field is empty.
-
-        Surrogates without a partner are kept: the field is for diagnosis, and
-        decoding it must not fail.
-        """
-        raw: bytes = Vhdx(KaitaiStream(Cursor(self._source))).file_identifier.raw_creator
-        return raw.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
+    def identifier(self) -> Identifier:
+        """Return the file type identifier, or as much of it as the file has."""
+        return Identifier(self._source.read(0, min(self._source.size, _end_of_identifier())))
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch, refusal, refuse, signature_text
+from ..errors import Finding, Level, Span, mismatch, signature_text
 from ..guids import NIL
 from ..records import NamedTuple
-from ..storage.source import Source
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
@@ -178,9 +177,17 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
                 yield finding._replace(level="warning")
 
 
-def check_creator(root: grammar.Root) -> Iterator[Finding]:
+def check_identifier(identifier: grammar.Identifier) -> Iterator[Finding]:
+    """Yield whether this is no VHDX file."""
+    if not probe(identifier.raw):
+        actual = signature_text(identifier.raw[: len(SIGNATURE)])
+        expected = signature_text(SIGNATURE)
+        yield mismatch("FTI-01", "error", grammar.IDENTIFIER, "signature", actual, expected)
+
+
+def check_creator(identifier: grammar.Identifier) -> Iterator[Finding]:
     """Yield whether the name of the file's maker is no text; it is for diagnosis only."""
-    creator = root.creator() or ""
+    creator = identifier.creator or ""
     index = next((i for i, char in enumerate(creator) if "\ud800" <= char <= "\udfff"), None)
     if index is not None:
         message = f"Creator is not UTF-16 at its character {index}, expected text"
@@ -275,28 +282,6 @@ def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
             )
 
 
-def read_root(source: Source) -> grammar.Root:
-    """Return the structures at fixed places, when this is a VHDX file long enough to have them.
-
-    Raises:
-        FormatError: It is no VHDX file (FTI-01), or too short (GEN-07).
-    """
-    signature = source.read(0, min(source.size, len(SIGNATURE)))
-    if signature != SIGNATURE:
-        raise refusal(
-            mismatch(
-                "FTI-01",
-                "error",
-                grammar.IDENTIFIER,
-                "signature",
-                signature_text(signature),
-                signature_text(SIGNATURE),
-            )
-        )
-    refuse(check_file_length(source.size))
-    return grammar.Root(source)
-
-
 # The one piece of layout that is needed before there is anything to parse;
 # a test compares it with the grammar.
 SIGNATURE = b"vhdxfile"
@@ -305,24 +290,6 @@ SIGNATURE = b"vhdxfile"
 def judge_copies(root: grammar.Root) -> tuple[HeaderCopy, HeaderCopy]:
     """Return both copies of the header, judged."""
     return judge_copy(1, root.header(1)), judge_copy(2, root.header(2))
-
-
-def read_headers(source: Source) -> Headers:
-    """Return both headers, the current one chosen and judged.
-
-    Args:
-        source: The file as it is stored.
-
-    Raises:
-        FormatError: It is no VHDX file, or too short, no header is current, or
-            the current one refuses the file.
-    """
-    copies = judge_copies(read_root(source))
-    refuse(check_copies(copies))
-    current = choose_current(copies)
-    assert current is not None  # check_copies refuses whenever there is none
-    refuse(check_current(copies[current - 1].header, source.size))
-    return Headers(copies, current)
 
 
 def probe(data: bytes | bytearray | memoryview) -> int:

@@ -560,8 +560,13 @@ def replay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
     Raises:
         FormatError: There is no valid sequence, or it must not be replayed.
     """
+    refuse(check_sequence(log.active_sequence(), log, source.size))
+    return overlay(source, log)
+
+
+def overlay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
+    """Return the same for a log whose active sequence may be replayed."""
     sequence = log.active_sequence()
-    refuse(check_sequence(sequence, log, source.size))
     updates = _updates(sequence, log)
     end = updates[-1].end if updates else 0
     size = max(source.size, sequence[-1].header.last_file_offset, end)

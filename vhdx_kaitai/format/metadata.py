@@ -325,6 +325,13 @@ def check_items(items: Items, table: MetadataTable) -> Iterator[Iterator[Finding
         yield _check_parent_item(items, table)
 
 
+def check_sizes(items: Items) -> Iterator[Finding]:
+    """Yield what is wrong with the items that fix the shape of the BAT, all of which are there."""
+    yield from _check_parameters_item(items)
+    yield from _check_sector_size_item(items, "ITEM-15", "LogicalSectorSize", "logical_sector_size")
+    yield from _check_size_item(items)
+
+
 def _check_parameters_item(items: Items) -> Iterator[Finding]:
     parameters = items.get("file_parameters")
     yield from check_file_parameters(parameters, items.place("file_parameters"))
@@ -354,21 +361,8 @@ def _check_parent_item(items: Items, table: MetadataTable) -> Iterator[Finding]:
     yield from check_parent(has_parent, "parent_locator" in items.kinds, table)
 
 
-def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
-    """Return what the metadata region says.
-
-    Args:
-        source: The file after log replay.
-        region: The metadata region, judged.
-
-    Raises:
-        FormatError: Table or items refuse the file.
-    """
-    table = grammar.metadata_table(source, region.file_offset)
-    refuse(check_table(table, region.length))
-    items = Items(source, region.file_offset, table)
-    for findings in check_items(items, table):
-        refuse(findings)
+def judged(table: MetadataTable, items: Items) -> Metadata:
+    """Return what table and items say, with which no check has found an error."""
     parameters = items.get("file_parameters")
     return Metadata(
         table.entries,

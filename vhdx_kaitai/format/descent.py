@@ -1,0 +1,352 @@
+"""The one way down into a VHDX file.
+
+A layer can be found only when those above it are known: the identifier, the
+headers, the log that one of them places; then, as the file reads after the
+replay of that log, the region tables, the metadata, the BAT and the parent
+locator [MS-VHDX 2.2 to 2.6]. That order is written here and nowhere else.
+`Descent` goes from the identifier to the log, `Contents` from the region tables
+to the locator.
+
+What follows from a broken rule is for a judge to say. Opening refuses the file,
+checking collects findings and goes on as far as that makes sense, and who wants
+to save what can be saved follows the best that is left. Each layer is looked at
+when it is first asked for, once, after all above it. What nobody asks for is
+not read.
+"""
+
+from __future__ import annotations
+
+from ..errors import FormatError, LimitError
+from ..guids import NIL
+from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.source import Source
+from . import bat, grammar, headers, metadata, regions
+from .bat import Bat, Geometry
+from .grammar import Header, Identifier, MetadataTable, RegionEntry, RegionTable
+from .headers import HeaderCopy, Headers
+from .judge import REFUSE, Judge
+from .metadata import Items, Metadata
+from .regions import Regions, TableCopy
+
+if TYPE_CHECKING:
+    from functools import cached_property as layer
+
+    from .locator import Locator
+    from .log import Entry, Log, ReplaySummary
+else:
+
+    class layer:  # noqa: N801 - a decorator
+        """A layer of the way down; None when it is lost, of which the judge is told why."""
+
+        def __init__(self, find):
+            self._find = find
+            self.__doc__ = find.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, way, owner=None):
+            if way is None:
+                return self
+            try:
+                found = self._find(way)
+            except (FormatError, LimitError) as error:
+                way.judge.lost(self._name, error)
+                found = None
+            vars(way)[self._name] = found  # which is looked at before this descriptor
+            return found
+
+
+class Replayed(NamedTuple):
+    """The file as it reads after log replay.
+
+    Attributes:
+        source: The file.
+        summary: What the replay changes.
+    """
+
+    source: Source
+    summary: ReplaySummary
+
+
+class Descent:
+    """The way from the identifier to the log.
+
+    Args:
+        stored: The file as it is stored.
+        judge: Says what follows from findings.
+    """
+
+    def __init__(self, stored: Source, judge: Judge) -> None:
+        self.stored = stored
+        self.judge = judge
+
+    @layer
+    def identifier(self) -> Identifier | None:
+        """The file type identifier of a VHDX file that is long enough to be one."""
+        root = grammar.Root(self.stored)
+        identifier = root.identifier()
+        if not self.judge.take(headers.check_identifier(identifier)):
+            return None
+        if not self.judge.take(headers.check_file_length(self.stored.size)):
+            return None
+        self.judge.remark(headers.check_creator(identifier))
+        self.judge.remark(headers.check_slack(root))
+        return identifier
+
+    @layer
+    def copies(self) -> tuple[HeaderCopy, HeaderCopy] | None:
+        """Both copies of the header."""
+        if self.identifier is None:
+            return None
+        return headers.judge_copies(grammar.Root(self.stored))
+
+    @layer
+    def current(self) -> Headers | None:
+        """Both copies, when one of them is current."""
+        if self.copies is None:
+            return None
+        self.judge.take(headers.check_copies(self.copies))
+        self.judge.remark(headers.check_update(self.copies))
+        number = headers.choose_current(self.copies)
+        if number is None:
+            return None
+        self.judge.remark(headers.check_other(self.copies, number))
+        return Headers(self.copies, number)
+
+    @layer
+    def headers(self) -> Headers | None:
+        """Both copies, and the one to go by."""
+        if self.current is not None or self.copies is None:
+            return self.current
+        return self.judge.assume_header(self.copies, self.stored.size)
+
+    @layer
+    def header(self) -> Header | None:
+        """The header to go by, when no field of it is wrong."""
+        if self.headers is None:
+            return None
+        header = self.headers.current
+        return header if self.judge.take(headers.check_current(header, self.stored.size)) else None
+
+    @layer
+    def log(self) -> Log | None:
+        """The log, clean or dirty; None when the file has none, too."""
+        if self.header is None:
+            return None
+        from .log import read_log  # a clean one takes no part in opening
+
+        return read_log(self.stored, self.header)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether the log has to be replayed before anything else is read (HDR-14)."""
+        return self.header is not None and self.header.log_guid != NIL
+
+    @layer
+    def sequence(self) -> tuple[Entry, ...] | None:
+        """The entries that a dirty log asks to be replayed, if any are valid."""
+        if not self.is_dirty or self.log is None:
+            return None
+        from .log import check_ring
+
+        self.judge.remark(check_ring(self.log))
+        return self.log.active_sequence()
+
+    @layer
+    def replayed(self) -> Replayed | None:
+        """The file as the replay of a dirty log makes it."""
+        if self.sequence is None or self.log is None:
+            return None
+        from .log import check_sequence, overlay
+
+        if not self.judge.take(check_sequence(self.sequence, self.log, self.stored.size)):
+            return None
+        return Replayed(*overlay(self.stored, self.log))
+
+    @layer
+    def source(self) -> Source | None:
+        """The file as it reads after log replay, if there is anything to be replayed."""
+        # A header that is only assumed to be current cannot tell what state its log is in.
+        if self.header is not None and self.current is not None:
+            if not self.is_dirty:
+                return self.stored
+            if self.replayed is not None:
+                return self.replayed.source
+        return self.judge.assume_source(self.stored)
+
+    def contents(self) -> Contents | None:
+        """Return the way on from there."""
+        return None if self.source is None else self.contents_of(self.source, self.judge)
+
+    def contents_of(self, source: Source, judge: Judge) -> Contents:
+        """Return the way on, through the file as it reads before or after log replay."""
+        header = self.headers.current if self.headers is not None else None
+        place_of_log = (header.log_offset, header.log_length) if header is not None else (0, 0)
+        return Contents(source, place_of_log, judge)
+
+
+class Layers(NamedTuple):
+    """What a way down has found when nothing refused the file."""
+
+    regions: Regions
+    metadata: Metadata
+    bat: Bat
+    locator: Locator | None
+
+
+class Contents:
+    """The way from the region tables to the locator.
+
+    Args:
+        source: The file, as it reads after log replay.
+        place_of_log: File offset and length of the log in bytes.
+        judge: Says what follows from findings.
+    """
+
+    def __init__(self, source: Source, place_of_log: tuple[int, int], judge: Judge) -> None:
+        self.source = source
+        self.judge = judge
+        self._place_of_log = place_of_log
+        self.tables = regions.Tables(grammar.Root(source))
+
+    @layer
+    def current(self) -> TableCopy | None:
+        """The copy of the region table in use, when one is valid."""
+        current = self.tables.current()
+        if current is not None and current.copy == 1:
+            # Nothing that is wrong with copy 2 matters then.
+            self.judge.remark(regions.check_copies(self.tables))
+        else:
+            self.judge.take(regions.check_copies(self.tables))
+        return current
+
+    @layer
+    def table(self) -> RegionTable | None:
+        """The region table to go by."""
+        if self.current is not None:
+            return self.current.table
+        return self.judge.assume_table(self.tables, self.source.size)
+
+    @layer
+    def regions(self) -> Regions | None:
+        """The regions, when all that the table in use says is right."""
+        if self.current is None:
+            return None
+        table = self.current.table
+        is_right = self.judge.take(regions.check_table(table, self.source.size))
+        is_right &= self.judge.take(regions.check_overlaps(table, self._place_of_log))
+        self.judge.remark(regions.check_unused(table))
+        return regions.judged(self.current) if is_right else None
+
+    @layer
+    def metadata_region(self) -> RegionEntry | None:
+        """The metadata region, as far as that can be read."""
+        if self.regions is not None:
+            return self.regions.metadata
+        if self.table is None:
+            return None
+        usable = regions.usable_metadata(self.table, self.source.size)
+        return usable or self.judge.assume_metadata_region(self.table)
+
+    @layer
+    def metadata_table(self) -> MetadataTable | None:
+        """The metadata table, right or wrong."""
+        if self.metadata_region is None:
+            return None
+        return grammar.metadata_table(self.source, self.metadata_region.file_offset)
+
+    @layer
+    def items(self) -> Items | None:
+        """The items that the metadata table names, right or wrong."""
+        if self.metadata_region is None or self.metadata_table is None:
+            return None
+        return Items(self.source, self.metadata_region.file_offset, self.metadata_table)
+
+    @layer
+    def metadata(self) -> Metadata | None:
+        """What the metadata says, when all of it is right."""
+        if self.metadata_region is None or self.metadata_table is None or self.items is None:
+            return None
+        length = self.metadata_region.length
+        is_right = self.judge.take(metadata.check_table(self.metadata_table, length))
+        for findings in metadata.check_items(self.items, self.metadata_table):
+            is_right &= self.judge.take(findings)
+        return metadata.judged(self.metadata_table, self.items) if is_right else None
+
+    @layer
+    def geometry(self) -> Geometry | None:
+        """The sizes that fix the shape of the BAT."""
+        found = self.metadata
+        if found is None:
+            return None if self.items is None else self.judge.assume_geometry(self.items)
+        return Geometry(
+            found.virtual_disk_size,
+            found.block_size,
+            found.logical_sector_size,
+            found.disk_type == "differencing",
+        )
+
+    @layer
+    def bat(self) -> Bat | None:
+        """The BAT, when its region has room for all entries."""
+        if self.regions is None or self.geometry is None:
+            return None
+        if not self.judge.take(bat.check_size(self.geometry, self.regions.bat)):
+            return None
+        return Bat(self.source, self.regions.bat, self.geometry)
+
+    @layer
+    def locator(self) -> Locator | None:
+        """The parent locator of a differencing disk, whatever else may be wrong."""
+        # Without HasParent a locator is ignored, right or wrong.
+        if self.items is None or not {"file_parameters", "parent_locator"} <= self.items.kinds:
+            return None
+        if not self.items.get("file_parameters").has_parent:
+            return None
+        from .locator import check_locator, judged  # most images have no parent
+
+        locator = self.items.get("parent_locator")
+        return judged(locator) if self.judge.take(check_locator(locator)) else None
+
+    def layers(self) -> Layers | None:
+        """Go all the way down and return what is there; None when anything is wrong."""
+        found, metadata, bat, locator = self.regions, self.metadata, self.bat, self.locator
+        if found is None or metadata is None or bat is None:
+            return None
+        if metadata.parent_locator is not None and locator is None:
+            return None
+        return Layers(found, metadata, bat, locator)
+
+
+class LogState(NamedTuple):
+    """The log of a file, and what follows from it.
+
+    Attributes:
+        log: The log; None when the file has none.
+        replayed: What its replay changes; None when it is clean or must not be replayed.
+        error: Why it must not be replayed.
+    """
+
+    log: Log | None
+    replayed: ReplaySummary | None
+    error: FormatError | None
+
+
+def state_of_log(stored: Source) -> LogState:
+    """Return the log of a file, whether or not it can be replayed.
+
+    Args:
+        stored: The file as it is stored.
+
+    Raises:
+        FormatError: What is above the log refuses the file.
+        LimitError: A limit of our own is passed.
+    """
+    way = Descent(stored, REFUSE)
+    log = way.log
+    try:
+        replayed = way.replayed
+    except FormatError as error:
+        return LogState(log, None, error)
+    return LogState(log, replayed.summary if replayed is not None else None, None)
