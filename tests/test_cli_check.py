@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -479,19 +478,6 @@ def test_sarif_on_standard_output_stands_alone(
     assert (outcome.status, outcome.err) == (CORRUPT, "")
     assert json.loads(outcome.out) == json.loads((tmp_path / "out.sarif").read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.sarif"]
-
-
-@pytest.mark.parametrize("words", [["check", "--sarif"], ["ksy", "-o"]], ids=" ".join)
-def test_a_report_does_not_take_the_place_of_an_image(
-    words: list[str], files: Files, tmp_path: Path, run: Run
-) -> None:
-    path = tmp_path / "image.vhdx"
-    shutil.copyfile(files.good("dynamic-plain"), path)
-    before = path.read_bytes()
-    outcome = run(*words, path, *([path] if words[0] == "check" else []))
-    assert outcome.status == FAILED
-    assert "is a VHDX file" in outcome.err
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("rule", ["HDR-99", "", "HDR", "checksum"])

@@ -64,6 +64,7 @@ from vhdx_kaitai.copying import convert
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading import bulk
 from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.storage import target
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
@@ -104,7 +105,7 @@ def silent(_done: int) -> None:
 @pytest.fixture(params=["written", "copied by the kernel"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the kernel copy, as it does on file systems that share blocks; or not, as on others."""
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: request.param != "written")
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: request.param != "written")
     return str(request.param)
 
 
@@ -307,7 +308,7 @@ def test_what_cannot_be_shared_in_the_end_is_written(
             raise OSError(errno.EXDEV, "not there")
         return 0 if turn == 1 else copy(source, target, min(count, 4096 * turn), start, at)
 
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: True)
     monkeypatch.setattr(os, "copy_file_range", limp)
     out = tmp_path / "out.raw"
     with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
@@ -325,7 +326,7 @@ def test_a_kernel_that_shares_nothing_is_not_asked_for_ever(
         assert next(calls) < 100
         return 0
 
-    monkeypatch.setattr(convert.OutFile, "can_share", lambda *_: True)
+    monkeypatch.setattr(target.OutFile, "can_share", lambda *_: True)
     monkeypatch.setattr(os, "copy_file_range", nothing)
     out = tmp_path / "out.raw"
     with vhdx_kaitai.open(files.good("fixed-plain")) as disk:
@@ -623,8 +624,8 @@ def test_an_image_is_not_replaced_by_its_own_contents(tmp_path: Path, run: Run) 
     """Nor is one of its parents."""
     made = chain(2, blocks=few_runs).write(tmp_path)
     before = [path.read_bytes() for path in made.paths]
-    for target in made.paths:
-        assert run("convert", "--force", made.path, target).status == 1
+    for path in made.paths:
+        assert run("convert", "--force", made.path, path).status == 1
         assert [path.read_bytes() for path in made.paths] == before
 
 

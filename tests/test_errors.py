@@ -139,23 +139,6 @@ def test_every_rule_named_in_the_code_is_in_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"head", "'head'"),
-        (b"vhdxfile", "'vhdxfile'"),
-        (b"it's", "'it's'"),
-        (b"", "no bytes"),
-        (bytes(4), "00 00 00 00"),
-        (b"hea\n", "68 65 61 0a"),
-        (b"he\xe4d", "68 65 e4 64"),
-        (b"\x1b[2J", "1b 5b 32 4a"),
-    ],
-)
-def test_a_signature_is_text_when_it_can_be_and_numbers_otherwise(raw: bytes, text: str) -> None:
-    assert errors.signature_text(raw) == text
-
-
-@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("header-2-missing", "signature 00 00 00 00, expected 'head'"),

@@ -111,3 +111,109 @@ def test_records_come_from_one_door_to_the_compiled_grammar() -> None:
     """`tree` is no reader: it shows what the grammar says."""
     importers = [module for module in MODULES if "generated" in set(imported(module))]
     assert importers == ["format.grammar", "showing.tree"]
+
+
+# -- who writes ---------------------------------------------------------------------------------
+
+WRITER = "storage.target"
+
+# Names by which a program changes files, besides `open`, whose mode tells; and those of `os`
+# that mean something else elsewhere.
+CHANGES = {
+    *("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "fdopen"),
+    *("pwrite", "pwritev", "ftruncate", "fallocate", "posix_fallocate", "copy_file_range"),
+    *("sendfile", "splice", "renames", "symlink", "unlink", "rmdir", "removedirs", "mkdir"),
+    *("makedirs", "mknod", "mkfifo", "chmod", "fchmod", "chown", "fchown", "utime", "setxattr"),
+    *("write_text", "write_bytes", "touch", "symlink_to", "hardlink_to"),
+    *("mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryFile", "tempfile", "shutil"),
+}
+CHANGES_OF_OS = {"write", "writev", "replace", "rename", "link", "remove", "truncate"}
+
+
+def changes(node: ast.AST) -> Iterator[str]:
+    """What of a syntax tree may change a file or opens one to do so; not the null device."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call):
+            if child.args and ast.unparse(child.args[0]) == "os.devnull":
+                continue
+            if _opens_to_write(child):
+                yield ast.unparse(child)
+        elif isinstance(child, ast.Attribute):
+            of_os = isinstance(child.value, ast.Name) and child.value.id == "os"
+            if child.attr in CHANGES or (of_os and child.attr in CHANGES_OF_OS):
+                yield ast.unparse(child)
+        elif isinstance(child, ast.Import | ast.ImportFrom):
+            of_os = isinstance(child, ast.ImportFrom) and child.module == "os"
+            found = {name.name for name in child.names}
+            if found & (CHANGES | CHANGES_OF_OS if of_os else CHANGES):
+                yield ast.unparse(child)
+        yield from changes(child)
+
+
+def _opens_to_write(call: ast.Call) -> bool:
+    """Tell whether a call is one of `open` with a mode to write, or with one that is unknown."""
+    function = call.func
+    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", None)
+    if name != "open":
+        return False
+    if isinstance(function, ast.Name) and len(call.args) > 1:
+        modes = [call.args[1]]
+    else:  # a method may have the mode first
+        modes = [argument for argument in call.args[:2] if isinstance(argument, ast.Constant)]
+    modes += [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    return any(
+        not isinstance(mode, ast.Constant) or not {*"wax+"}.isdisjoint(str(mode.value))
+        for mode in modes
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "open(path, 'r+b')",
+        "open(path, how)",
+        "path.open('x')",
+        "io.open(path, 'wb')",
+        "os.open(path, os.O_RDWR)",
+        "os.fdopen(fd, 'w')",
+        "path.write_text('')",
+        "os.replace(one, two)",
+        "from os import rename",
+        "import tempfile",
+        "with suppress(OSError):\n    os.unlink(path)",
+    ],
+)
+def test_what_changes_a_file_is_seen(text: str) -> None:
+    assert list(changes(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open(path)",
+        "open(path, 'rb')",
+        "path.open('rb')",
+        "disk.open()",
+        "open(os.devnull, 'w')",
+        "os.open(os.devnull, os.O_WRONLY)",
+        "os.open(path, os.O_RDONLY)",
+        "text.replace('a', 'b')",
+        "sys.stdout.write(text)",
+    ],
+)
+def test_what_changes_no_file_is_let_pass(text: str) -> None:
+    assert list(changes(ast.parse(text))) == []
+
+
+@pytest.mark.parametrize("module", sorted({*MODULES, *APART} - {WRITER}))
+def test_one_module_opens_files_for_writing(module: str) -> None:
+    assert list(changes(tree_of(module))) == []
+
+
+def test_a_reader_cannot_reach_the_writer() -> None:
+    """Only copying may, which no reader imports, since it stands below all of them."""
+    assert list(changes(tree_of(WRITER)))
+    importers = {module for module in MODULES if WRITER in set(imported(module, with_types=True))}
+    assert {module.partition(".")[0] for module in importers} == {"copying"}

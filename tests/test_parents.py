@@ -13,7 +13,7 @@ from tests.images.damage import OTHER_GUID, base_differencing
 from tests.images.image import Layout, windows_locator
 from tests.images.structures import Locator, LocatorEntry, braced
 from tests.support import good, opened
-from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
+from vhdx_kaitai.errors import FormatError, LimitError, VhdxError, refuse
 from vhdx_kaitai.format import grammar
 from vhdx_kaitai.format.grammar import Place
 from vhdx_kaitai.format.locator import (

@@ -13,7 +13,7 @@ import pytest
 from tests.test_cli import ALL_STATUSES
 from vhdx_kaitai.format import headers, locator, log
 from vhdx_kaitai.reading import disk
-from vhdx_kaitai.units import human_size
+from vhdx_kaitai.text import human_size
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

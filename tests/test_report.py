@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -28,7 +27,6 @@ from tests.images.structures import (
     KIB,
     METADATA_REGION,
     MIB,
-    TIB,
     VIRTUAL_DISK_SIZE,
     MetadataItem,
 )
@@ -38,7 +36,6 @@ from vhdx_kaitai.format.descent import state_of_log
 from vhdx_kaitai.guids import NIL
 from vhdx_kaitai.showing import report
 from vhdx_kaitai.storage.source import BufferSource
-from vhdx_kaitai.units import human_size
 
 LOGGED = [
     name
@@ -330,28 +327,6 @@ def unescaped(value: Any) -> Any:
     return value
 
 
-@given(st.text(st.characters()))
-@example(HOSTILE)
-@example("\u2028\u2029\u200f\u061c\ufeff\U000e0001\u00ad")
-def test_escaped_text_is_printable_and_printable_text_is_left_alone(text: str) -> None:
-    shown = report.printable(text)
-    assert shown.isprintable()
-    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown)
-    if text.isprintable():
-        assert shown == text
-
-
-@given(st.text(st.sampled_from("a\x1b\u202e\ud800\U000e0001\n")))
-def test_escapes_tell_which_character_was_there(text: str) -> None:
-    def value(char: str) -> str:
-        for width, letter in ((2, "x"), (4, "u"), (8, "U")):
-            if ord(char) < 16**width:
-                return f"\\{letter}{ord(char):0{width}x}"
-        raise AssertionError(char)
-
-    assert report.printable(text) == "".join(c if c == "a" else value(c) for c in text)
-
-
 # -- log -----------------------------------------------------------------------------------------
 
 
@@ -488,49 +463,3 @@ def test_the_text_of_a_log_is_printable_and_marks_the_active_entries(name: str) 
     assert all(line.isprintable() for line in lines)
     marked = [line for line in lines if line.startswith("*")]
     assert len(marked) == (good(name).model.log.entries or 0)
-
-
-# -- sizes ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1 KiB"),
-        (1536, "1.5 KiB"),
-        (MIB, "1 MiB"),
-        (3 * MIB + MIB // 2, "3.5 MiB"),
-        (10 << 30, "10 GiB"),
-        (64 * TIB, "64 TiB"),
-        (1 << 60, "1 EiB"),
-        (9 * MIB - 512, "about 9 MiB"),
-        (9 * MIB + 512, "about 9 MiB"),
-        (1025, "about 1.001 KiB"),
-        (MIB - 1, "about 1024 KiB"),
-        (64 * TIB - 512, "about 64 TiB"),
-        ((1 << 52) * 11 // 10, "about 4.4 PiB"),
-        (TIB + (1 << 30), "about 1.001 TiB"),
-    ],
-)
-def test_a_size_is_told_in_the_largest_unit_that_keeps_it_readable(size: int, text: str) -> None:
-    assert human_size(size) == text
-
-
-@given(st.integers(0, 2**64))
-def test_a_size_as_text_is_the_size_to_four_digits(size: int) -> None:
-    *about, number, unit = human_size(size).split()
-    factor = {
-        "byte": 0,
-        "bytes": 0,
-        "KiB": 10,
-        "MiB": 20,
-        "GiB": 30,
-        "TiB": 40,
-        "PiB": 50,
-        "EiB": 60,
-    }[unit]
-    assert abs(float(number) * 2.0**factor - size) <= size * 5e-4
-    assert (Fraction(number) * 2**factor == size) == (about == [])
-    assert float(number) < 1025

@@ -16,7 +16,7 @@ import yaml
 import vhdx_kaitai
 from tests.images.damage import DAMAGES
 from tests.support import ROOT, RULES
-from vhdx_kaitai.rules import GROUPS, catalogue, escaped, markdown, section_of
+from vhdx_kaitai.rules import GROUPS, catalogue, markdown, section_of
 
 ID = re.compile(r"[A-Z]{3,5}-[0-9]{2}")
 PACKAGE = Path(vhdx_kaitai.__file__).parent
@@ -142,12 +142,6 @@ def test_the_page_lists_every_rule_and_counts_them() -> None:
     assert counts["all"] == [*(statuses[s] for s in ("checked", "covered", "not checkable")), 242]
     for numbers in zip(*counts.values(), strict=True):
         assert sum(numbers[:-1]) == numbers[-1]
-
-
-def test_what_markdown_would_act_on_is_escaped() -> None:
-    assert escaped(r"\\?\Volume{GUID}\...") == r"\\\\?\\Volume{GUID}\\..."
-    assert escaped("a|b *c* [d](e) `f` <g>") == r"a\|b \*c\* \[d](e) \`f\` \<g>"
-    assert escaped("parent_linkage of _x_") == r"parent_linkage of \_x\_"
 
 
 def test_errors_come_without_the_catalogue_until_somebody_asks() -> None:

@@ -270,7 +270,7 @@ def test_a_region_is_there_when_its_numbers_are(
     [
         ("a {0} {guid}", "a {{0}} {{guid}}"),
         ("[click](0) [x](http://example.org)", "[click] (0) [x] (http://example.org)"),
-        ("\x1b[31m\x00\n", "\\x1b[31m\\x00\\n"),
+        ("\x1b[31m\x00\n", "\\x1b[31m\\x00\\x0a"),
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("\ud800 \udfff \U000e0001", "\\ud800 \\udfff \\U000e0001"),
         (r"C:\größe", r"C:\größe"),

@@ -1,4 +1,4 @@
-"""Sizes and their arithmetic; how sizes read is in `test_report`."""
+"""Units of size and their arithmetic; how sizes read is in `test_text`."""
 
 from __future__ import annotations
 
@@ -34,15 +34,3 @@ def test_a_quotient_is_rounded_up(dividend: int, divisor: int) -> None:
 )
 def test_aligned_means_a_whole_number_of_units(value: int, unit: int, aligned: bool) -> None:
     assert units.is_aligned(value, unit) is aligned
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (1000, "1000 entries")]
-)
-def test_a_number_comes_with_the_right_form_of_its_noun(count: int, text: str) -> None:
-    assert units.counted(count, "entry", "entries") == text
-
-
-def test_a_noun_without_a_plural_of_its_own_gets_an_s() -> None:
-    assert units.counted(1, "byte") == units.human_size(1) == "1 byte"
-    assert units.counted(2, "byte") == units.human_size(2) == "2 bytes"

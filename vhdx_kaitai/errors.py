@@ -95,21 +95,6 @@ class Finding(NamedTuple):
         return f"{self.where}: {self.message} [{self.rule}, MS-VHDX {self.section}]"
 
 
-_LONGEST_QUOTE = 120
-
-
-def quoted(text: str) -> str:
-    """Return text from an image in quotes, cut when it is long."""
-    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
-
-
-def signature_text(raw: bytes) -> str:
-    """Return a signature in quotes when it is text, as the numbers of its bytes otherwise."""
-    if raw.isascii() and raw.decode("ascii").isprintable() and raw:
-        return f"'{raw.decode('ascii')}'"
-    return raw.hex(" ") or "no bytes"
-
-
 def mismatch(
     rule: str, level: Level, place: Where, name: str, actual: str, expected: str
 ) -> Finding:

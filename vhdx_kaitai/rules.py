@@ -7,11 +7,12 @@ hostile files needs, carry the nearest section. `docs/rules.md` is made from it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal, NamedTuple
+
+from .text import as_markdown
 
 Requirement = Literal["MUST", "SHOULD", "MAY", "SANITY"]
 Audience = Literal["reader", "writer", "both"]
@@ -138,16 +139,11 @@ def _group_lines(title: str, rules: list[Rule]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for rule in rules:
         status = f"covered by {', '.join(rule.by)}" if rule.by else rule.status
-        cells = (rule.section, rule.level, rule.applies_to, status, escaped(rule.rule))
+        cells = (rule.section, rule.level, rule.applies_to, status, as_markdown(rule.rule))
         yield f"| **{rule.id}** | {' | '.join(cells)} |"
-    reasons = [f"- **{rule.id}** {escaped(rule.reason)}" for rule in rules if rule.reason]
+    reasons = [f"- **{rule.id}** {as_markdown(rule.reason)}" for rule in rules if rule.reason]
     if reasons:
         yield from ("", "Why some are not checked under their own ids:", "", *reasons)
     yield from ("", "Why it matters, and what others do:", "")
     for rule in rules:
-        yield f"- **{rule.id}** {escaped(rule.why)} *Others:* {escaped(rule.others)}."
-
-
-def escaped(text: str) -> str:
-    """Return text as Markdown that shows it as it stands, in a table too."""
-    return re.sub(r"([\\`*<\[|]|\b_|_\b)", r"\\\1", text)
+        yield f"- **{rule.id}** {as_markdown(rule.why)} *Others:* {as_markdown(rule.others)}."

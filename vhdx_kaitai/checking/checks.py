@@ -13,15 +13,15 @@ from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
-from ..format import bat, log, metadata, regions
+from ..format import log, metadata, regions
 from ..format.descent import Contents, Descent
 from ..format.judge import Judge, Refusal
 from ..guids import REGION_NAMES
 from ..reading import disk, parents
 from ..reading.image import Image
-from ..storage.source import ReplayedSource, Source, SourceLike, open_source
-from ..units import human_size
-from . import allocation
+from ..storage.source import Source, SourceLike, open_source
+from ..text import human_size
+from . import blocks
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
@@ -30,8 +30,6 @@ MOST_PER_RULE = 20
 
 # About what a metadata dump does not have: blocks, bytes behind headers and BAT entries.
 _LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
-# So long an image is taken to be then, wherever it ends: as far as a BAT entry can point.
-_SKELETON_LENGTH = 1 << 64
 
 
 class Skipped(NamedTuple):
@@ -291,52 +289,16 @@ class _Check:
             )
 
     def _blocks(self, image: Image) -> None:
-        self._take.add(bat.check_unused(image.bat))
-        if self._skeleton:
-            image.source = ReplayedSource(image.source, (), _SKELETON_LENGTH)
-        self._take.add(allocation.check_shift(image))
-        survey = allocation.survey(image, MOST_PER_RULE)
-        for finding, more in allocation.check_payload_entries(image, survey, MOST_PER_RULE):
-            self._take.add_one(finding, more)
-        self._take.add(allocation.check_sector_bitmap_entries(image, survey))
-        if survey.uncompared:
-            self._take.skip(f"overlaps of {survey.uncompared} blocks", "too many overlap")
-        pieces = allocation.block_pieces(image, survey)
-        self._take.add(allocation.check_overlaps(image, pieces))
-        self._take.add(
-            finding
-            for finding in allocation.check_allocated(image, survey)
-            if not (self._skeleton and finding.rule == "ITEM-10")
-        )
-        self._take.add(allocation.check_bitmap_end(image, survey))
-        for finding, more in allocation.check_logged_blocks(image, MOST_PER_RULE):
-            self._take.add_one(finding, more)
-        self._diagnose(image, survey)
-
-    def _diagnose(self, image: Image, survey: allocation.Survey) -> None:
-        lost = allocation.behind_the_end(image, survey)
-        if lost.blocks and not self._skeleton:
-            length = human_size(lost.length)
-            rest = human_size(image.geometry.virtual_disk_size - lost.length)
-            self._take.diagnose(
-                f"The file is cut short: {lost.blocks} of {survey.stored} stored blocks, {length} "
-                "of the disk, lie wholly or partly behind its end and are lost. "
-                f"The other {rest} can be read.",
-                "BAT-10",
-            )
-        if lost.bitmaps and not self._skeleton:
-            self._take.diagnose(
-                f"The file is cut short: sector bitmaps behind its end: {lost.bitmaps}. Which "
-                "sectors of their PARTIALLY_PRESENT blocks are the file's own is lost.",
-                "BAT-10",
-            )
-        for page in allocation.shifted_pages(image, survey):
-            self._take.diagnose(
-                f"The BAT page at {page:#x} looks shifted by one entry, as left by QEMU before "
-                "8.0 (its issue 727): blocks behind its first entry are read from the wrong place.",
-                "BAT-06",
-                "BAT-15",
-            )
+        for told in blocks.check_blocks(image, MOST_PER_RULE, is_skeleton=self._skeleton):
+            match told:
+                case Finding():
+                    self._take.add_one(told)
+                case blocks.Several(finding, more):
+                    self._take.add_one(finding, more)
+                case blocks.NotCompared(what, why):
+                    self._take.skip(what, why)
+                case blocks.Sentence(text, rules):
+                    self._take.diagnose(text, *rules)
 
     def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
         """Say what it means that a structure, without which nothing can be read, is cut."""

@@ -86,6 +86,16 @@ class _Output:
             raise OutputError(error.strerror) from error
 
     @staticmethod
+    def refuse_input(path: str | None, status: os.stat_result | None) -> None:
+        """Refuse to write into a file that is read: not even what failed can be told there."""
+        try:
+            output = os.fstat(sys.stdout.fileno())
+        except (OSError, ValueError):  # it is no file of the system's
+            return
+        if status is not None and os.path.samestat(status, output):
+            raise OutputError(f"is {path}, which is read")
+
+    @staticmethod
     def flush() -> None:
         """Hand everything written to the operating system."""
         try:
@@ -224,6 +234,7 @@ def _add_check(commands: Commands) -> None:
     form.add_argument("--rules", action="store_true", help="list all rules and their status")
     form.add_argument("--explain", metavar="RULE", help="say what a rule is about")
     command.add_argument("--sarif", metavar="OUT", help="write SARIF 2.1.0, too; - to stdout")
+    _add_force(command)
     command.add_argument(
         "--ignore", metavar="RULE", action="append", default=[], help="a rule that does not count"
     )
@@ -333,7 +344,7 @@ def _add_metadump(commands: Commands) -> None:
     choice.add_argument(
         "--all", action="store_true", help="keep unused bytes of header section and regions, too"
     )
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _add_force(command)
     _add_json(command)
     hint = "compare a dump with its image by info, log, tree and check --skeleton"
     command.epilog = f"{hint}\n\n{_EXIT_STATUS}"
@@ -343,6 +354,7 @@ def _add_ksy(commands: Commands) -> None:
     text = "print the Kaitai Struct grammar of the format, or copy it"
     command = _add_command(commands, "ksy", _ksy, text)
     command.add_argument("-o", "--output", metavar="OUT", type=output, help="a file to write it to")
+    _add_force(command)
 
 
 _COMMANDS = {
@@ -411,13 +423,20 @@ _NOT_GIVEN: tuple[object, ...] = (None, [], False)
 def _open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
     from ..reading.disk import open_disk
 
-    return open_disk(
+    disk = open_disk(
         path or arguments.file,
         parent=arguments.parent,
         search=arguments.search,
         follow_absolute=arguments.follow_absolute,
         resolve_parents=not arguments.no_parent,
     )
+    try:
+        for image in disk.chain[1:]:
+            _Output.refuse_input(image.path, image.stored.status())
+    except BaseException:
+        disk.close()
+        raise
+    return disk
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -496,10 +515,13 @@ def _check(arguments: argparse.Namespace) -> int:
     if unknown:
         _complain(None, f"no rule {unknown[0]}; check --rules lists them")
         return USAGE
+    if arguments.sarif not in (None, "-"):
+        _refuse_image(arguments.sarif)
+        _refuse_to_replace(arguments.sarif, arguments.force)
     reports: list[Report] = []
     statuses = {_check_file(arguments, path, reports) for path in arguments.files}
-    if arguments.sarif:
-        _write_sarif(arguments.sarif, reports)
+    if arguments.sarif is not None:
+        _write_sarif(arguments, reports)
     return _worst(statuses)
 
 
@@ -574,17 +596,16 @@ def _status_of(report: Report) -> int:
     return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
 
 
-def _write_sarif(path: str, reports: list[Report]) -> None:
+def _write_sarif(arguments: argparse.Namespace, reports: list[Report]) -> None:
+    from ..copying.files import write_file
     from ..showing.report import json_text
     from ..showing.sarif import sarif_document
 
     text = json_text(sarif_document(reports), indent=2) + "\n"
-    if path == "-":
+    if arguments.sarif == "-":
         _Output.write(text)
-        return
-    _refuse_image(path)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    else:
+        write_file(arguments.sarif, text.encode(), replace=arguments.force)
 
 
 def _refuse_image(path: str) -> None:
@@ -594,7 +615,7 @@ def _refuse_image(path: str) -> None:
     if os.path.isfile(path):
         with open(path, "rb") as file:
             if probe(file.read(8)):
-                raise FileExistsError(17, "is a VHDX file, and stays one", path)
+                raise FileExistsError(errno.EEXIST, "is a VHDX file, and stays one", path)
 
 
 def _range(arguments: argparse.Namespace, disk: Disk) -> tuple[int, int]:
@@ -653,12 +674,14 @@ def _read(arguments: argparse.Namespace) -> int:
     from ..copying import convert
 
     if arguments.output is not None:
-        _refuse_to_replace(arguments)
+        _refuse_to_replace(arguments.output, arguments.force)
     with _open_disk(arguments) as disk:
         offset, length = _range(arguments, disk)
         with _progress(arguments, length) as progress, _interruptible():
             if arguments.output is not None:
-                convert.convert(disk, arguments.output, offset, length, progress)
+                convert.convert(
+                    disk, arguments.output, offset, length, progress, replace=arguments.force
+                )
             else:
                 _Output.flush()
                 convert.write_stream(disk, _Output.write, offset, length, progress)
@@ -670,21 +693,19 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         return _read(arguments)
-    _refuse_to_replace(arguments)
+    _refuse_to_replace(arguments.output, arguments.force)
     with (
         _open_disk(arguments) as disk,
         _progress(arguments, disk.size) as progress,
         _interruptible(),
     ):
-        convert.convert(disk, arguments.output, 0, disk.size, progress)
+        convert.convert(disk, arguments.output, 0, disk.size, progress, replace=arguments.force)
     return DONE
 
 
-def _refuse_to_replace(arguments: argparse.Namespace) -> None:
-    if os.path.lexists(arguments.output) and not arguments.force:
-        raise FileExistsError(
-            17, "output exists already, --force would replace it", arguments.output
-        )
+def _refuse_to_replace(path: str, force: bool) -> None:
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
 
 
 @contextlib.contextmanager
@@ -808,9 +829,9 @@ def _tree(arguments: argparse.Namespace) -> int:
 def _metadump(arguments: argparse.Namespace) -> int:
     from ..copying import metadump
     from ..showing import dump
-    from ..units import human_size
+    from ..text import human_size
 
-    _refuse_to_replace(arguments)
+    _refuse_to_replace(arguments.output, arguments.force)
     with _interruptible():
         manifest = metadump.metadump(
             arguments.file,
@@ -833,12 +854,13 @@ def _metadump(arguments: argparse.Namespace) -> int:
 
 def _ksy(arguments: argparse.Namespace) -> int:
     from .. import grammar_text
+    from ..copying.files import write_file
 
     text = grammar_text()
     if arguments.output is not None:
         _refuse_image(arguments.output)
-        with open(arguments.output, "wb") as file:
-            file.write(text)
+        _refuse_to_replace(arguments.output, arguments.force)
+        write_file(arguments.output, text, replace=arguments.force)
     else:
         _Output.flush()
         _Output.write(text)
@@ -891,7 +913,7 @@ def _print_document(document: object, indent: int | None = 2) -> None:
 
 
 def _complain(path: str | None, message: str) -> None:
-    from ..showing.report import printable
+    from ..text import printable
 
     place = "" if path is None else f"{path or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
@@ -935,6 +957,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from ..errors import VhdxError
 
     try:
+        for path in _inputs(arguments):
+            with contextlib.suppress(OSError, ValueError):  # that is told when it is opened
+                _Output.refuse_input(path, os.stat(path))
         try:
             status: int = arguments.run(arguments)
         except BrokenPipeError:
@@ -947,6 +972,12 @@ def _run(arguments: argparse.Namespace) -> int:
         _forget_output()
         return _failed(arguments)
     return status
+
+
+def _inputs(arguments: argparse.Namespace) -> list[str]:
+    """Return the files that are named to be read."""
+    named = [getattr(arguments, name, None) for name in ("file", "other")]
+    return [path for path in (*named, *getattr(arguments, "files", ())) if path is not None]
 
 
 def _forget_output() -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..reading.disk import Disk, Extent
 from ..storage.source import FileSource, Source, open_source
+from ..storage.target import OutFile, new_file
 from ..units import KIB, MIB
+from .files import refuse_source
 
 Progress = Callable[[int], object]
 """Called with the number of bytes of the disk that are done, now and then."""
@@ -26,11 +27,6 @@ Progress = Callable[[int], object]
 _PIECE = 512 * KIB
 _PAGE = 4 * KIB  # a run of zeros this long becomes a hole
 _ZERO_PAGE = bytes(_PAGE)
-
-# The request to share blocks, and how many bytes are tried: whole blocks of any file
-# system, and no more than the headers of an image. `fcntl` has its name from Python 3.13 on.
-_CLONE_RANGE = 0x4020940D
-_TRIED = 64 * KIB
 
 
 class RawDisk:
@@ -130,62 +126,6 @@ def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
             stop = end
         yield start, max(stop, start + 1)
         start = max(stop, start + 1)
-
-
-class OutFile(NamedTuple):
-    """A file that is being written.
-
-    Attributes:
-        fd: Its descriptor.
-        path: What errors of writing call it.
-    """
-
-    fd: int
-    path: str
-
-    def set_length(self, length: int) -> None:
-        """Give the file a length in bytes; what is new of it is a hole."""
-        with self._named_errors():
-            os.ftruncate(self.fd, length)
-
-    def write(self, data: bytes | memoryview, offset: int) -> None:
-        """Write all bytes at an offset."""
-        view = memoryview(data)
-        done = 0
-        with self._named_errors():
-            while done < len(view):
-                done += os.pwrite(self.fd, view[done:], offset + done)
-
-    def can_share(self, file: FileSource) -> bool:
-        """Tell whether this file, still empty, can have blocks in common with another one."""
-        try:
-            from fcntl import ioctl
-
-            ioctl(self.fd, _CLONE_RANGE, struct.pack("=qQQQ", file.fd, 0, _TRIED, 0))
-        except (ImportError, OSError):
-            return False
-        self.set_length(0)
-        return True
-
-    def share(self, file: FileSource, position: int, length: int, offset: int) -> int:
-        """Let a range be that of another file, and return how many bytes that worked for."""
-        done = 0
-        with contextlib.suppress(OSError):
-            while done < length:
-                count = os.copy_file_range(
-                    file.fd, self.fd, length - done, position + done, offset + done
-                )
-                if count == 0:  # it has been cut
-                    break
-                done += count
-        return done
-
-    @contextlib.contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self.path) from error
 
 
 def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
@@ -301,59 +241,27 @@ def _written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
         yield start, count
 
 
-def convert(disk: Disk, path: str, offset: int, length: int, progress: Progress) -> None:
+def convert(
+    disk: Disk, path: str, offset: int, length: int, progress: Progress, *, replace: bool = True
+) -> None:
     """Write a range of a disk to a raw file, which appears under its name when it is whole.
 
     Args:
         disk: The disk.
-        path: Path of the file; one that is there is replaced.
+        path: Path of the file.
         offset: Virtual offset in bytes.
         length: Bytes.
         progress: Told how far it is.
+        replace: Whether a file that is there may be replaced.
 
     Raises:
         FormatError: The image should hold bytes and does not.
         OSError: The file cannot be written.
     """
-    if os.path.exists(path) and any(
-        image.path is not None and os.path.samefile(path, image.path) for image in disk.chain
-    ):
-        raise OSError(errno.EINVAL, "is an image of the disk itself", path)
-    with new_file(path) as out:
+    with contextlib.suppress(FileNotFoundError):
+        refuse_source((image.stored for image in disk.chain), os.stat(path), path)
+    with new_file(path, replace=replace) as out:
         write_raw(disk, out, offset, length, progress)
-
-
-@contextlib.contextmanager
-def new_file(path: str) -> Iterator[OutFile]:
-    """Open a file for writing that appears under its name when it is whole, or not at all.
-
-    Args:
-        path: Path of the file; one that is there is replaced.
-
-    Yields:
-        The file.
-    """
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe cannot be replaced.
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    name = f".vhdx-kaitai-{os.getpid()}-{threading.get_ident()}.partial"
-    partial = os.path.join(os.path.dirname(path), name)
-    try:
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                yield OutFile(fd, path)
-            finally:
-                os.close(fd)
-            os.replace(partial, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
-            raise
-    except OSError as error:
-        if error.filename == partial:  # whose name nobody has to know
-            raise OSError(error.errno, error.strerror, path) from error
-        raise
 
 
 def copy_range(source: Source, out: OutFile, start: int, end: int) -> int:

@@ -42,8 +42,9 @@ from ..format.judge import Salvage
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
+from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
-from .convert import OutFile, copy_range, new_file
+from .convert import copy_range
 
 Form = Literal["cut", "sparse"]
 

@@ -18,10 +18,11 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from ..errors import Finding, Span, mismatch, refusal, signature_text
+from ..errors import Finding, Span, mismatch, refusal
 from ..generated.vhdx import Vhdx
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
+from ..text import signature_text
 from ..units import MIB
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch, signature_text
+from ..errors import Finding, Level, Span, mismatch
 from ..guids import NIL
 from ..records import NamedTuple
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from uuid import UUID
 
-from ..errors import Finding, Level, mismatch, quoted
+from ..errors import Finding, Level, mismatch
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..records import TYPE_CHECKING, NamedTuple
+from ..text import quoted
 from .grammar import KeyValue, ParentLocator, Place
 
 if TYPE_CHECKING:

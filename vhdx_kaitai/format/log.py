@@ -26,10 +26,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..errors import Finding, LimitError, Span, mismatch, refuse, signature_text
+from ..errors import Finding, LimitError, Span, mismatch, refuse
 from ..guids import NIL
+from ..ranges import topmost
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import ReplayedSource, Source, Update
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
@@ -577,18 +579,12 @@ def overlay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
 def _updates(sequence: tuple[Entry, ...], log: Log) -> list[Update]:
     """Return what the sequence makes of the file, in the order of place, without overlaps.
 
-    Entries are gone through newest first, and each update counts only where no
-    newer one does.
+    A newer update hides what older ones do to the same bytes. Zeros may come in
+    parts; data has a sector of the file, which is hidden wholly or not at all.
     """
-    updates: list[Update] = []
-    covered = _Ranges()
-    for entry in reversed(sequence):
-        for update in reversed(list(_entry_updates(entry, log))):
-            for start, end in covered.add(update.start, update.end):
-                whole = update.origin is not None
-                updates.append(update if whole else update._replace(start=start, end=end))
-    updates.sort()
-    return updates
+    updates = (update for entry in sequence for update in _entry_updates(entry, log))
+    layers = ((update.start, update.end, update) for update in updates)
+    return [update._replace(start=start, end=end) for start, end, update in topmost(layers)]
 
 
 def _entry_updates(entry: Entry, log: Log) -> Iterator[Update]:
@@ -601,22 +597,3 @@ def _entry_updates(entry: Entry, log: Log) -> Iterator[Update]:
             yield Update(start, end, origin, descriptor.leading_bytes, descriptor.trailing_bytes)
         elif start < end:
             yield Update(start, end)
-
-
-class _Ranges:
-    """Ranges of bytes, kept in order and apart from each other."""
-
-    def __init__(self) -> None:
-        self._bounds: list[int] = []  # start, end, start, end, ...
-
-    def add(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Add a range and return the parts of it that were not there before."""
-        bounds = self._bounds
-        low = bisect_left(bounds, start)
-        high = bisect_left(bounds, end + 1)
-        inner = bounds[low:high]
-        points = ([] if low % 2 else [start]) + inner + ([] if high % 2 else [end])
-        # The points alternate between leaving and entering known ranges.
-        gaps = zip(points[::2], points[1::2], strict=True)
-        bounds[low:high] = ([] if low % 2 else [start]) + ([] if high % 2 else [end])
-        return [(a, b) for a, b in gaps if a < b]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ..errors import Finding, mismatch, refuse
 from ..guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
+from ..ranges import overlapping
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
@@ -169,21 +170,17 @@ def _flags(is_virtual_disk: bool, is_required: bool) -> str:
 
 
 def _check_overlaps(table: MetadataTable) -> Iterator[Finding]:
-    stored = sorted(
+    stored = (
         (entry.offset, entry.offset + entry.length, index)
         for index, entry in enumerate(table.entries)
         if entry.length
     )
-    furthest = (0, 0, 0)
-    for item in stored:
-        if item[0] < furthest[1]:
-            message = (
-                f"item at {item[0]:#x} to {item[1]:#x} overlaps that of entry {furthest[2]} "
-                f"at {furthest[0]:#x} to {furthest[1]:#x}"
-            )
-            yield Finding("MET-08", "error", entry_place(table, item[2]).field("offset"), message)
-        if item[1] > furthest[1]:
-            furthest = item
+    for one, (start, end, index) in overlapping(stored):
+        message = (
+            f"item at {start:#x} to {end:#x} overlaps that of entry {one[2]} "
+            f"at {one[0]:#x} to {one[1]:#x}"
+        )
+        yield Finding("MET-08", "error", entry_place(table, index).field("offset"), message)
 
 
 def check_presence(kinds: set[str], table: MetadataTable) -> Iterator[Finding]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, mismatch, signature_text
+from ..errors import Finding, Span, mismatch
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
+from ..ranges import overlap, overlapping
 from ..records import NamedTuple
+from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
 from .checksum import structure_checksum
@@ -214,27 +216,26 @@ def check_overlaps(table: RegionTable, log: tuple[int, int]) -> Iterator[Finding
         table: The table in use, its entries judged.
         log: File offset and length of the log in bytes.
     """
-    ranges = sorted(
+    log_range = (log[0], log[0] + log[1])
+    ranges = [
         (entry.file_offset, entry.file_offset + entry.length, index)
         for index, entry in enumerate(table.entries)
-    )
-    furthest = (0, 0, 0)
-    for start, end, index in ranges:
-        place = entry_place(table, index)
-        if log[1] and start < log[0] + log[1] and log[0] < end:
-            message = (
-                f"region at {start:#x} to {end:#x} overlaps the log "
-                f"at {log[0]:#x} to {log[0] + log[1]:#x}"
-            )
-            yield Finding("OVL-03", "error", place.field("file_offset"), message)
-        if start < furthest[1]:
-            message = (
-                f"region at {start:#x} to {end:#x} overlaps that of entry {furthest[2]} "
-                f"at {furthest[0]:#x} to {furthest[1]:#x}"
-            )
-            yield Finding("OVL-01", "error", place.field("file_offset"), message)
-        if end > furthest[1]:
-            furthest = (start, end, index)
+    ]
+    for start, end, index in sorted(ranges):
+        if log[1] and overlap((start, end), log_range):
+            other = f"the log at {log_range[0]:#x} to {log_range[1]:#x}"
+            yield _overlap("OVL-03", table, index, other)
+    for one, (_, _, index) in overlapping(ranges):
+        yield _overlap(
+            "OVL-01", table, index, f"that of entry {one[2]} at {one[0]:#x} to {one[1]:#x}"
+        )
+
+
+def _overlap(rule: str, table: RegionTable, index: int, other: str) -> Finding:
+    entry = table.entries[index]
+    start, end = entry.file_offset, entry.file_offset + entry.length
+    message = f"region at {start:#x} to {end:#x} overlaps {other}"
+    return Finding(rule, "error", entry_place(table, index).field("file_offset"), message)
 
 
 def judged(copy: TableCopy) -> Regions:

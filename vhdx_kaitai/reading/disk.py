@@ -28,7 +28,6 @@ from ..errors import (
     Span,
     VhdxError,
     mismatch,
-    quoted,
     refuse,
 )
 from ..format.bat import STATE_NAMES
@@ -36,6 +35,7 @@ from ..format.locator import Locator, matching_key
 from ..format.metadata import DiskType
 from ..guids import NIL
 from ..storage.source import Source, SourceLike
+from ..text import quoted
 from . import parents, resolve
 from .image import Image, Replay
 from .resolve import Layer, Pieces, Window

@@ -12,7 +12,7 @@ from ..format.judge import REFUSE
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
 from ..storage.source import Source, SourceLike, open_source
-from ..units import counted, human_size
+from ..text import counted, human_size
 
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias

@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..errors import Finding, mismatch, quoted
+from ..errors import Finding, mismatch
 from ..format.locator import PATH_KEYS, Locator, is_absolute
 from ..records import TYPE_CHECKING, NamedTuple
+from ..text import quoted
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..copying.metadump import Manifest
-from ..units import human_size
-from .report import SCHEMA_VERSION, Document, printable
+from ..text import human_size, printable
+from .report import SCHEMA_VERSION, Document
 
 
 def manifest_document(manifest: Manifest, path: str, output: str) -> Document:

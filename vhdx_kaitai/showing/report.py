@@ -17,7 +17,7 @@ from ..format.headers import HeaderCopy
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..reading.image import Image
 from ..records import TYPE_CHECKING
-from ..units import counted, human_size
+from ..text import counted, human_size, printable
 
 if TYPE_CHECKING:  # `info` needs none of them
     from typing import Any, TypeAlias
@@ -31,26 +31,6 @@ if TYPE_CHECKING:  # `info` needs none of them
 SCHEMA_VERSION = 1
 
 Document: TypeAlias = "dict[str, Any]"
-
-
-def printable(text: str) -> str:
-    """Return text with everything escaped that a terminal might act on.
-
-    That is control characters, marks that change the direction of writing, and
-    surrogates without a partner.
-    """
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    return (
-        f"\\x{code:02x}"
-        if code < 0x100
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
 
 
 def json_text(document: object, indent: int | None = None) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._version import __version__
-from ..rules import Rule, catalogue, escaped
+from ..rules import Rule, catalogue
+from ..text import as_markdown, printable
 
 if TYPE_CHECKING:
     from ..checking.checks import Report
@@ -90,7 +91,7 @@ class _Run:
             physical["region"] = region
         where = {
             "physicalLocation": physical,
-            "logicalLocations": [{"fullyQualifiedName": _visible(finding.where)}],
+            "logicalLocations": [{"fullyQualifiedName": printable(finding.where)}],
         }
         values = {"expected": finding.expected, "actual": finding.actual}
         return {
@@ -101,7 +102,7 @@ class _Run:
             "locations": [where],
             "partialFingerprints": {"findingHash/v1": _fingerprint(finding)},
             "properties": {
-                name: _visible(value) for name, value in values.items() if value is not None
+                name: printable(value) for name, value in values.items() if value is not None
             },
         }
 
@@ -131,9 +132,8 @@ def _driver(rules: list[Rule]) -> Object:
 
 def _descriptor(rule: Rule) -> Object:
     help_text = f"{rule.why}\nOthers: {rule.others}.\n[MS-VHDX] {rule.section}"
-    markdown = (
-        f"{escaped(rule.why)}\n\n*Others:* {escaped(rule.others)}.\n\n\\[MS-VHDX\\] {rule.section}"
-    )
+    why, others = as_markdown(rule.why), as_markdown(rule.others)
+    markdown = f"{why}\n\n*Others:* {others}.\n\n\\[MS-VHDX\\] {rule.section}"
     return {
         "id": rule.id,
         "shortDescription": {"text": _undemanding(_first_sentence(rule.rule))},
@@ -155,7 +155,7 @@ def _first_sentence(text: str) -> str:
 def _artifact(report: Report, location: Object) -> Object:
     properties = {
         "verdict": report.verdict,
-        "diagnosis": [_visible(sentence) for sentence in report.diagnosis],
+        "diagnosis": [printable(sentence) for sentence in report.diagnosis],
     }
     return {"location": location, "roles": ["analysisTarget"], "properties": properties}
 
@@ -179,19 +179,12 @@ def _region(finding: Finding) -> Object:
 
 def _fingerprint(finding: Finding) -> str:
     """Return what stays the same as long as the finding does, wherever the file is."""
-    parts = (finding.rule, str(finding.offset), _visible(finding.message))
+    parts = (finding.rule, str(finding.offset), printable(finding.message))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _message(text: str) -> Object:
-    return {"text": _undemanding(_visible(text))}
-
-
-def _visible(text: str) -> str:
-    """Return text in which nothing acts on a viewer, and which every encoding has letters for."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return {"text": _undemanding(printable(text))}
 
 
 def _undemanding(text: str) -> str:

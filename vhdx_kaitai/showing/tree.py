@@ -21,7 +21,8 @@ from ..format.judge import REFUSE
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
-from .report import Document, printable
+from ..text import printable
+from .report import Document
 
 MAX_ELEMENTS = 64  # of a repeated field, when it is not asked for by its index
 MAX_RAW = 16  # bytes shown of a field

@@ -76,6 +76,10 @@ class Source:
         """
         return None
 
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file; None when there is none."""
+        return None
+
     def close(self) -> None:
         """Release what the source holds. Closing twice is harmless."""
 
@@ -150,6 +154,10 @@ class FileSource(Source):
         """Return this file."""
         return self
 
+    def status(self) -> os.stat_result:
+        """Return what the system says of the file."""
+        return os.fstat(self.fd)
+
     def close(self) -> None:
         """Close the file, as soon as no thread reads it any more."""
         closed: Any = _NoDescriptor()
@@ -200,15 +208,27 @@ class FileObjectSource(Source):
                 buffer[done : done + len(data)] = data
                 done += len(data)
 
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file; None when it is none of the system's."""
+        return _status_of(self._file)
+
 
 def _name_of(file: BinaryIO) -> str | None:
     """Return the path of a file object; members of archives have names that are none."""
-    name = getattr(file, "name", None)
-    try:
-        same = isinstance(name, str) and os.path.samestat(os.fstat(file.fileno()), os.stat(name))
-    except (AttributeError, OSError, ValueError):
+    name, status = getattr(file, "name", None), _status_of(file)
+    if not isinstance(name, str) or status is None:
         return None
-    return name if same else None
+    try:
+        return name if os.path.samestat(status, os.stat(name)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _status_of(file: BinaryIO) -> os.stat_result | None:
+    try:
+        return os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):  # it has no descriptor
+        return None
 
 
 class Update(NamedTuple):
@@ -272,6 +292,10 @@ class ReplayedSource(Source):
                 stop = min(end, update.end)
                 self._read_update(buffer[position - offset : stop - offset], position, update)
                 position = stop
+
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file below."""
+        return self.base.status()
 
     def close(self) -> None:
         """Close the source below."""

@@ -1,0 +1,1 @@
+"""Bytes of one file: read exactly, and written whole or not at all."""

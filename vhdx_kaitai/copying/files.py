@@ -1,0 +1,42 @@
+"""Files that commands write: documents, whole or not at all; never over what is being read."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+
+from ..storage.source import Source
+from ..storage.target import new_file
+
+
+def write_file(path: str, data: bytes, *, replace: bool) -> None:
+    """Write a file, which appears under its name when it is whole.
+
+    Args:
+        path: Path of the file.
+        data: What is in it.
+        replace: Whether a file that is there may be replaced.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with new_file(path, replace=replace) as out:
+        out.write(data, 0)
+
+
+def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) -> None:
+    """Refuse to write to a file that is being read.
+
+    Args:
+        sources: What is being read.
+        output: What the system says of the file that is to be written.
+        name: Its name.
+
+    Raises:
+        OSError: It is one of the sources.
+    """
+    for source in sources:
+        status = source.status()
+        if status is not None and os.path.samestat(status, output):
+            raise OSError(errno.EINVAL, "is an image of the disk itself", name)
