@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
 from ..format import log, metadata, regions
 from ..format.descent import Contents, Descent
-from ..format.judge import Judge, Refusal
+from ..format.judge import Check, Judge, Refusal
 from ..guids import REGION_NAMES
 from ..reading import disk, parents
 from ..reading.image import Image
@@ -144,9 +144,9 @@ class _Collector(Judge):
             return self.add_one(error.finding)
         return good
 
-    def remark(self, findings: Iterable[Finding]) -> None:
-        """Take findings."""
-        self.take(findings)
+    def remark(self, check: Check, *about: Any) -> None:
+        """Take what a check yields."""
+        self.take(check(*about))
 
     def lost(self, _layer: str, error: Refusal) -> None:
         """Take the finding because of which a layer cannot be had."""
@@ -266,17 +266,17 @@ class _Check:
 
     def _explain_contents(self, contents: Contents) -> None:
         """Say what it means what is wrong with the region tables."""
-        if contents.current is None:
+        if contents.table is None:
             return
         for found in (copy.defect for copy in contents.tables.known()):
             if found is not None:
-                copy = contents.current.copy
+                copy = contents.table.copy
                 self._take.diagnose(
                     f"Region table {3 - copy} is damaged and table {copy} is used; "
                     "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
                     found.rule,
                 )
-        known = list(filter(regions.is_known, contents.current.table.entries))
+        known = list(filter(regions.is_known, contents.table.table.entries))
         for entry in known:
             name = f"the {REGION_NAMES[entry.guid]} region"
             end = entry.file_offset + entry.length
@@ -322,11 +322,11 @@ def _unreached(way: Descent, contents: Contents | None) -> Iterator[Skipped]:
         why = "the log has to be replayed first and cannot be"
         yield Skipped("regions, metadata, BAT", why)
     else:
-        if contents.current is None:
+        if contents.table is None:
             yield Skipped("regions, metadata, BAT", "neither region table is valid")
         elif contents.metadata_region is None:
             yield Skipped("metadata, BAT", "the metadata region cannot be found")
-        elif contents.metadata_table is None:
+        elif contents.items is None:
             yield Skipped("metadata items, BAT", "there is no metadata table")
         if contents.layers() is None:
             yield Skipped("the whole BAT, overlaps of blocks", "the image cannot be opened")

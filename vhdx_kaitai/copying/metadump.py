@@ -334,8 +334,6 @@ class _Plan:
 
     def _replayed(self, way: Descent, judge: Salvage) -> Source | None:
         """Return the file as it reads after log replay, None when nothing is replayed."""
-        if way.current is None:
-            return None
         if way.sequence:  # a shorter file must not be replayed (LOG-32)
             end = way.sequence[-1].header.flushed_file_offset
             self._extend(end, "the length that the log demands")
@@ -359,7 +357,7 @@ class _Plan:
         judge = Salvage(self._miss)
         contents = way.contents_of(view.source, judge)
         if contents.table is not None:
-            self._keep_regions(view, contents, contents.table, judge)
+            self._keep_regions(view, contents, contents.table.table, judge)
         elif "table" in judge.errors:
             self._miss("regions", str(judge.errors["table"]))
 
@@ -390,9 +388,9 @@ class _Plan:
     ) -> None:
         """Keep the metadata table and its items."""
         assert contents.table is not None  # it names the region
-        reason = contents.table.place.name
+        reason = contents.table.table.place.name
         place = Place("metadata table", "metadata_table", region.file_offset)
-        table = contents.metadata_table
+        table = contents.items.table if contents.items is not None else None
         length = place.length
         if self._redact and table is None:
             length = place.field("signature").length
@@ -401,7 +399,7 @@ class _Plan:
             length = end - region.file_offset
         self._keep(view, place.name, region.file_offset, length, reason)
         if table is None:
-            self._miss("metadata items", str(judge.errors["metadata_table"]))
+            self._miss("metadata items", str(judge.errors["items"]))
             return
         for entry in table.entries:
             self._keep_item(view, region, entry)

@@ -17,13 +17,12 @@ not read.
 from __future__ import annotations
 
 from ..errors import FormatError, LimitError
-from ..guids import NIL
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from . import bat, grammar, headers, metadata, regions
 from .bat import Bat, Geometry
-from .grammar import Header, Identifier, MetadataTable, RegionEntry, RegionTable
-from .headers import HeaderCopy, Headers
+from .grammar import Header, Identifier, RegionEntry
+from .headers import Headers
 from .judge import REFUSE, Judge
 from .metadata import Items, Metadata
 from .regions import Regions, TableCopy
@@ -53,7 +52,7 @@ else:
             except (FormatError, LimitError) as error:
                 way.judge.lost(self._name, error)
                 found = None
-            vars(way)[self._name] = found  # which is looked at before this descriptor
+            setattr(way, self._name, found)  # which is looked at before this descriptor
             return found
 
 
@@ -84,42 +83,34 @@ class Descent:
     @layer
     def identifier(self) -> Identifier | None:
         """The file type identifier of a VHDX file that is long enough to be one."""
-        root = grammar.Root(self.stored)
+        judge, root = self.judge, grammar.Root(self.stored)
         identifier = root.identifier()
-        if not self.judge.take(headers.check_identifier(identifier)):
+        if not judge.take(headers.check_identifier(identifier)):
             return None
-        if not self.judge.take(headers.check_file_length(self.stored.size)):
+        if not judge.take(headers.check_file_length(self.stored.size)):
             return None
-        self.judge.remark(headers.check_creator(identifier))
-        self.judge.remark(headers.check_slack(root))
+        judge.remark(headers.check_creator, identifier)
+        judge.remark(headers.check_slack, root)
         return identifier
 
     @layer
-    def copies(self) -> tuple[HeaderCopy, HeaderCopy] | None:
-        """Both copies of the header."""
+    def headers(self) -> Headers | None:
+        """Both copies of the header, and the one to go by."""
         if self.identifier is None:
             return None
-        return headers.judge_copies(grammar.Root(self.stored))
-
-    @layer
-    def current(self) -> Headers | None:
-        """Both copies, when one of them is current."""
-        if self.copies is None:
+        judge = self.judge
+        copies = headers.judge_copies(grammar.Root(self.stored))
+        current = headers.choose_current(copies)
+        if current is None:
+            assumed = judge.assume_header(copies, self.stored.size)
+            if assumed is not None:
+                return Headers(copies, assumed, is_assumed=True)
+            judge.take(headers.check_copies(copies))
             return None
-        self.judge.take(headers.check_copies(self.copies))
-        self.judge.remark(headers.check_update(self.copies))
-        number = headers.choose_current(self.copies)
-        if number is None:
-            return None
-        self.judge.remark(headers.check_other(self.copies, number))
-        return Headers(self.copies, number)
-
-    @layer
-    def headers(self) -> Headers | None:
-        """Both copies, and the one to go by."""
-        if self.current is not None or self.copies is None:
-            return self.current
-        return self.judge.assume_header(self.copies, self.stored.size)
+        judge.remark(headers.check_copies, copies)
+        judge.remark(headers.check_update, copies)
+        judge.remark(headers.check_other, copies, current)
+        return Headers(copies, current)
 
     @layer
     def header(self) -> Header | None:
@@ -140,8 +131,14 @@ class Descent:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether the log has to be replayed before anything else is read (HDR-14)."""
-        return self.header is not None and self.header.log_guid != NIL
+        """Whether the log has to be replayed before anything else is read.
+
+        A header that is only assumed to be current does not tell.
+        """
+        headers = self.headers
+        if self.header is None or headers is None or headers.is_assumed:
+            return False
+        return headers.is_log_dirty
 
     @layer
     def sequence(self) -> tuple[Entry, ...] | None:
@@ -150,7 +147,7 @@ class Descent:
             return None
         from .log import check_ring
 
-        self.judge.remark(check_ring(self.log))
+        self.judge.remark(check_ring, self.log)
         return self.log.active_sequence()
 
     @layer
@@ -167,8 +164,7 @@ class Descent:
     @layer
     def source(self) -> Source | None:
         """The file as it reads after log replay, if there is anything to be replayed."""
-        # A header that is only assumed to be current cannot tell what state its log is in.
-        if self.header is not None and self.current is not None:
+        if self.header is not None:
             if not self.is_dirty:
                 return self.stored
             if self.replayed is not None:
@@ -211,75 +207,64 @@ class Contents:
         self.tables = regions.Tables(grammar.Root(source))
 
     @layer
-    def current(self) -> TableCopy | None:
-        """The copy of the region table in use, when one is valid."""
-        current = self.tables.current()
-        if current is not None and current.copy == 1:
-            # Nothing that is wrong with copy 2 matters then.
-            self.judge.remark(regions.check_copies(self.tables))
+    def table(self) -> TableCopy | None:
+        """The region table to go by; it has a defect if it is only assumed to be right."""
+        judge, tables = self.judge, self.tables
+        copy = tables.current() or judge.assume_table(tables, self.source.size)
+        if copy is None:
+            judge.take(regions.check_copies(tables))
         else:
-            self.judge.take(regions.check_copies(self.tables))
-        return current
-
-    @layer
-    def table(self) -> RegionTable | None:
-        """The region table to go by."""
-        if self.current is not None:
-            return self.current.table
-        return self.judge.assume_table(self.tables, self.source.size)
+            judge.remark(regions.check_copies, tables)
+        return copy
 
     @layer
     def regions(self) -> Regions | None:
-        """The regions, when all that the table in use says is right."""
-        if self.current is None:
+        """The regions, when all that the table says is right."""
+        judge, copy = self.judge, self.table
+        if copy is None:
             return None
-        table = self.current.table
-        is_right = self.judge.take(regions.check_table(table, self.source.size))
-        is_right &= self.judge.take(regions.check_overlaps(table, self._place_of_log))
-        self.judge.remark(regions.check_unused(table))
-        return regions.judged(self.current) if is_right else None
+        is_right = judge.take(regions.check_table(copy.table, self.source.size))
+        is_right &= judge.take(regions.check_overlaps(copy.table, self._place_of_log))
+        judge.remark(regions.check_unused, copy.table)
+        return regions.judged(copy) if is_right else None
 
     @layer
     def metadata_region(self) -> RegionEntry | None:
         """The metadata region, as far as that can be read."""
-        if self.regions is not None:
-            return self.regions.metadata
-        if self.table is None:
+        found, copy = self.regions, self.table
+        if found is not None:
+            return found.metadata
+        if copy is None:
             return None
-        usable = regions.usable_metadata(self.table, self.source.size)
-        return usable or self.judge.assume_metadata_region(self.table)
-
-    @layer
-    def metadata_table(self) -> MetadataTable | None:
-        """The metadata table, right or wrong."""
-        if self.metadata_region is None:
-            return None
-        return grammar.metadata_table(self.source, self.metadata_region.file_offset)
+        usable = regions.usable_metadata(copy.table, self.source.size)
+        return usable or self.judge.assume_metadata_region(copy.table)
 
     @layer
     def items(self) -> Items | None:
-        """The items that the metadata table names, right or wrong."""
-        if self.metadata_region is None or self.metadata_table is None:
+        """The metadata table and the items that it names, right or wrong."""
+        region = self.metadata_region
+        if region is None:
             return None
-        return Items(self.source, self.metadata_region.file_offset, self.metadata_table)
+        table = grammar.metadata_table(self.source, region.file_offset)
+        return Items(self.source, region, table)
 
     @layer
     def metadata(self) -> Metadata | None:
         """What the metadata says, when all of it is right."""
-        if self.metadata_region is None or self.metadata_table is None or self.items is None:
+        judge, items = self.judge, self.items
+        if items is None:
             return None
-        length = self.metadata_region.length
-        is_right = self.judge.take(metadata.check_table(self.metadata_table, length))
-        for findings in metadata.check_items(self.items, self.metadata_table):
-            is_right &= self.judge.take(findings)
-        return metadata.judged(self.metadata_table, self.items) if is_right else None
+        is_right = judge.take(metadata.check_table(items.table, items.region.length))
+        for findings in metadata.check_items(items, items.table):
+            is_right &= judge.take(findings)
+        return metadata.judged(items) if is_right else None
 
     @layer
     def geometry(self) -> Geometry | None:
         """The sizes that fix the shape of the BAT."""
-        found = self.metadata
+        found, items = self.metadata, self.items
         if found is None:
-            return None if self.items is None else self.judge.assume_geometry(self.items)
+            return None if items is None else self.judge.assume_geometry(items)
         return Geometry(
             found.virtual_disk_size,
             found.block_size,
@@ -290,24 +275,21 @@ class Contents:
     @layer
     def bat(self) -> Bat | None:
         """The BAT, when its region has room for all entries."""
-        if self.regions is None or self.geometry is None:
+        found, geometry = self.regions, self.geometry
+        if found is None or geometry is None:
             return None
-        if not self.judge.take(bat.check_size(self.geometry, self.regions.bat)):
-            return None
-        return Bat(self.source, self.regions.bat, self.geometry)
+        is_right = self.judge.take(bat.check_size(geometry, found.bat))
+        return Bat(self.source, found.bat, geometry) if is_right else None
 
     @layer
     def locator(self) -> Locator | None:
         """The parent locator of a differencing disk, whatever else may be wrong."""
-        # Without HasParent a locator is ignored, right or wrong.
-        if self.items is None or not {"file_parameters", "parent_locator"} <= self.items.kinds:
-            return None
-        if not self.items.get("file_parameters").has_parent:
+        found = None if self.items is None else self.items.parent_locator()
+        if found is None:
             return None
         from .locator import check_locator, judged  # most images have no parent
 
-        locator = self.items.get("parent_locator")
-        return judged(locator) if self.judge.take(check_locator(locator)) else None
+        return judged(found) if self.judge.take(check_locator(found)) else None
 
     def layers(self) -> Layers | None:
         """Go all the way down and return what is there; None when anything is wrong."""

@@ -84,7 +84,8 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
         left, bits = self.bits_left, self.bits
         if n > left:
             count = n - left + 7 >> 3
-            bits = int.from_bytes(self.read_bytes(count), "little") << left | (bits if left else 0)
+            more = int.from_bytes(self.read_bytes(count), "little")
+            bits = more << left | bits if left else more
             left += 8 * count
         self.bits = bits >> n
         self.bits_left = left - n
@@ -93,11 +94,11 @@ class _Buffer(KaitaiStream):  # type: ignore[misc]
     def read_bytes(self, n: int) -> bytes:
         self.bits_left = 0
         start = self._position
-        self._position = end = start + n
+        end = start + n
         data = self._data[start:end]
         if len(data) != n:
-            self._position = start
             raise self._end(n)
+        self._position = end
         return data
 
     def _end(self, wanted: int) -> EndOfStreamError:
@@ -343,10 +344,10 @@ class Root:
 
 def _region_table(data: bytes, place: Place) -> RegionTable:
     struct = Vhdx.RegionTable(_Buffer(data))
-    entries = tuple(
+    entries = [
         RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
         for entry in struct.entries
-    )
+    ]
     return RegionTable(
         place,
         data,
@@ -354,9 +355,11 @@ def _region_table(data: bytes, place: Place) -> RegionTable:
         struct.checksum,
         struct.num_entries,
         struct.reserved,
-        entries,
+        tuple(entries),
     )
 
+
+_ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}
 
 # Enough of a metadata table for 127 entries; only if it has more, all of it is read.
 _BEGIN_OF_TABLE = 4096
@@ -393,9 +396,9 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
                 signature_text(_STUBS["metadata_table"]),
             )
         ) from None
-    entries = tuple(
+    entries = [
         MetadataEntry(
-            entry.kind.name,
+            _ITEM_KINDS[entry.kind],
             _guid(entry.item_id.raw),
             entry.offset,
             entry.length,
@@ -406,8 +409,10 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             entry.reserved_2,
         )
         for entry in struct.entries
+    ]
+    return MetadataTable(
+        place, struct.reserved, struct.num_entries, struct.reserved_2, tuple(entries)
     )
-    return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:

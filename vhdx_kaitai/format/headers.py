@@ -50,10 +50,12 @@ class Headers(NamedTuple):
     Attributes:
         copies: Copy 1, copy 2.
         current_copy: 1 or 2.
+        is_assumed: Whether none is, and that one is only taken for it.
     """
 
     copies: tuple[HeaderCopy, HeaderCopy]
     current_copy: int
+    is_assumed: bool = False
 
     @property
     def current(self) -> grammar.Header:
@@ -180,7 +182,7 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
 
 def check_identifier(identifier: grammar.Identifier) -> Iterator[Finding]:
     """Yield whether this is no VHDX file."""
-    if not probe(identifier.raw):
+    if not identifier.raw.startswith(SIGNATURE):
         actual = signature_text(identifier.raw[: len(SIGNATURE)])
         expected = signature_text(SIGNATURE)
         yield mismatch("FTI-01", "error", grammar.IDENTIFIER, "signature", actual, expected)

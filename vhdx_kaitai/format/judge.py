@@ -15,13 +15,14 @@ from ..storage.source import Source
 from . import headers, metadata, regions
 from .bat import Geometry
 from .grammar import RegionEntry, RegionTable
-from .headers import HeaderCopy, Headers
+from .headers import HeaderCopy
 from .metadata import Items
-from .regions import Tables
+from .regions import TableCopy, Tables
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
+Check: TypeAlias = "Callable[..., Iterable[Finding]]"
 Refusal: TypeAlias = "FormatError | LimitError"
 
 
@@ -32,18 +33,16 @@ class Judge:
     by instead. None ends the way there.
     """
 
-    def take(self, findings: Iterable[Finding]) -> bool:
-        """Take findings and tell whether what they are about may be believed: none is an error.
+    # Takes findings, and tells whether what they are about may be believed: none is an error.
+    take: Callable[[Iterable[Finding]], bool] = staticmethod(refuse)
 
-        Raises:
-            FormatError: One of them is.
-            LimitError: A limit of our own is passed.
+    def remark(self, check: Check, *about: Any) -> None:
+        """Make a check that yields no errors, or leave it alone, as this judge does.
+
+        Args:
+            check: Yields findings.
+            *about: What it is about.
         """
-        refuse(findings)
-        return True
-
-    def remark(self, findings: Iterable[Finding]) -> None:
-        """Take findings none of which is an error; who does not care need not look for them."""
 
     def lost(self, _layer: str, error: Refusal) -> None:
         """Hear why a layer cannot be had, by the name it has in `descent`.
@@ -54,8 +53,8 @@ class Judge:
         """
         raise error
 
-    def assume_header(self, _copies: tuple[HeaderCopy, HeaderCopy], _size: int) -> Headers | None:
-        """Return which header to go by when none is current.
+    def assume_header(self, _copies: tuple[HeaderCopy, HeaderCopy], _size: int) -> int | None:
+        """Return which copy of the header to go by, 1 or 2, when none is current.
 
         Args:
             _copies: Both of them.
@@ -71,7 +70,7 @@ class Judge:
         """
         return None
 
-    def assume_table(self, _tables: Tables, _size: int) -> RegionTable | None:
+    def assume_table(self, _tables: Tables, _size: int) -> TableCopy | None:
         """Return which region table to go by when neither copy is valid.
 
         Args:
@@ -119,7 +118,7 @@ class Salvage(Judge):
             raise error
         self.errors[layer] = error
 
-    def assume_header(self, copies: tuple[HeaderCopy, HeaderCopy], size: int) -> Headers | None:
+    def assume_header(self, copies: tuple[HeaderCopy, HeaderCopy], size: int) -> int | None:
         """Return the newer one of those that have their signature, if it makes sense."""
         what = "the current header"
         signed = [copy for copy in copies if copy.header.is_signature_valid]
@@ -130,21 +129,22 @@ class Salvage(Judge):
             self._tell(what, "no copy is current or makes sense; so the log is not known")
         else:
             self._tell(what, f"no copy is current; header {newest.copy} is followed all the same")
-            return Headers(copies, newest.copy)
+            return newest.copy
         return None
 
     def assume_source(self, stored: Source) -> Source | None:
         """Return the file as it is stored."""
         return stored
 
-    def assume_table(self, tables: Tables, size: int) -> RegionTable | None:
+    def assume_table(self, tables: Tables, size: int) -> TableCopy | None:
         """Return the first that has its signature and makes sense."""
-        for table in (copy.table for copy in tables.both()):
+        for copy in tables.both():
+            table = copy.table
             is_table = table.is_signature_valid and bool(table.entries)
             if is_table and not _first_error(regions.check_table(table, size)):
                 why = f"neither region table is valid; {table.place.name} is followed all the same"
                 self._tell("regions", why)
-                return table
+                return copy
         self._tell("regions", "neither region table is valid or makes sense")
         return None
 

@@ -96,7 +96,11 @@ class Tables:
 
     def current(self) -> TableCopy | None:
         """Return the copy to be used, None when neither is valid."""
-        return next((copy for copy in map(self.copy, (1, 2)) if copy.defect is None), None)
+        for number in (1, 2):
+            copy = self.copy(number)
+            if copy.defect is None:
+                return copy
+        return None
 
 
 def check_copies(tables: Tables) -> Iterator[Finding]:

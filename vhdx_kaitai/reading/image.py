@@ -100,7 +100,9 @@ class Image:
         self.file_size = self.stored.size
         self.headers = way.headers
         self.source = way.source
-        self.replayed: ReplaySummary | None = way.replayed.summary if way.replayed else None
+        self.replayed: ReplaySummary | None = None
+        if way.source is not way.stored and way.replayed is not None:
+            self.replayed = way.replayed.summary
 
     def _settle(self, layers: Layers) -> None:
         self.regions, self.metadata, self.bat, self.locator = layers
