@@ -63,8 +63,11 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
-    from vhdx_kaitai.showing import report, sarif
-    from vhdx_kaitai.showing.tree import Tree, tree_document, tree_text
+    from vhdx_kaitai.showing import sarif
+    from vhdx_kaitai.showing.findings import check_document, check_text
+    from vhdx_kaitai.showing.info import info_document, info_text
+    from vhdx_kaitai.showing.log import log_document, log_text
+    from vhdx_kaitai.showing.tree import Tree, node_document, tree_text
     from vhdx_kaitai.storage.source import BufferSource
 
 MAX_LENGTH = 16 * MIB  # of an image
@@ -240,9 +243,9 @@ def _peak() -> int:
 def _check(image: bytes) -> set[str]:
     """Check an image and return the rules that refuse it."""
     found = check(image)
-    json.dumps(report.check_document(found, "x"))
+    json.dumps(check_document(found, "x"))
     json.dumps(sarif.sarif_document([found]))
-    if not all(line.isprintable() for line in report.check_text(found, "x")):
+    if not all(line.isprintable() for line in check_text(found, "x")):
         raise BrokenInvariantError("a line of the check cannot be printed")
     return {finding.rule for finding in found.findings if finding.level == "error"}
 
@@ -259,9 +262,9 @@ def _open(image: bytes, choice: random.Random, errors: set[str]) -> None:
     except LimitError:  # the file may be fine
         return
     with opened:
-        document = report.info_document(opened, "x", allocation=_is_small(opened))
+        document = info_document(opened, "x", allocation=_is_small(opened))
         json.dumps(document)
-        if not all(line.isprintable() for line in report.info_text(document)):
+        if not all(line.isprintable() for line in info_text(document)):
             raise BrokenInvariantError("a line of the description cannot be printed")
         disk = Disk([opened])
         try:
@@ -310,7 +313,7 @@ def _read(disk: Disk, choice: random.Random, errors: set[str]) -> None:
 def _tree(image: bytes) -> None:
     tree = Tree(BufferSource(image))
     node = tree.find("")
-    json.dumps(tree_document(tree, node, 2))
+    json.dumps(node_document(tree, node, 2))
     for line in tree_text(tree, node, 4):
         if not line.isprintable():
             raise BrokenInvariantError(f"a line of the tree cannot be printed: {line!r}")
@@ -321,9 +324,9 @@ def _log(image: bytes) -> None:
         state = state_of_log(BufferSource(image))
     except LimitError:
         return
-    document = report.log_document("x", *state)
+    document = log_document("x", *state)
     json.dumps(document)
-    for line in report.log_text(document):
+    for line in log_text(document):
         if not line.isprintable():
             raise BrokenInvariantError(f"a line of the log cannot be printed: {line!r}")
 

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
-from ..format import log, metadata, regions
+from ..format import metadata, regions, replay
 from ..format.descent import Contents, Descent
 from ..format.judge import Check, Judge, Refusal
 from ..guids import REGION_NAMES
@@ -302,7 +302,7 @@ class _Check:
 
     def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
         """Say what it means that a structure, without which nothing can be read, is cut."""
-        if size < end <= log.MAX_FILE_LENGTH:
+        if size < end <= replay.MAX_FILE_LENGTH:
             self._take.diagnose(
                 f"The file is cut short: it ends at {size:#x}, {name} at {end:#x}, so at least "
                 f"{human_size(end - size)} are missing. Without that nothing of the disk can be "

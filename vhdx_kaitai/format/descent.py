@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from functools import cached_property as layer
 
     from .locator import Locator
-    from .log import Entry, Log, ReplaySummary
+    from .log import Entry, Log
+    from .replay import ReplaySummary
 else:
 
     class layer:  # noqa: N801 - a decorator
@@ -148,18 +149,17 @@ class Descent:
         from .log import check_ring
 
         self.judge.remark(check_ring, self.log)
-        return self.log.active_sequence()
+        return self.log.active_sequence
 
     @layer
     def replayed(self) -> Replayed | None:
         """The file as the replay of a dirty log makes it."""
         if self.sequence is None or self.log is None:
             return None
-        from .log import check_sequence, overlay
+        from .replay import check_sequence, replay
 
-        if not self.judge.take(check_sequence(self.sequence, self.log, self.stored.size)):
-            return None
-        return Replayed(*overlay(self.stored, self.log))
+        is_right = self.judge.take(check_sequence(self.log, self.stored.size))
+        return Replayed(*replay(self.stored, self.log)) if is_right else None
 
     @layer
     def source(self) -> Source | None:

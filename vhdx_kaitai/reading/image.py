@@ -17,7 +17,8 @@ from ..text import counted, human_size
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
-    from ..format.log import Log, ReplaySummary
+    from ..format.log import Log
+    from ..format.replay import ReplaySummary
 
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
