@@ -358,8 +358,6 @@ class _Plan:
         contents = way.contents_of(view.source, judge)
         if contents.table is not None:
             self._keep_regions(view, contents, contents.table.table, judge)
-        elif "table" in judge.errors:
-            self._miss("regions", str(judge.errors["table"]))
 
     def _keep_regions(
         self, view: _View, contents: Contents, table: RegionTable, judge: Salvage
