@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Outcome
+from tests.reading_fixtures import Row
 from tests.support import assert_valid
 
 VHDX_KAITAI = [sys.executable, "-m", "vhdx_kaitai"]
@@ -75,3 +76,29 @@ def imported(*arguments: object, cwd: Path, modules: Iterable[str] = HEAVY) -> s
 
 
 GRAMMAR = {"kaitaistruct", "vhdx_kaitai.generated.vhdx"}
+
+
+def row_of(entry: dict[str, Any]) -> Row:
+    """Return an entry of `map --json` as the model would say it."""
+    kind = "data" if entry["data"] else "zero" if entry["zero"] else "parent"
+    place = entry.get("offset")
+    return entry["start"], entry["length"], entry["state"], entry["depth"], place, kind
+
+
+def assert_maps(outcome: Outcome, expected: list[Row]) -> None:
+    """Show that a map has these extents, and is what its schema says."""
+    assert (outcome.status, outcome.err) == (0, "")
+    document = json.loads(outcome.out)
+    assert_valid(document[:300], "map")
+    assert [row_of(entry) for entry in document] == expected
+    for entry in document:
+        assert entry["present"] == (entry["data"] or entry["state"] != "not_present")
+        assert ("offset" in entry) == entry["data"]
+
+
+def assert_failed(outcome: Outcome, status: int, *parts: str) -> None:
+    """Show that a command ended with a status and one line that says why."""
+    assert outcome.status == status
+    assert_one_line(outcome.err)
+    for part in parts:
+        assert part in outcome.err

@@ -30,7 +30,7 @@ from ..format.bat import (
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..reading import bulk
 from ..reading.image import Image
-from ..storage.source import ReplayedSource, Update
+from ..storage.overlay import Overlay, Update
 from ..units import MIB, ceil_div
 
 # Places up to here, in MiB, have a byte each: a disk of 64 TiB, its sector bitmaps and
@@ -248,7 +248,7 @@ def check_logged_blocks(image: Image, most: int) -> Iterator[tuple[Finding, int]
         image: The image.
         most: How many findings are wanted.
     """
-    if not isinstance(image.source, ReplayedSource) or not image.source.updates:
+    if not isinstance(image.source, Overlay) or not image.source.updates:
         return
     blocks, total = _logged_blocks(image, image.source.updates, most)
     for number, (block, offset) in enumerate(blocks, 1):

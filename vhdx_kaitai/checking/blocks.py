@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 from ..errors import Finding
 from ..format import bat
 from ..reading.image import Image
-from ..storage.source import ReplayedSource
+from ..storage.overlay import Overlay
 from ..text import human_size
 from . import allocation
 
@@ -61,7 +61,7 @@ def check_blocks(image: Image, most: int, *, is_skeleton: bool) -> Iterator[Told
     """
     yield from bat.check_unused(image.bat)
     if is_skeleton:
-        image.source = ReplayedSource(image.source, (), _SKELETON_LENGTH)
+        image.source = Overlay(image.source, (), _SKELETON_LENGTH)
     yield from allocation.check_shift(image)
     survey = allocation.survey(image, most)
     for finding, more in allocation.check_payload_entries(image, survey, most):

@@ -75,6 +75,7 @@ class Disk:
     Attributes:
         image: The image that was opened.
         chain: That image, its parent, and so on to the base.
+        links: How each parent was found, nearest first; none for images put together by hand.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
     more than 4096 blocks keeps up to 8 MiB of its BAT besides.
