@@ -136,23 +136,26 @@ $(COMPILER): pom.xml
 	  >$(@D)/maven.log 2>&1 || { cat $(@D)/maven.log >&2; exit 1; }
 	@touch $@
 
-# $(call compile_python,FOLDER): both Python modules, into a folder of their own.
+MODULES := vhdx.py vhdx_positions.py layout.py
+
+# $(call compile_python,FOLDER): all Python modules, into a folder of their own.
 define compile_python
 	@rm -rf $(1)
 	@$(KSC) -t python --outdir $(1)/plain vhdx.ksy
 	@$(KSC) -t python --read-pos --outdir $(1)/positions vhdx.ksy
 	@mv $(1)/plain/vhdx.py $(1)/vhdx.py
 	@mv $(1)/positions/vhdx.py $(1)/vhdx_positions.py
+	@$(BIN)/python -m tools.layout vhdx.ksy $(1)/layout.py
 endef
 
-generated: $(COMPILER) ## Compile vhdx.ksy into generated/
+generated: $(COMPILER) $(DEV) ## Compile vhdx.ksy into generated/
 	$(call compile_python,$(BUILD)/generated)
-	@mv $(BUILD)/generated/vhdx.py $(BUILD)/generated/vhdx_positions.py generated/
-	@echo "generated/vhdx.py and generated/vhdx_positions.py are up to date"
+	@mv $(addprefix $(BUILD)/generated/,$(MODULES)) generated/
+	@echo "$(addprefix generated/,$(MODULES)) are up to date"
 
-check-generated: $(COMPILER) ## Fail when generated/ is not what vhdx.ksy compiles to
+check-generated: $(COMPILER) $(DEV) ## Fail when generated/ is not what vhdx.ksy compiles to
 	$(call compile_python,$(BUILD)/check)
-	@same=yes; for module in vhdx.py vhdx_positions.py; do \
+	@same=yes; for module in $(MODULES); do \
 	  diff -u generated/$$module $(BUILD)/check/$$module || same=no; done; \
 	[ $$same = yes ] || { echo "generated/ differs from vhdx.ksy: run 'make generated'" >&2; exit 1; }
 	@echo "generated/ is what vhdx.ksy compiles to"

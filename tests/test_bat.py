@@ -28,7 +28,7 @@ from tests.images.structures import (
 from tests.support import SparseSource, fewer, good, opened
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import bat, grammar
-from vhdx_kaitai.format.grammar import Place
+from vhdx_kaitai.format.place import Place
 from vhdx_kaitai.reading.image import Image as Opened
 
 # Blocks per chunk by sector size and block size, worked out by hand [MS-VHDX 2.4].

@@ -21,7 +21,7 @@ from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from . import bat, grammar, headers, metadata, regions
 from .bat import Bat, Geometry
-from .grammar import Header, Identifier, RegionEntry
+from .grammar import Header, RegionEntry
 from .headers import Headers
 from .judge import REFUSE, Judge
 from .metadata import Items, Metadata
@@ -82,16 +82,16 @@ class Descent:
         self.judge = judge
 
     @layer
-    def identifier(self) -> Identifier | None:
-        """The file type identifier of a VHDX file that is long enough to be one."""
-        judge, root = self.judge, grammar.Root(self.stored)
-        identifier = root.identifier()
+    def identifier(self) -> bytes | None:
+        """The bytes of the file type identifier of a VHDX file that is long enough to be one."""
+        judge, section = self.judge, grammar.HeaderSection(self.stored)
+        identifier = section.identifier()
         if not judge.take(headers.check_identifier(identifier)):
             return None
         if not judge.take(headers.check_file_length(self.stored.size)):
             return None
         judge.remark(headers.check_creator, identifier)
-        judge.remark(headers.check_slack, root)
+        judge.remark(headers.check_slack, section)
         return identifier
 
     @layer
@@ -100,7 +100,7 @@ class Descent:
         if self.identifier is None:
             return None
         judge = self.judge
-        copies = headers.judge_copies(grammar.Root(self.stored))
+        copies = headers.judge_copies(grammar.HeaderSection(self.stored))
         current = headers.choose_current(copies)
         if current is None:
             assumed = judge.assume_header(copies, self.stored.size)
@@ -204,7 +204,7 @@ class Contents:
         self.source = source
         self.judge = judge
         self._place_of_log = place_of_log
-        self.tables = regions.Tables(grammar.Root(source))
+        self.tables = regions.Tables(grammar.HeaderSection(source))
 
     @layer
     def table(self) -> TableCopy | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch
+from ..errors import Finding, Level, Span, check_zeros, mismatch
 from ..guids import NIL
 from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
+from .place import IDENTIFIER, signature_of
 
 HEADER_SECTION_LENGTH = MIB
 
@@ -81,20 +81,18 @@ def check_file_length(size: int) -> Iterator[Finding]:
 
 def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
     """Return a copy of the header with the reason why it is not valid, if it is not."""
-    return HeaderCopy(copy, header, _defect(header))
+    return HeaderCopy(copy, header, next(check_copy(header), None))
 
 
-def _defect(header: grammar.Header) -> Finding | None:
+def check_copy(header: grammar.Header) -> Iterator[Finding]:
+    """Yield why a copy of the header is not valid."""
+    field = header.place.field
     if not header.is_signature_valid:
-        actual, place = signature_text(header.raw[:4]), header.place.field("signature")
-        return mismatch("HDR-02", "warning", place, "signature", actual, signature_text(b"head"))
-    computed = structure_checksum(header.raw)
-    if computed != header.checksum:
-        place = header.place.field("checksum")
-        stored = f"{header.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        return Finding("HDR-03", "warning", place, message, f"{computed:#010x}", stored)
-    return None
+        place, expected = field("signature"), signature_text(signature_of("header"))
+        actual = signature_text(header.raw[: place.length])
+        yield mismatch("HDR-02", "warning", place, "signature", actual, expected)
+        return
+    yield from checksum.check("HDR-03", "warning", field("checksum"), header.raw, header.checksum)
 
 
 def choose_current(copies: tuple[HeaderCopy, HeaderCopy]) -> int | None:
@@ -180,30 +178,33 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
                 yield finding._replace(level="warning")
 
 
-def check_identifier(identifier: grammar.Identifier) -> Iterator[Finding]:
-    """Yield whether this is no VHDX file."""
-    if not identifier.raw.startswith(SIGNATURE):
-        actual = signature_text(identifier.raw[: len(SIGNATURE)])
-        expected = signature_text(SIGNATURE)
-        yield mismatch("FTI-01", "error", grammar.IDENTIFIER, "signature", actual, expected)
+def check_identifier(data: bytes) -> Iterator[Finding]:
+    """Yield whether this is no VHDX file.
+
+    Args:
+        data: The bytes of the file type identifier.
+    """
+    if not data.startswith(SIGNATURE):
+        yield grammar.wrong_signature("FTI-01", IDENTIFIER, data).finding
 
 
-def check_creator(identifier: grammar.Identifier) -> Iterator[Finding]:
-    """Yield whether the name of the file's maker is no text; it is for diagnosis only."""
-    creator = identifier.creator or ""
+def check_creator(data: bytes) -> Iterator[Finding]:
+    """Yield whether the name of the file's maker is no text; it is for diagnosis only.
+
+    Args:
+        data: The bytes of the file type identifier, right ones.
+    """
+    creator = grammar.identifier(data).creator or ""
     index = next((i for i, char in enumerate(creator) if "\ud800" <= char <= "\udfff"), None)
     if index is not None:
         message = f"Creator is not UTF-16 at its character {index}, expected text"
-        yield Finding("FTI-03", "note", grammar.IDENTIFIER.field("raw_creator"), message)
+        yield Finding("FTI-03", "note", IDENTIFIER.field("raw_creator"), message)
 
 
-def check_slack(root: grammar.Root) -> Iterator[Finding]:
+def check_slack(section: grammar.HeaderSection) -> Iterator[Finding]:
     """Yield where reserved bytes of the header section are not zero; they are ignored."""
-    for rule, place, data in root.slack():
-        count = len(data) - data.count(0)
-        if count:
-            name = "number of reserved bytes that are not zero"
-            yield mismatch(rule, "note", place, name, str(count), "0")
+    for rule, place, data in section.slack():
+        yield from check_zeros(rule, place, "reserved bytes", data)
 
 
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
@@ -222,10 +223,7 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
         actual = str(header.log_version)
         yield mismatch("HDR-09", level, place("log_version"), "LogVersion", actual, "0")
     yield from _check_log_place(header, size)
-    count = len(header.reserved) - header.reserved.count(0)
-    if count:
-        name = "number of reserved bytes that are not zero"
-        yield mismatch("HDR-16", "note", place("reserved"), name, str(count), "0")
+    yield from check_zeros("HDR-16", place("reserved"), "reserved bytes", header.reserved)
     for name, guid in (
         ("FileWriteGuid", header.file_write_guid),
         ("DataWriteGuid", header.data_write_guid),
@@ -285,14 +283,12 @@ def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
             )
 
 
-# The one piece of layout that is needed before there is anything to parse;
-# a test compares it with the grammar.
-SIGNATURE = b"vhdxfile"
+SIGNATURE = signature_of("file_type_identifier")
 
 
-def judge_copies(root: grammar.Root) -> tuple[HeaderCopy, HeaderCopy]:
+def judge_copies(section: grammar.HeaderSection) -> tuple[HeaderCopy, HeaderCopy]:
     """Return both copies of the header, judged."""
-    return judge_copy(1, root.header(1)), judge_copy(2, root.header(2))
+    return judge_copy(1, section.header(1)), judge_copy(2, section.header(2))
 
 
 def probe(data: bytes | bytearray | memoryview) -> int:

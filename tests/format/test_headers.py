@@ -18,7 +18,9 @@ from tests.images.structures import MIB, ZERO_GUID, Header
 from tests.support import SparseSource, good, opened, read_headers
 from vhdx_kaitai import probe
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.format import grammar, headers
+from vhdx_kaitai.format import headers
+from vhdx_kaitai.format.grammar import HeaderSection
+from vhdx_kaitai.format.place import IDENTIFIER
 from vhdx_kaitai.storage.source import BufferSource
 
 
@@ -43,9 +45,7 @@ def refused_with(made: Layout) -> str:
 
 
 def test_the_signature_is_the_one_the_grammar_demands() -> None:
-    """The one piece of layout that is needed before there is anything to parse."""
-    place = grammar.IDENTIFIER
-    assert (place.offset, place.length) == (0, len(headers.SIGNATURE))
+    assert (IDENTIFIER.offset, IDENTIFIER.length) == (0, len(headers.SIGNATURE))
     Vhdx.from_bytes(headers.SIGNATURE + bytes(MIB))
     for position in range(len(headers.SIGNATURE)):
         wrong = bytearray(headers.SIGNATURE)
@@ -239,14 +239,14 @@ def test_the_place_of_the_log_is_judged(fields: dict[str, Any], rule: str) -> No
 def test_one_update_makes_the_number_greater_by_one(newer: int, expected: list[str]) -> None:
     made = layout()
     made.headers[0].sequence_number, made.headers[1].sequence_number = newer, 7
-    copies = headers.judge_copies(grammar.Root(SparseSource(made.build().file)))
+    copies = headers.judge_copies(HeaderSection(SparseSource(made.build().file)))
     assert [found.rule for found in headers.check_update(copies)] == expected
 
 
 def test_of_several_fields_that_an_update_left_the_first_is_pointed_at() -> None:
     made = layout()
     made.headers[0] = replace(made.headers[0], file_write_guid=OTHER_GUID, log_offset=3 * MIB)
-    copies = headers.judge_copies(grammar.Root(SparseSource(made.build().file)))
+    copies = headers.judge_copies(HeaderSection(SparseSource(made.build().file)))
     (found,) = headers.check_update(copies)
     assert (found.rule, found.offset, found.length) == ("HDR-27", 0x10000 + 16, 16)
 
@@ -266,7 +266,7 @@ def test_a_guid_that_is_zero_is_pointed_at(field: str, offset: int) -> None:
 def test_half_a_surrogate_pair_is_no_text(unit: int, is_text: bool) -> None:
     made = layout()
     made.identifier.creator = b"A\0" + unit.to_bytes(2, "little") + b"B\0"
-    identifier = grammar.Root(SparseSource(made.build().file)).identifier()
+    identifier = HeaderSection(SparseSource(made.build().file)).identifier()
     assert [f.rule for f in headers.check_creator(identifier)] == ([] if is_text else ["FTI-03"])
 
 

@@ -16,7 +16,8 @@ from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntr
 from tests.support import SparseSource, good, opened
 from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.format import grammar, regions
-from vhdx_kaitai.format.grammar import REGION_TABLES, RegionTable
+from vhdx_kaitai.format.grammar import RegionTable
+from vhdx_kaitai.format.place import REGION_TABLES
 
 
 def layout(**fields: Any) -> Layout:
@@ -51,7 +52,7 @@ def test_copy_1_is_used_when_both_are_valid_even_if_they_differ() -> None:
 def test_of_two_copies_that_differ_the_one_that_is_not_used_is_pointed_at() -> None:
     made = layout()
     made.region_tables[1].find(BAT_REGION).file_offset = 200 * MIB
-    root = grammar.Root(SparseSource(made.build().file))
+    root = grammar.HeaderSection(SparseSource(made.build().file))
     (found,) = regions.check_copies(regions.Tables(root))
     assert (found.rule, found.offset) == ("REG-05", 256 << 10)
 
@@ -123,7 +124,7 @@ def test_2047_regions_fill_a_table() -> None:
         assert len(image.regions.entries) == 2047
 
 
-def test_entries_behind_the_count_are_not_looked_at() -> None:
+def test_entries_past_the_count_are_not_looked_at() -> None:
     made = layout()
     stray = RegionEntry(BAT_REGION, 3, 5).pack() * 3
     made.set_tables(lambda each: setattr(each, "tail", stray))
