@@ -57,9 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
+    from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.checks import check
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
-    from vhdx_kaitai.format.descent import state_of_log
+    from vhdx_kaitai.format import log
+    from vhdx_kaitai.format.headers import read_headers
+    from vhdx_kaitai.format.replay import replay
+    from vhdx_kaitai.guids import NIL
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
@@ -208,10 +212,10 @@ def exercise(data: bytes) -> None:
     recipe = Recipe.parse(data)
     image = recipe.image()
     before, began = _peak(), time.process_time()
-    worthwhile = bulk.WORTHWHILE_BLOCKS
+    worthwhile = bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
     try:
         if recipe.is_bulky:
-            bulk.WORTHWHILE_BLOCKS = 0
+            bulk.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
         errors = _check(image)
         _open(image, random.Random(recipe.seed), errors)
         for look in (_log, _tree):
@@ -222,7 +226,7 @@ def exercise(data: bytes) -> None:
             except VhdxError as error:
                 str(error)
     finally:
-        bulk.WORTHWHILE_BLOCKS = worthwhile
+        bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
     if seconds > MAX_SECONDS:
         raise BrokenInvariantError(f"took {seconds:.1f} s")
@@ -320,11 +324,18 @@ def _tree(image: bytes) -> None:
 
 
 def _log(image: bytes) -> None:
-    try:
-        state = state_of_log(BufferSource(image))
-    except LimitError:
-        return
-    document = log_document("x", *state)
+    source = BufferSource(image)
+    header = read_headers(source).current
+    ring = log.read_log(source, header)
+    replayed, error = None, None
+    if ring is not None and header.log_guid != NIL:
+        try:
+            replayed = replay(source, ring)[1]
+        except FormatError as refusal:
+            error = refusal
+        except LimitError:
+            return
+    document = log_document("x", ring, replayed, error)
     json.dumps(document)
     for line in log_text(document):
         if not line.isprintable():

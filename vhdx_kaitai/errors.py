@@ -185,11 +185,8 @@ def refusal(finding: Finding) -> FormatError:
     return kind(finding)
 
 
-def refuse(findings: Iterable[Finding]) -> bool:
+def refuse(findings: Iterable[Finding]) -> None:
     """Run a check as opening does: pass over notes and warnings, stop at the first error.
-
-    Returns:
-        True: what was checked may be believed.
 
     Raises:
         FormatError: A finding refuses the file.
@@ -200,4 +197,3 @@ def refuse(findings: Iterable[Finding]) -> bool:
             raise LimitError(finding)
         if finding.level == "error":
             raise refusal(finding)
-    return True

@@ -16,8 +16,7 @@ from uuid import UUID
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import VhdxError
-from ..format.descent import Descent
-from ..format.judge import REFUSE
+from ..format.headers import read_header_section
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
@@ -69,25 +68,12 @@ class _Unread:
 
 
 class _TreeCursor(Cursor):
-    """A cursor that can be told to skip bytes instead of reading them.
-
-    Args:
-        source: The file.
-        start: Its first bytes, as they were when they were judged.
-    """
+    """A cursor that can be told to skip bytes instead of reading them."""
 
     skips = False  # the place of the bytes is wanted, not the bytes
 
-    def __init__(self, source: Source, start: bytes) -> None:
-        super().__init__(source)
-        self._start = start
-
     def read(self, length: int = -1) -> Any:
         if not self.skips:
-            begin = self.tell()
-            if 0 <= length <= len(self._start) - begin:
-                self.seek(length, 1)
-                return self._start[begin : begin + length]
             return super().read(length)
         self.seek(length, 1)
         return _Unread(length)
@@ -104,10 +90,9 @@ class Tree:
     """
 
     def __init__(self, source: Source) -> None:
-        identifier = Descent(source, REFUSE).identifier
-        assert identifier is not None  # or the judge would have raised
+        read_header_section(source)
         self._source = source
-        self._cursor = _TreeCursor(source, identifier)
+        self._cursor = _TreeCursor(source)
         self._bases: dict[int, int] = {}
         vhdx = Vhdx(KaitaiStream(self._cursor))
         self._bases[id(vhdx._io)] = 0
