@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
+    from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.checks import check
     from vhdx_kaitai.copying.metadump import metadump
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
@@ -212,10 +213,10 @@ def exercise(data: bytes) -> None:
     recipe = Recipe.parse(data)
     image = recipe.image()
     before, began = _peak(), time.process_time()
-    worthwhile = bulk.WORTHWHILE_BLOCKS
+    worthwhile = bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
     try:
         if recipe.is_bulky:
-            bulk.WORTHWHILE_BLOCKS = 0
+            bulk.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
         choice = random.Random(recipe.seed)
         errors = _check(image)
         _open(image, choice, errors)
@@ -224,7 +225,7 @@ def exercise(data: bytes) -> None:
             _tree(image)
             _dump(image, choice)
     finally:
-        bulk.WORTHWHILE_BLOCKS = worthwhile
+        bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
     if seconds > MAX_SECONDS:
         raise BrokenInvariantError(f"took {seconds:.1f} s")
