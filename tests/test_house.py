@@ -23,7 +23,6 @@ MAX_ROOM = 500
 LARGE_ROOMS = {
     "checking.allocation": "judges in Python and with numpy; to be parted",
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "format.grammar": "records, parsing and bytes; to be parted",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
     "reading.disk": "chain, reading and files; to be parted",
     "reading.resolve": "to be parted",
@@ -90,7 +89,6 @@ LATE_IMPORTS = {
     "commands.running: signal": _START,
     "errors: .rules": "a finding that nobody prints needs no catalogue",
     "format.checksum: crc32c": _START,
-    "format.grammar: ..generated.vhdx_positions": "only the tree asks for positions",
     "reading.bulk: numpy": _START,
     "reading.image: ..format.locator": "only differencing disks have one",
     "reading.image: ..format.log": "only a log that is not empty is looked at",
