@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -607,7 +608,7 @@ def test_a_file_cut_inside_its_header_section_is_dumped_as_far_as_it_goes(
     path = files.damaged("file-shorter-than-the-header-section")
     dump, manifest = dump_of(path, tmp_path)
     assert dump.stat().st_size == path.stat().st_size
-    assert "everything behind the header section" in {m.what for m in manifest.missing}
+    assert "everything after the header section" in {m.what for m in manifest.missing}
     assert dump.read_bytes() == path.read_bytes()
 
 
@@ -724,7 +725,7 @@ def test_half_a_dump_never_has_its_name(
     def full(fd: int, view: memoryview, offset: int) -> int:
         calls.append(offset)
         if len(calls) > 3:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, view, offset)
 
     monkeypatch.setattr(os, "pwrite", full)

@@ -13,6 +13,7 @@ from tests.images import crc
 from tests.images.log import Data, Entry, Log
 from tests.images.structures import KIB, MIB
 from tests.support import good
+from vhdx_kaitai.errors import Span
 from vhdx_kaitai.format import checksum
 from vhdx_kaitai.format.checksum import sealed, structure_checksum
 from vhdx_kaitai.format.place import HEADERS, REGION_TABLES, Place
@@ -88,3 +89,13 @@ def test_the_structures_of_an_image_have_the_checksums_that_the_builder_gave_the
     ]
     for data in structures:
         assert structure_checksum(data) == int.from_bytes(data[4:8], "little")
+
+
+def test_a_wrong_checksum_is_told_as_stored_and_computed() -> None:
+    data = crc.sealed(b"head".ljust(4096, b"\0"))
+    right = int.from_bytes(data[4:8], "little")
+    assert list(checksum.check("HDR-03", "warning", Span("it"), data, right)) == []
+    (found,) = checksum.check("HDR-03", "warning", Span("it"), data, 5)
+    assert found.message == f"checksum 0x00000005 stored, {right:#010x} computed"
+    assert (found.rule, found.level, found.where) == ("HDR-03", "warning", "it")
+    assert (found.actual, found.expected) == ("0x00000005", f"{right:#010x}")

@@ -7,7 +7,6 @@ at because something before it is broken is listed as skipped, with the reason.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from typing import Literal, NamedTuple
@@ -425,22 +424,26 @@ class _Chain:
             self._take.add_apart(Finding(rule, "error", place, name + str(error)))
             self._take.fail("the parents", f"no parent that can be used was found [{rule}]")
             return False
+        except OSError as error:
+            if parent is not None:
+                raise
+            self._take.fail("the parents", f"{error.filename}: {error.strerror}")
+            return False
         self._chain.append(found)
         may_be_used = self._take.add(disk.check_link(self._chain))
         self._take.add(disk.check_likeness(self._chain))
         place = Span(f"parent {found.path or 'in memory'}")
         self._take.add(metadata.check_fork(child.metadata, found.metadata, place))
         if child.path is not None and found.path is not None:
-            self._take.add(self._check_way(child.path, found.path, link, place))
+            self._take.add(self._check_way(found.path, link, place))
         return may_be_used
 
-    def _check_way(self, path: str, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+    def _check_way(self, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
-        folder = os.path.dirname(os.path.realpath(path))
-        search = parents.search_folders(self._search)
+        folders = parents.folders_of(self._chain[-2].stored, self._search)
         tried: Iterator[parents.Candidate] = iter(())
         if link.key is not None and not self._follow_absolute:
-            all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)
+            all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
-        return parents.check_way(locator, folder, parent, tried, place)
+        return parents.check_way(locator, folders[0].path, parent, tried, place)

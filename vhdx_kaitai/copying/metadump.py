@@ -41,7 +41,7 @@ from .sparse import copy_range
 
 Form = Literal["cut", "sparse"]
 
-TOO_LONG_FOR_WEB_IDE = 2 * GIB  # browsers cannot load so much at once
+TOO_LONG_FOR_WEB_IDE = 2 * GIB  # browsers cannot load more at once
 
 
 class Kept(NamedTuple):
@@ -76,7 +76,7 @@ class Manifest(NamedTuple):
     """What a dump consists of; sizes in bytes.
 
     Attributes:
-        form: `cut`: it ends behind the last structure. `sparse`: as long as the image.
+        form: `cut`: it ends after the last structure. `sparse`: as long as the image.
         is_redacted: Whether creator, paths and unknown items are blanked.
         file_size: Length of the image.
         length: Length of the dump.
@@ -113,7 +113,7 @@ def metadump(
     Args:
         source: Path, buffer or binary file object; it is only read.
         path: Path of the dump; a file that is there is replaced.
-        form: `cut` ends behind the last structure, `sparse` is as long as the image.
+        form: `cut` ends after the last structure, `sparse` is as long as the image.
         redact: Blank creator, paths, and items that the specification does not name.
         slack: Keep the rest of the header section and of all regions, unknown ones
             included; never what lies between them, which may be former payload.
@@ -242,7 +242,7 @@ class _Plan:
         view = self._view(self._stored, "")
         self._keep_header_section(view)
         if size < headers.HEADER_SECTION_LENGTH:
-            self._miss("everything behind the header section", f"the file has only {size} bytes")
+            self._miss("everything after the header section", f"the file has only {size} bytes")
             return
         header = self._keep_log(view)
         replayed = self._replay(header) if header is not None else None
@@ -283,7 +283,7 @@ class _Plan:
         view.copied.append((offset, end))
         if is_numbers:
             view.numbers.append((offset, end))
-        stored_end = min(end, self._stored.size)  # behind that it is in the log alone
+        stored_end = min(end, self._stored.size)  # after that it is in the log alone
         if offset < stored_end:
             self._list(Kept(name, offset, stored_end - offset, reason + view.note))
 
@@ -417,7 +417,7 @@ class _Plan:
             self._miss("metadata items", str(error))
             return None
         length = place.length
-        if self._redact:  # what is behind the entries may be anything
+        if self._redact:  # what is after the entries may be anything
             end = metadata.entry_place(table, len(table.entries)).offset or 0
             length = end - region.file_offset
         self._keep(view, place.name, region.file_offset, length, reason)
@@ -506,7 +506,7 @@ class _Plan:
     def cut_length(self) -> int:
         """Return where the cut form ends, in bytes.
 
-        That is behind the last structure, at the end of a MiB; if the image does
+        That is after the last structure, at the end of a MiB; if the image does
         not end at one, neither does the dump (GEN-08).
         """
         size = self._stored.size

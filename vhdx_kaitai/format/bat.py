@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import Finding, Span, TruncatedError, mismatch
 from ..records import NamedTuple
-from ..storage.source import Source
+from ..storage.source import Source, Uncopied
 from ..units import MIB, ceil_div
 from .grammar import RegionEntry
 from .place import Place, length_of, mask_of
@@ -211,7 +211,7 @@ def check_unused(table: Bat) -> Iterator[Finding]:
         yield Finding("BAT-15", "note", place, message)
 
 
-class Bat:
+class Bat(Uncopied):
     """The BAT of one file, read by page.
 
     Args:

@@ -1,16 +1,23 @@
-"""CRC-32C as VHDX uses it: the checksum's own field counts as zero [MS-VHDX 2]."""
+"""CRC-32C as VHDX uses it: the checksum's own field counts as zero [MS-VHDX 2].
+
+Headers, region tables and log entries have one. A wrong one is told in the same
+words for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 
+from ..errors import Finding, Level
 from ..records import TYPE_CHECKING
 from .place import span_of
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..errors import Where
 
 # Headers, region tables and log entries have it in the same place; a test says so.
 _START, _LENGTH = span_of("header", "checksum")
@@ -49,6 +56,25 @@ def structure_checksum(data: bytes | bytearray | memoryview) -> int:
     crc = crc32c(view[:_START])
     crc = crc32c(_ZEROS, crc)
     return crc32c(view[_END:], crc)
+
+
+def check(
+    rule: str, level: Level, place: Where, data: bytes | memoryview, stored: int
+) -> Iterator[Finding]:
+    """Yield whether the bytes of a structure are not those that its writer summed up.
+
+    Args:
+        rule: The rule that this breaks.
+        level: How bad that is.
+        place: Where the structure, or its checksum, is.
+        data: The structure from its signature to its end.
+        stored: The checksum that it holds.
+    """
+    computed = structure_checksum(data)
+    if computed != stored:
+        expected, actual = f"{computed:#010x}", f"{stored:#010x}"
+        message = f"checksum {actual} stored, {expected} computed"
+        yield Finding(rule, level, place, message, expected, actual)
 
 
 def sealed(data: bytes | bytearray) -> bytes:

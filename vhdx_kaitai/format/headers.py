@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch, refuse
+from ..errors import Finding, Level, Span, check_zeros, mismatch, refuse
 from ..guids import NIL
 from ..records import NamedTuple
 from ..storage.source import Source
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
 
 HEADER_SECTION_LENGTH = MIB
@@ -81,21 +80,18 @@ def check_file_length(size: int) -> Iterator[Finding]:
 
 def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
     """Return a copy of the header with the reason why it is not valid, if it is not."""
-    return HeaderCopy(copy, header, _defect(header))
+    return HeaderCopy(copy, header, next(check_copy(header), None))
 
 
-def _defect(header: grammar.Header) -> Finding | None:
+def check_copy(header: grammar.Header) -> Iterator[Finding]:
+    """Yield why a copy of the header is not valid."""
+    field = header.place.field
     if not header.is_signature_valid:
-        place, expected = header.place.field("signature"), signature_of("header")
+        place, expected = field("signature"), signature_text(signature_of("header"))
         actual = signature_text(header.raw[: place.length])
-        return mismatch("HDR-02", "warning", place, "signature", actual, signature_text(expected))
-    computed = structure_checksum(header.raw)
-    if computed != header.checksum:
-        place = header.place.field("checksum")
-        stored = f"{header.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        return Finding("HDR-03", "warning", place, message, f"{computed:#010x}", stored)
-    return None
+        yield mismatch("HDR-02", "warning", place, "signature", actual, expected)
+        return
+    yield from checksum.check("HDR-03", "warning", field("checksum"), header.raw, header.checksum)
 
 
 def choose_current(copies: tuple[HeaderCopy, HeaderCopy]) -> int | None:
@@ -193,10 +189,7 @@ def check_creator(section: grammar.HeaderSection) -> Iterator[Finding]:
 def check_slack(section: grammar.HeaderSection) -> Iterator[Finding]:
     """Yield where reserved bytes of the header section are not zero; they are ignored."""
     for rule, place, data in section.slack():
-        count = len(data) - data.count(0)
-        if count:
-            name = "number of reserved bytes that are not zero"
-            yield mismatch(rule, "note", place, name, str(count), "0")
+        yield from check_zeros(rule, place, "reserved bytes", data)
 
 
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
@@ -215,10 +208,7 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
         actual = str(header.log_version)
         yield mismatch("HDR-09", level, place("log_version"), "LogVersion", actual, "0")
     yield from _check_log_place(header, size)
-    count = len(header.reserved) - header.reserved.count(0)
-    if count:
-        name = "number of reserved bytes that are not zero"
-        yield mismatch("HDR-16", "note", place("reserved"), name, str(count), "0")
+    yield from check_zeros("HDR-16", place("reserved"), "reserved bytes", header.reserved)
     for name, guid in (
         ("FileWriteGuid", header.file_write_guid),
         ("DataWriteGuid", header.data_write_guid),

@@ -26,11 +26,10 @@ from functools import cached_property
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import Source
+from ..storage.source import Source, Uncopied
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
 from .grammar import DescriptorKind
 from .place import length_of, signature_of
 
@@ -104,7 +103,7 @@ class Run(NamedTuple):
         return () if self.tail_index is None else self.entries[self.tail_index :]
 
 
-class Log:
+class Log(Uncopied):
     """The log of a file, as its current header places it.
 
     Args:
@@ -246,7 +245,8 @@ class Log:
             return Entry(offset, header, defect=defect)
         self._spend(offset, header)
         data = self.read(offset, header.entry_length)
-        defect = next(check_entry_checksum(data, header, self, offset), None)
+        place = self.place(offset, header.entry_length)
+        defect = next(checksum.check("LOG-06", "note", place, data, header.checksum), None)
         if defect is not None:
             return Entry(offset, header, defect=defect)
         entry = grammar.log_entry(data)
@@ -305,18 +305,6 @@ def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) ->
         yield mismatch("LOG-10", "note", place, "Tail", f"{header.tail:#x}", expected)
     if header.sequence_number == 0:
         yield mismatch("LOG-11", "note", place, "SequenceNumber", "0", "more than 0")
-
-
-def check_entry_checksum(
-    data: bytes, header: grammar.LogEntryHeader, log: Log, offset: int
-) -> Iterator[Finding]:
-    """Yield why the bytes of an entry are not those that its writer checksummed."""
-    computed = structure_checksum(data)
-    if computed != header.checksum:
-        stored = f"{header.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        place = log.place(offset, len(data))
-        yield Finding("LOG-06", "note", place, message, f"{computed:#010x}", stored)
 
 
 def check_entry(

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, mismatch, refuse
+from ..errors import Finding, Span, check_zeros, mismatch, refuse
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
 from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
 from .grammar import RegionEntry, RegionTable
 from .place import Place, signature_of
 
@@ -42,17 +41,18 @@ class Regions(NamedTuple):
 
 def defect(table: RegionTable) -> Finding | None:
     """Return why a copy of the table is not valid, None when it is."""
+    return next(check_copy(table), None)
+
+
+def check_copy(table: RegionTable) -> Iterator[Finding]:
+    """Yield why a copy of the table is not valid."""
+    field = table.place.field
     if not table.is_signature_valid:
-        place = table.place.field("signature")
-        actual, expected = signature_text(table.raw[: place.length]), signature_of("region_table")
-        return mismatch("REG-02", "warning", place, "signature", actual, signature_text(expected))
-    computed = structure_checksum(table.raw)
-    if computed != table.checksum:
-        stored = f"{table.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        place = table.place.field("checksum")
-        return Finding("REG-03", "warning", place, message, f"{computed:#010x}", stored)
-    return None
+        place, expected = field("signature"), signature_text(signature_of("region_table"))
+        actual = signature_text(table.raw[: place.length])
+        yield mismatch("REG-02", "warning", place, "signature", actual, expected)
+        return
+    yield from checksum.check("REG-03", "warning", field("checksum"), table.raw, table.checksum)
 
 
 def choose_copy(defects: tuple[Finding | None, Finding | None]) -> int | None:
@@ -155,11 +155,8 @@ def is_known(entry: RegionEntry) -> bool:
 
 
 def check_unused(table: RegionTable) -> Iterator[Finding]:
-    """Yield whether there is anything behind the last entry; it is ignored."""
-    count = len(table.unused) - table.unused.count(0)
-    if count:
-        name = "number of bytes behind the last entry that are not zero"
-        yield mismatch("REG-20", "note", table.place, name, str(count), "0")
+    """Yield whether there is anything after the last entry; it is ignored."""
+    yield from check_zeros("REG-20", table.place, "bytes after the last entry", table.unused)
 
 
 def usable_metadata(table: RegionTable, size: int) -> RegionEntry | None:

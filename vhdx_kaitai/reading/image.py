@@ -10,7 +10,7 @@ from ..errors import ReplayRequiredError, VhdxError, refuse
 from ..format import bat, grammar, headers, metadata, regions
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
-from ..storage.source import Source, SourceLike, open_source
+from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
 
-class Image:
+class Image(Uncopied):
     """One VHDX file, read-only; its parents are not looked at.
 
     Attributes:
@@ -41,12 +41,15 @@ class Image:
         locator: The parent locator; None unless the disk is a differencing disk.
     """
 
-    def __init__(self, source: SourceLike, *, replay: Replay = "memory") -> None:
+    def __init__(
+        self, source: SourceLike, *, replay: Replay = "memory", opener: Opener | None = None
+    ) -> None:
         """Open a file.
 
         Args:
             source: Path, buffer or binary file object.
             replay: `memory` applies a dirty log in memory, `refuse` raises instead.
+            opener: Opens the file at a path, in the place of `os.open`.
 
         Raises:
             FormatError: A rule refuses the file.
@@ -56,7 +59,7 @@ class Image:
         if replay not in ("memory", "refuse"):
             raise ValueError(f"replay is {replay!r}, expected 'memory' or 'refuse'")
         self._owned = not isinstance(source, Source)
-        self.stored = open_source(source)
+        self.stored = open_source(source, opener)
         self.path = self.stored.path
         try:
             self._open(replay)
