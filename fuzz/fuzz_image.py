@@ -60,10 +60,7 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.checks import check
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
-    from vhdx_kaitai.format import log
-    from vhdx_kaitai.format.headers import read_headers
-    from vhdx_kaitai.format.replay import replay
-    from vhdx_kaitai.guids import NIL
+    from vhdx_kaitai.format.descent import state_of_log
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
@@ -324,18 +321,11 @@ def _tree(image: bytes) -> None:
 
 
 def _log(image: bytes) -> None:
-    source = BufferSource(image)
-    header = read_headers(source).current
-    ring = log.read_log(source, header)
-    replayed, error = None, None
-    if ring is not None and header.log_guid != NIL:
-        try:
-            replayed = replay(source, ring)[1]
-        except FormatError as refusal:
-            error = refusal
-        except LimitError:
-            return
-    document = log_document("x", ring, replayed, error)
+    try:
+        state = state_of_log(BufferSource(image))
+    except LimitError:
+        return
+    document = log_document("x", *state)
     json.dumps(document)
     for line in log_text(document):
         if not line.isprintable():

@@ -233,24 +233,16 @@ class HeaderSection:
     """The structures at fixed places of an image.
 
     Args:
-        source: A VHDX file, at least as long as the header section; checked by `headers`.
+        source: The file. All but the identifier can be had only when it is as long as the
+            header section.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def identifier(self) -> FileTypeIdentifier:
-        """Return the file type identifier.
-
-        Raises:
-            FormatError: Its signature is wrong (FTI-01).
-        """
-        data = self._source.read(0, END_OF_IDENTIFIER)
-        try:
-            struct = Vhdx.FileTypeIdentifier(BytesStream(data))
-        except KaitaiStructError:  # the file was another one when it was opened
-            raise wrong_signature("FTI-01", IDENTIFIER, data) from None
-        return FileTypeIdentifier(struct.raw_creator)
+    def identifier(self) -> bytes:
+        """Return the bytes of the file type identifier, fewer where the file ends."""
+        return self._source.read(0, min(self._source.size, END_OF_IDENTIFIER))
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""
@@ -287,6 +279,19 @@ class HeaderSection:
         return _region_table(data, REGION_TABLES[copy - 1])
 
 
+def identifier(data: bytes) -> FileTypeIdentifier:
+    """Return the file type identifier.
+
+    Raises:
+        FormatError: Its signature is wrong (FTI-01), or it is not all there.
+    """
+    try:
+        struct = Vhdx.FileTypeIdentifier(BytesStream(data))
+    except KaitaiStructError:
+        raise wrong_signature("FTI-01", IDENTIFIER, data) from None
+    return FileTypeIdentifier(struct.raw_creator)
+
+
 def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
     """Return the exception for a structure that does not begin as it has to.
 
@@ -303,10 +308,10 @@ def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
 
 def _region_table(data: bytes, place: Place) -> RegionTable:
     struct = Vhdx.RegionTable(BytesStream(data))
-    entries = tuple(
+    entries = [
         RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
         for entry in struct.entries
-    )
+    ]
     return RegionTable(
         place,
         data,
@@ -314,9 +319,11 @@ def _region_table(data: bytes, place: Place) -> RegionTable:
         struct.checksum,
         struct.num_entries,
         struct.reserved,
-        entries,
+        tuple(entries),
     )
 
+
+_ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}
 
 # Enough of a metadata table for 127 entries; only if it has more, all of it is read.
 _BEGIN_OF_TABLE = 4096
@@ -342,9 +349,9 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             struct = Vhdx.MetadataTable(BytesStream(data))
     except KaitaiStructError:
         raise wrong_signature("MET-01", place, data) from None
-    entries = tuple(
+    entries = [
         MetadataEntry(
-            entry.kind.name,
+            _ITEM_KINDS[entry.kind],
             _guid(entry.item_id.raw),
             entry.offset,
             entry.length,
@@ -355,8 +362,10 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             entry.reserved_2,
         )
         for entry in struct.entries
+    ]
+    return MetadataTable(
+        place, struct.reserved, struct.num_entries, struct.reserved_2, tuple(entries)
     )
-    return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:
