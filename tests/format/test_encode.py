@@ -24,7 +24,7 @@ from tests.images import crc
 from tests.images.goods import GOODS
 from tests.images.structures import KIB, MIB
 from tests.support import ROOT, Sample, good, opened
-from vhdx_kaitai.errors import Finding, Span
+from vhdx_kaitai.errors import Finding, Span, refuse
 from vhdx_kaitai.format import encode, grammar, locator
 from vhdx_kaitai.format.grammar import DescriptorKind, HeaderSection
 from vhdx_kaitai.format.place import Place
@@ -115,7 +115,7 @@ def item_again(kind: str) -> Callable[[bytes], bytes]:
 STRUCTURES: dict[str, tuple[Maker, Callable[[bytes], bytes]]] = {
     "file_type_identifier": (
         of_bytes(520, b"vhdxfile"),
-        lambda data: encode.file_type_identifier(HeaderSection(BufferSource(data)).identifier()),
+        lambda data: encode.file_type_identifier(grammar.identifier(data)),
     ),
     "header": (a_header, header_again),
     "region_table": (a_region_table, region_table_again),
@@ -175,7 +175,7 @@ def test_a_table_ends_in_zeros_when_nothing_else_is_asked_for() -> None:
 def stored_structures(image: Image) -> Iterator[tuple[str, bytes, bytes]]:
     """Yield every structure of an image that is as it should be: type, bytes, and packed anew."""
     section = HeaderSection(image.stored)
-    identifier = encode.file_type_identifier(section.identifier())
+    identifier = encode.file_type_identifier(grammar.identifier(section.identifier()))
     yield "file_type_identifier", image.stored.read(0, 520), identifier
     for copy in (1, 2):
         header = section.header(copy)
@@ -271,7 +271,8 @@ def test_a_new_parent_locator_is_one_that_a_parent_can_be_found_by() -> None:
     ]
     data = encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, texts)
     record = grammar.parent_locator(data, place("parent_locator_item"))
-    read = locator.read_locator(record)
+    refuse(locator.check_locator(record))
+    read = locator.judged(record)
     assert read.entries == dict(texts)
     assert read.linkage == UUID("00112233-4455-6677-8899-aabbccddeeff")
 
@@ -281,7 +282,7 @@ def test_a_creator_is_packed_as_text(creator: str) -> None:
     identifier = grammar.FileTypeIdentifier(encode.raw_creator(creator))
     data = encode.file_type_identifier(identifier)
     assert data == b"vhdxfile" + creator.encode("utf-16-le").ljust(512, b"\0")
-    assert HeaderSection(BufferSource(data)).identifier().creator == (creator or None)
+    assert grammar.identifier(data).creator == (creator or None)
 
 
 # -- what cannot be packed ------------------------------------------------------------------------
