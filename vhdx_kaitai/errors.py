@@ -185,8 +185,11 @@ def refusal(finding: Finding) -> FormatError:
     return kind(finding)
 
 
-def refuse(findings: Iterable[Finding]) -> None:
+def refuse(findings: Iterable[Finding]) -> bool:
     """Run a check as opening does: pass over notes and warnings, stop at the first error.
+
+    Returns:
+        True: what was checked may be believed.
 
     Raises:
         FormatError: A finding refuses the file.
@@ -197,3 +200,4 @@ def refuse(findings: Iterable[Finding]) -> None:
             raise LimitError(finding)
         if finding.level == "error":
             raise refusal(finding)
+    return True

@@ -196,43 +196,53 @@ class Descriptor(NamedTuple):
 
 
 class DataSector(NamedTuple):
-    """What surrounds the data in a data sector [MS-VHDX 2.3.1.4]."""
+    """Bytes 8 to 4091 of an update, and what surrounds them [MS-VHDX 2.3.1.4]."""
 
     is_signature_valid: bool
     sequence_number: int
+    data: bytes
 
 
 class LogEntry(NamedTuple):
-    """A whole log entry [MS-VHDX 2.3.1]."""
+    """A whole log entry [MS-VHDX 2.3.1].
+
+    Attributes:
+        header: Its head.
+        descriptors: What it changes.
+        padding: Rest of the last descriptor sector.
+        data_sectors: One for each data descriptor, if all is well.
+        len_descriptor_sectors: Bytes of head, descriptors and padding.
+    """
 
     header: LogEntryHeader
     descriptors: tuple[Descriptor, ...]
+    padding: bytes
     data_sectors: tuple[DataSector, ...]
     len_descriptor_sectors: int
+
+
+class BatEntry(NamedTuple):
+    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
+
+    state: int
+    reserved: int
+    file_offset_mb: int
 
 
 class HeaderSection:
     """The structures at fixed places of an image.
 
     Args:
-        source: A VHDX file, at least as long as the header section; checked by `headers`.
+        source: The file. All but the identifier can be had only when it is as long as the
+            header section.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def identifier(self) -> FileTypeIdentifier:
-        """Return the file type identifier.
-
-        Raises:
-            FormatError: Its signature is wrong (FTI-01).
-        """
-        data = self._source.read(0, END_OF_IDENTIFIER)
-        try:
-            struct = Vhdx.FileTypeIdentifier(BytesStream(data))
-        except KaitaiStructError:  # the file was another one when it was opened
-            raise wrong_signature("FTI-01", IDENTIFIER, data) from None
-        return FileTypeIdentifier(struct.raw_creator)
+    def identifier(self) -> bytes:
+        """Return the bytes of the file type identifier, fewer where the file ends."""
+        return self._source.read(0, min(self._source.size, END_OF_IDENTIFIER))
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""
@@ -266,7 +276,33 @@ class HeaderSection:
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
         data = self._source.read(*TOP_LEVEL[f"region_table_{copy}"])
-        return _region_table(data, REGION_TABLES[copy - 1])
+        struct = Vhdx.RegionTable(BytesStream(data))
+        entries = [
+            RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
+            for entry in struct.entries
+        ]
+        return RegionTable(
+            REGION_TABLES[copy - 1],
+            data,
+            struct.is_signature_valid,
+            struct.checksum,
+            struct.num_entries,
+            struct.reserved,
+            tuple(entries),
+        )
+
+
+def identifier(data: bytes) -> FileTypeIdentifier:
+    """Return the file type identifier.
+
+    Raises:
+        FormatError: Its signature is wrong (FTI-01), or it is not all there.
+    """
+    try:
+        struct = Vhdx.FileTypeIdentifier(BytesStream(data))
+    except KaitaiStructError:
+        raise wrong_signature("FTI-01", IDENTIFIER, data) from None
+    return FileTypeIdentifier(struct.raw_creator)
 
 
 def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
@@ -283,22 +319,7 @@ def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
     return refusal(mismatch(rule, "error", field, "signature", actual, expected))
 
 
-def _region_table(data: bytes, place: Place) -> RegionTable:
-    struct = Vhdx.RegionTable(BytesStream(data))
-    entries = tuple(
-        RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
-        for entry in struct.entries
-    )
-    return RegionTable(
-        place,
-        data,
-        struct.is_signature_valid,
-        struct.checksum,
-        struct.num_entries,
-        struct.reserved,
-        entries,
-    )
-
+_ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}
 
 # Enough of a metadata table for 127 entries; only if it has more, all of it is read.
 _BEGIN_OF_TABLE = 4096
@@ -324,9 +345,9 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             struct = Vhdx.MetadataTable(BytesStream(data))
     except KaitaiStructError:
         raise wrong_signature("MET-01", place, data) from None
-    entries = tuple(
+    entries = [
         MetadataEntry(
-            entry.kind.name,
+            _ITEM_KINDS[entry.kind],
             _guid(entry.item_id.raw),
             entry.offset,
             entry.length,
@@ -337,8 +358,10 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             entry.reserved_2,
         )
         for entry in struct.entries
+    ]
+    return MetadataTable(
+        place, struct.reserved, struct.num_entries, struct.reserved_2, tuple(entries)
     )
-    return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:
@@ -413,23 +436,11 @@ def log_entry(data: bytes) -> LogEntry | None:
         return None
     return LogEntry(
         _log_entry_header(struct.header),
-        tuple(_descriptor(descriptor) for descriptor in struct.descriptors),
-        tuple(
-            DataSector(
-                sector.is_signature_valid, (sector.sequence_high << 32) | sector.sequence_low
-            )
-            for sector in struct.data_sectors
-        ),
+        tuple(map(_descriptor, struct.descriptors)),
+        struct.padding,
+        tuple(map(_data_sector, struct.data_sectors)),
         struct.len_descriptor_sectors,
     )
-
-
-class BatEntry(NamedTuple):
-    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
-
-    state: int
-    reserved: int
-    file_offset_mb: int
 
 
 def bat_entry(data: bytes) -> BatEntry:
@@ -467,6 +478,11 @@ def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
     if kind == DescriptorKind.data:
         return Descriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
     return Descriptor(*common)
+
+
+def _data_sector(struct: Vhdx.LogDataSector) -> DataSector:
+    number = (struct.sequence_high << 32) | struct.sequence_low
+    return DataSector(struct.is_signature_valid, number, struct.data)
 
 
 def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:

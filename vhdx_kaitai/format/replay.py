@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, mismatch, refuse
+from ..errors import Finding, Span, mismatch
 from ..ranges import overlap, topmost
 from ..records import NamedTuple
 from ..storage.overlay import Overlay, Update
@@ -136,12 +136,12 @@ def _target(descriptor: grammar.Descriptor) -> tuple[int, int]:
 def replay(source: Source, log: Log) -> tuple[Overlay, ReplaySummary]:
     """Return the file as it reads after the replay of its log, and what that changes.
 
-    Nothing is written. The log has to be dirty, i.e. its header has a LogGuid.
+    Nothing is written.
 
-    Raises:
-        FormatError: There is no valid sequence, or it must not be replayed.
+    Args:
+        source: The file as it is stored.
+        log: Its log, with whose active sequence `check_sequence` has found no error.
     """
-    refuse(check_sequence(log, source.size))
     sequence = log.active_sequence
     updates = _updates(sequence, log)
     end = updates[-1].end if updates else 0
