@@ -91,11 +91,10 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 	@rm -rf $@
 	@$(PYTHON) -m venv $@
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
-	@rm -rf $(BUILD)/lib $(BUILD)/bdist.* # what the install leaves would get into the next wheel
 
 docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
-	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.rules import markdown; \
-	  Path("docs/rules.md").write_text(markdown(), encoding="utf-8")'
+	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.showing.rules import rules_page; \
+	  Path("docs/rules.md").write_text(rules_page(), encoding="utf-8")'
 
 fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
 	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)

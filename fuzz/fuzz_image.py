@@ -61,12 +61,16 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
     from vhdx_kaitai.format import log
     from vhdx_kaitai.format.headers import read_headers
+    from vhdx_kaitai.format.replay import replay
     from vhdx_kaitai.guids import NIL
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
-    from vhdx_kaitai.showing import report, sarif
-    from vhdx_kaitai.showing.tree import Tree, tree_document, tree_text
+    from vhdx_kaitai.showing import sarif
+    from vhdx_kaitai.showing.findings import check_document, check_text
+    from vhdx_kaitai.showing.info import info_document, info_text
+    from vhdx_kaitai.showing.log import log_document, log_text
+    from vhdx_kaitai.showing.tree import Tree, node_document, tree_text
     from vhdx_kaitai.storage.source import BufferSource
 
 MAX_LENGTH = 16 * MIB  # of an image
@@ -242,9 +246,9 @@ def _peak() -> int:
 def _check(image: bytes) -> set[str]:
     """Check an image and return the rules that refuse it."""
     found = check(image)
-    json.dumps(report.check_document(found, "x"))
+    json.dumps(check_document(found, "x"))
     json.dumps(sarif.sarif_document([found]))
-    if not all(line.isprintable() for line in report.check_text(found, "x")):
+    if not all(line.isprintable() for line in check_text(found, "x")):
         raise BrokenInvariantError("a line of the check cannot be printed")
     return {finding.rule for finding in found.findings if finding.level == "error"}
 
@@ -261,9 +265,9 @@ def _open(image: bytes, choice: random.Random, errors: set[str]) -> None:
     except LimitError:  # the file may be fine
         return
     with opened:
-        document = report.info_document(opened, "x", allocation=_is_small(opened))
+        document = info_document(opened, "x", allocation=_is_small(opened))
         json.dumps(document)
-        if not all(line.isprintable() for line in report.info_text(document)):
+        if not all(line.isprintable() for line in info_text(document)):
             raise BrokenInvariantError("a line of the description cannot be printed")
         disk = Disk([opened])
         try:
@@ -312,7 +316,7 @@ def _read(disk: Disk, choice: random.Random, errors: set[str]) -> None:
 def _tree(image: bytes) -> None:
     tree = Tree(BufferSource(image))
     node = tree.find("")
-    json.dumps(tree_document(tree, node, 2))
+    json.dumps(node_document(tree, node, 2))
     for line in tree_text(tree, node, 4):
         if not line.isprintable():
             raise BrokenInvariantError(f"a line of the tree cannot be printed: {line!r}")
@@ -325,14 +329,14 @@ def _log(image: bytes) -> None:
     replayed, error = None, None
     if ring is not None and header.log_guid != NIL:
         try:
-            replayed = log.replay(source, ring)[1]
+            replayed = replay(source, ring)[1]
         except FormatError as refusal:
             error = refusal
         except LimitError:
             return
-    document = report.log_document("x", ring, replayed, error)
+    document = log_document("x", ring, replayed, error)
     json.dumps(document)
-    for line in report.log_text(document):
+    for line in log_text(document):
         if not line.isprintable():
             raise BrokenInvariantError(f"a line of the log cannot be printed: {line!r}")
 

@@ -18,7 +18,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.support import REAL_IMAGES, SAMPLES, Sample, damaged, good
-from vhdx_kaitai.commands import cli
+from vhdx_kaitai.commands import main
+
+# Processes that tests start look at what is installed, too, not at the folder that they start in.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 # Time is measured by the tests that promise some; a busy machine must not fail the others.
 # Images are large, so finding the smallest one that fails takes minutes: left to the night.
@@ -45,18 +48,18 @@ class Outcome(NamedTuple):
 
 Run = Callable[..., Outcome]
 
-_PARSER = cache(cli.build_parser)
+_PARSER = cache(main.build_parser)
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process; its parser is made once for all tests."""
-    monkeypatch.setattr(cli, "build_parser", _PARSER)
+    monkeypatch.setattr(main, "build_parser", _PARSER)
 
     def call(*arguments: object) -> Outcome:
         capsys.readouterr()
         try:
-            status = cli.main([str(argument) for argument in arguments])
+            status = main.main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse ends --help and usage errors so
             status = int(end.code or 0)
         return Outcome(status, *capsys.readouterr())

@@ -542,7 +542,7 @@ def test_a_sector_bitmap_of_a_large_dynamic_disk_is_seen(chunk: int) -> None:
 
 _CHILD = """
     import json, resource, sys
-    from vhdx_kaitai.checks import check
+    from vhdx_kaitai.checking.checks import check
     import numpy
 
     def peak():

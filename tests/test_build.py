@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from collections.abc import Iterator
 from importlib import resources
@@ -19,7 +22,9 @@ ROOT = Path(__file__).parent.parent
 KSY = ROOT / "vhdx.ksy"
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str | Path, cwd: Path = ROOT, umask: int = -1
+) -> subprocess.CompletedProcess[str]:
     """Run a command; MAKEFLAGS would tie it to the `make` that runs the tests."""
     environment = {key: value for key, value in os.environ.items() if "MAKE" not in key}
     return subprocess.run(
@@ -27,6 +32,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
         cwd=cwd,
         env=environment,
         check=False,
+        umask=umask,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -142,17 +148,26 @@ def test_the_installed_grammar_is_the_grammar() -> None:
 # --- Packages ---
 
 
+def tree(folder: Path) -> Path:
+    """A copy of the project as one has it who just got it."""
+    made = (".git", ".venv", ".coverage", ".hypothesis", ".*_cache", "*.egg-info", "__pycache__")
+    unwanted = shutil.ignore_patterns(*made, "build", "dist")
+    return Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=unwanted))
+
+
+def build(source: Path, target: Path, umask: int = 0o022) -> None:
+    """Build an sdist, and a wheel from it, into a folder."""
+    here = ("--no-isolation", "--outdir", target, source)
+    built = run(sys.executable, "-m", "build", *here, umask=umask)
+    assert built.returncode == 0, built.stdout
+
+
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a new sdist, and a wheel built from it."""
     pytest.importorskip("build", reason="the packaging tools are not installed")
     folder = tmp_path_factory.mktemp("packages")
-    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
-    shutil.copytree(ROOT, folder / "source", symlinks=True, ignore=unwanted)
-    built = run(
-        *(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, folder / "source")
-    )
-    assert built.returncode == 0, built.stdout
+    build(tree(folder / "source"), folder)
     return folder
 
 
@@ -194,9 +209,103 @@ def test_the_wheel_carries_the_very_grammar(wheel: zipfile.ZipFile, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_sdist_can_be_tested_and_compiled(packages: Path) -> None:
+def test_the_sdist_is_the_repository(packages: Path) -> None:
     with tarfile.open(next(packages.glob("*.tar.gz"))) as sdist:
-        names = {name.partition("/")[2]: sdist.getmember(name) for name in sdist.getnames()}
-    assert {"vhdx.ksy", "Makefile", "pom.xml", "tests/test_build.py", "LICENSE"} <= set(names)
+        members = {member.name.partition("/")[2]: member for member in sdist}
     # Unpacking has to work where links do not.
-    assert [name for name, member in names.items() if not (member.isfile() or member.isdir())] == []
+    assert all(member.isfile() or member.isdir() for member in members.values())
+
+    files = {name for name, member in members.items() if member.isfile()}
+    made = {name for name in files if name in ("PKG-INFO", "setup.cfg") or ".egg-info/" in name}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    assert files - made == set(listed.stdout.splitlines())
+
+
+@pytest.mark.slow
+def test_the_sdist_passes_its_own_tests(packages: Path, tmp_path: Path) -> None:
+    """Unpacked where there is no clone, with the package installed from it."""
+    with tarfile.open(next(packages.glob("*.tar.gz"))) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    python = environment(tmp_path / "environment", next(packages.glob("*.whl")))
+    where = run(python, "-P", "-c", "import vhdx_kaitai; print(vhdx_kaitai.__file__)", cwd=source)
+    assert Path(where.stdout).is_relative_to(tmp_path / "environment")
+
+    pytest_there = (python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE")
+    collected = run(*pytest_there, "--collect-only", cwd=source)
+    assert collected.returncode == 0, collected.stdout[-3000:]
+    tested = run(*pytest_there, "-m", "not slow", cwd=source)
+    assert tested.returncode == 0, tested.stdout[-3000:]
+
+
+def environment(folder: Path, wheel: Path) -> Path:
+    """An environment with a wheel, and what the tests use from the one that runs this.
+
+    A line in a `.pth` file adds a folder without reading that folder's own `.pth` files, by which
+    an editable install would make itself known.
+    """
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    installed = run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel)
+    assert installed.returncode == 0, installed.stdout
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "tests.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
+    return python
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a folder, by name."""
+    files = (path for path in folder.iterdir() if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.slow
+def test_packages_have_the_same_bytes_wherever_and_whenever_they_are_built(
+    packages: Path, tmp_path: Path
+) -> None:
+    """Another folder, umask and time, by a user who has built before and closes files to others."""
+    source = tree(tmp_path / "elsewhere")
+    for path in (source, *source.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
+            os.utime(path, (1e9, 1e9))
+    for left in ("build/lib/vhdx_kaitai/gone.py", "build/bdist.any/wheel/gone.py", "gone.txt"):
+        (source / left).parent.mkdir(parents=True, exist_ok=True)
+        (source / left).touch()
+    (source / "vhdx_kaitai.egg-info").mkdir()
+    (source / "vhdx_kaitai.egg-info" / "SOURCES.txt").write_text("gone.txt\n", encoding="utf-8")
+
+    build(source, tmp_path, umask=0o077)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel"]
+    assert run(*command, "--outdir", tmp_path / "direct", source).returncode == 0
+
+    first, second, direct = map(digests, (packages, tmp_path, tmp_path / "direct"))
+    assert sorted(Path(name).suffix for name in first) == [".gz", ".whl"]
+    assert second == first
+    assert direct.items() <= first.items()
+
+
+@pytest.mark.slow
+def test_packages_say_nothing_of_who_built_them(packages: Path, wheel: zipfile.ZipFile) -> None:
+    with tarfile.open(next(packages.glob("*.tar.gz"))) as sdist:
+        members = sdist.getmembers()
+    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, "", "")
+    }
+    assert {member.mode for member in members} == {0o644, 0o755}
+    assert len({member.mtime for member in members}) == 1
+    assert {entry.external_attr >> 16 for entry in wheel.infolist()} == {0o100644}
+    assert len({entry.date_time for entry in wheel.infolist()}) == 1
+
+
+@pytest.mark.slow
+def test_a_date_can_be_given_to_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("build", reason="the packaging tools are not installed")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    build(tree(tmp_path / "source"), tmp_path)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
+        assert {member.mtime for member in sdist} == {1700000000}
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        assert {entry.date_time for entry in wheel.infolist()} == {(2023, 11, 14, 22, 13, 20)}

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ import pytest
 
 import vhdx_kaitai
 from tests.conftest import Files, Outcome, Run
+from tests.format.log_fixtures import entry_head, forged
 from tests.images.chain import chain
 from tests.images.damage import DAMAGES
 from tests.images.structures import MIB
 from tests.support import REAL_IMAGES, ROOT, Sample, assert_valid, good, refusals
 from tests.test_image import expected_info, without_our_words
-from tests.test_log import entry_head, forged
-from vhdx_kaitai.commands import cli
+from vhdx_kaitai.commands import main
 
 REFUSED = [name for name, case in DAMAGES.items() if case.open_refuses]
 CORRUPT = "version-2"
@@ -196,7 +196,7 @@ def test_info_of_a_child_without_its_parent_tells_why_and_is_done(tmp_path: Path
 
 
 def test_ksy_prints_the_grammar_byte_for_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    assert cli.main(["ksy"]) == 0
+    assert main.main(["ksy"]) == 0
     assert capsysbinary.readouterr().out == (ROOT / "vhdx.ksy").read_bytes()
 
 
@@ -398,7 +398,7 @@ def test_an_interrupted_command_says_so(
     def interrupted(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vhdx_kaitai.showing.report.info_document", interrupted)
+    monkeypatch.setattr("vhdx_kaitai.commands.info.info_document", interrupted)
     outcome = run("info", files.good("dynamic-plain"))
     assert outcome.status == 130
     assert "Traceback" not in outcome.err
@@ -550,7 +550,7 @@ def statuses_in(text: str) -> set[int]:
 ALL_STATUSES = {0, 1, 2, 63, 64, 130, 141}
 
 
-@pytest.mark.parametrize("command", ["", *cli._COMMANDS])
+@pytest.mark.parametrize("command", ["", *main.COMMANDS])
 def test_help_tells_every_exit_status(command: str) -> None:
     ended = launch(*command.split(), "--help", env={"COLUMNS": "80"})
     text = ended.stdout.decode()
@@ -626,13 +626,13 @@ def test_no_command_changes_a_byte_of_what_it_refuses(files: Files, run: Run) ->
 HEAVY = ("numpy", "rich", "kaitaistruct", "vhdx_kaitai.generated.vhdx")
 
 
-def imported(*arguments: object, cwd: Path) -> set[str]:
-    """Return which of the modules that take time a command has imported."""
+def imported(*arguments: object, cwd: Path, modules: Iterable[str] = HEAVY) -> set[str]:
+    """Return which of some modules a command has imported."""
     script = (
-        "import sys, vhdx_kaitai.commands.cli\n"
-        "try: status = vhdx_kaitai.commands.cli.main(sys.argv[1:])\n"
+        "import sys, vhdx_kaitai.commands.main\n"
+        "try: status = vhdx_kaitai.commands.main.main(sys.argv[1:])\n"
         "except SystemExit as end: status = end.code or 0\n"
-        f"sys.stderr.write(repr([name for name in {HEAVY!r} if name in sys.modules]))\n"
+        f"sys.stderr.write(repr([name for name in {[*modules]!r} if name in sys.modules]))\n"
         "sys.exit(status)\n"
     )
     ended = subprocess.run(
@@ -648,9 +648,22 @@ def imported(*arguments: object, cwd: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["info", "--help"]])
-def test_help_imports_nothing_that_takes_time(arguments: list[str], tmp_path: Path) -> None:
-    assert imported(*arguments, cwd=tmp_path) == set()
+GRAMMAR = {"kaitaistruct", "vhdx_kaitai.generated.vhdx"}
+
+
+MODULES = {f"vhdx_kaitai.commands.{name}": name for name in main.COMMANDS}
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_help_imports_nothing_that_takes_time(option: str, tmp_path: Path) -> None:
+    assert imported(option, cwd=tmp_path, modules=(*HEAVY, *MODULES)) == set()
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_help_of_a_command_loads_that_one_alone(command: str, tmp_path: Path) -> None:
+    names = imported(command, "--help", cwd=tmp_path, modules=(*HEAVY, *MODULES)) - GRAMMAR
+    needed = {command, "read"} if command == "convert" else {command}  # which reads all of a disk
+    assert {MODULES.get(name, name) for name in names} == needed
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--allocation"]])
@@ -658,7 +671,7 @@ def test_info_imports_neither_numpy_nor_rich(
     options: list[str], files: Files, tmp_path: Path
 ) -> None:
     names = imported("info", *options, files.good("dynamic-plain"), cwd=tmp_path)
-    assert names == {"kaitaistruct", "vhdx_kaitai.generated.vhdx"}
+    assert names == GRAMMAR
 
 
 def test_the_version_is_that_of_the_package(run: Run) -> None:
@@ -760,13 +773,13 @@ def test_the_script_is_the_module() -> None:
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the parsers of all commands by name."""
-    for action in cli.build_parser()._actions:
+    for action in main.build_parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices.items()
 
 
 def test_every_command_and_option_says_what_it_is_for() -> None:
-    listed = cli.build_parser().format_help()
+    listed = main.build_parser().format_help()
     for name, parser in parsers():
         assert parser.description, name
         assert f"\n    {name} " in listed

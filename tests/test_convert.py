@@ -449,13 +449,13 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(files: Files, tmp_path
     out = tmp_path / "out.raw"
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         "    write(fd, data, at)\n"
         "    os.kill(os.getpid(), 9)\n"
         "os.pwrite = last\n"
-        "cli.main(sys.argv[1:])\n"
+        "main.main(sys.argv[1:])\n"
     )
     arguments = ["convert", str(files.good("fixed-plain")), str(out)]
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
@@ -524,13 +524,13 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 ) -> None:
     program = (
         "import os, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         f"    os.kill(os.getpid(), {end})\n"
         "    return write(fd, data, at)\n"
         "os.pwrite = last\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
     )
     image, out = str(files.good("fixed-plain")), str(tmp_path / "out.raw")
     arguments = [*words, out, image] if "-o" in words else [*words, image, out]
@@ -542,14 +542,14 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
 def test_a_run_that_outlives_its_terminal_goes_on(files: Files, tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
-        "from vhdx_kaitai.commands import cli\n"
+        "from vhdx_kaitai.commands import main\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    return write(fd, data, at)\n"
         "os.pwrite = last\n"
-        "sys.exit(cli.main(sys.argv[1:]))\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "out.raw"
     arguments = ["convert", str(files.good("fixed-plain")), str(out)]
@@ -868,6 +868,7 @@ def test_one_disk_in_two_forms_is_the_same(one: str, two: str, tmp_path: Path, r
     assert_valid(document, "compare")
     assert document == {
         "schema_version": 1,
+        "tool": {"name": "vhdx-kaitai", "version": vhdx_kaitai.__version__},
         "path": str(paths[0]),
         "other": str(paths[1]),
         "same": True,

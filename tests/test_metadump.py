@@ -107,7 +107,7 @@ def fields(path: Path, depth: int) -> Document | str:
     source = open_source(str(path))
     try:
         view = tree.Tree(source)
-        return _without_payload(tree.tree_document(view, view.root, depth))
+        return _without_payload(tree.node_document(view, view.root, depth))
     except FormatError as error:
         return error.finding.rule
     finally:
@@ -787,7 +787,7 @@ def test_a_dump_is_not_written_to_standard_output(
 
 def test_dumping_imports_neither_numpy_nor_rich(files: Files, tmp_path: Path) -> None:
     code = (
-        "import sys; from vhdx_kaitai.commands.cli import main; status = main(sys.argv[1:]);"
+        "import sys; from vhdx_kaitai.commands.main import main; status = main(sys.argv[1:]);"
         "assert not {'numpy', 'rich'} & set(sys.modules); sys.exit(status)"
     )
     arguments = ["metadump", str(files.good("dynamic-plain")), str(tmp_path / "dump.vhdx")]

@@ -77,7 +77,7 @@ def test_annotations_are_kept() -> None:
 
 def test_what_describes_an_image_does_without_typing() -> None:
     code = (
-        "import sys, vhdx_kaitai.showing.report, vhdx_kaitai.commands.cli\n"
+        "import sys, vhdx_kaitai.commands.info, vhdx_kaitai.commands.main\n"
         "print(*(name for name in sys.modules if name.startswith('vhdx_kaitai.')))"
     )
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.conftest import Run
+import vhdx_kaitai
+from tests.conftest import Files, Run
 from tests.images.damage import DAMAGES, UNKNOWN_ITEM, UNKNOWN_REGION
 from tests.images.dirty import log_only
 from tests.images.goods import GOODS
@@ -34,8 +35,11 @@ from tests.support import SCHEMAS, assert_valid, damaged, good, opened, refusals
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import log
 from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.format.replay import ReplaySummary, replay
 from vhdx_kaitai.guids import NIL
-from vhdx_kaitai.showing import report
+from vhdx_kaitai.showing.document import error_document, json_text
+from vhdx_kaitai.showing.info import info_document, info_text
+from vhdx_kaitai.showing.log import log_document, log_text
 from vhdx_kaitai.storage.source import BufferSource
 
 LOGGED = [
@@ -49,12 +53,12 @@ LOGGED = [
 def info(built: Built, *, allocation: bool = False) -> dict[str, Any]:
     """Return the document of `info`; nobody changes it."""
     with opened(built) as image:
-        return report.info_document(image, "image.vhdx", allocation=allocation)
+        return info_document(image, "image.vhdx", allocation=allocation)
 
 
 def text_of(built: Built, *, allocation: bool = False) -> list[str]:
     """Return the lines of `info`."""
-    return list(report.info_text(info(built, allocation=allocation)))
+    return list(info_text(info(built, allocation=allocation)))
 
 
 @cache
@@ -63,25 +67,36 @@ def log_of(built: Built) -> dict[str, Any]:
     source = BufferSource(built.to_bytes())
     header = read_headers(source).current
     ring = log.Log(source, header) if header.log_length else None
-    replayed: log.ReplaySummary | None = None
+    replayed: ReplaySummary | None = None
     error: VhdxError | None = None
     if ring is not None and header.log_guid != NIL:
         try:
-            replayed = log.replay(source, ring)[1]
+            replayed = replay(source, ring)[1]
         except FormatError as refusal:
             error = refusal
-    return report.log_document("image.vhdx", ring, replayed, error)
+    return log_document("image.vhdx", ring, replayed, error)
 
 
 # -- schemas -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["error", "info", "log", "rules", "tree"])
+@pytest.mark.parametrize(
+    "name", [path.stem for path in SCHEMAS.glob("*.json") if path.stem != "map"]
+)
 def test_a_schema_is_itself_valid_and_lists_every_field(name: str) -> None:
     schema = json.loads((SCHEMAS / f"{name}.json").read_bytes())
     Draft202012Validator.check_schema(schema)
     assert schema["additionalProperties"] is False
     assert schema["properties"]["schema_version"] == {"const": 1}
+    assert set(schema["required"]) == set(schema["properties"])
+    assert list(schema["required"][:2]) == ["schema_version", "tool"]
+
+
+def test_a_document_says_which_version_of_what_made_it(files: Files, run: Run) -> None:
+    path = files.good("dynamic-plain")
+    for command in ("info", "check", "log", "chain", "tree"):
+        document = json.loads(run(command, "--json", path).out)
+        assert document["tool"] == {"name": "vhdx-kaitai", "version": vhdx_kaitai.__version__}
 
 
 @pytest.mark.parametrize("name", GOODS)
@@ -126,7 +141,7 @@ def test_the_document_of_a_refusal_is_what_the_schema_says(name: str) -> None:
     with pytest.raises(FormatError) as caught:
         opened(damaged(name))
     finding = caught.value.finding
-    document = report.error_document("image.vhdx", caught.value)
+    document = error_document("image.vhdx", caught.value)
     assert_valid(document, "error")
     error = document["error"]
     assert error["type"] == type(caught.value).__name__
@@ -137,7 +152,7 @@ def test_the_document_of_a_refusal_is_what_the_schema_says(name: str) -> None:
 
 
 def test_an_error_without_a_finding_has_a_message_and_no_rule() -> None:
-    document = report.error_document("x", FileNotFoundError(2, "No such file", "x"))
+    document = error_document("x", FileNotFoundError(2, "No such file", "x"))
     assert_valid(document, "error")
     assert document["error"] == {
         "type": "FileNotFoundError",
@@ -297,12 +312,12 @@ def test_text_from_the_image_is_escaped_for_terminals_and_kept_in_documents() ->
     document = info(built)
     assert document["creator"] == HOSTILE
     assert document["parent"]["entries"]["relative_path"] == hostile
-    lines = list(report.info_text(document))
+    lines = list(info_text(document))
     assert all(line.isprintable() for line in lines)
     text = "\n".join(lines)
     assert r"a\x1b[31mb\x07c\u202ed\u2066e\x9bf\ud800" in text
     assert r"key\x1b]0;title\x07" in text
-    said = json.loads(report.json_text(document))
+    said = json.loads(json_text(document))
     assert said["creator"] == HOSTILE[:-1] + r"\ud800"
     assert said["parent"]["entries"]["relative_path"] == hostile
 
@@ -318,7 +333,7 @@ def test_text_from_the_image_is_escaped_for_terminals_and_kept_in_documents() ->
 )
 def test_json_is_such_that_every_parser_takes_it(document: Any) -> None:
     """No number of a surrogate stands without its partner, which jq and others refuse."""
-    text = report.json_text(document)
+    text = json_text(document)
     assert text.isascii()
     said = json.loads(text)
     json.dumps(said, ensure_ascii=False).encode("utf-8")  # fails for a lone surrogate
@@ -432,7 +447,7 @@ def test_a_log_that_must_not_be_replayed_is_dirty_and_has_an_error(name: str) ->
     numbers = {entry["sequence_number"] for entry in document["entries"] if entry["active"]}
     assert active[0]["last_sequence_number"] in numbers
     assert len(numbers) == active[0]["entries"]
-    text = list(report.log_text(document))
+    text = list(log_text(document))
     assert any(line.startswith("*") for line in text)
     assert any(
         f": active, refused: {document['error']['message']} [{rule}]" in line for line in text
@@ -464,13 +479,13 @@ def test_an_image_without_a_log_has_an_empty_document() -> None:
     document = log_of(good("log-length-0"))
     assert_valid(document, "log")
     assert (document["state"], document["length"], document["entries"]) == ("clean", None, [])
-    assert list(report.log_text(document)) == ["image.vhdx: no log"]
+    assert list(log_text(document)) == ["image.vhdx: no log"]
 
 
 @pytest.mark.parametrize("name", LOGGED)
 def test_the_text_of_a_log_is_printable_and_marks_the_active_entries(name: str) -> None:
     document = log_of(good(name))
-    lines = list(report.log_text(document))
+    lines = list(log_text(document))
     assert all(line.isprintable() for line in lines)
     marked = [line for line in lines if line.startswith("*")]
     assert len(marked) == (good(name).model.log.entries or 0)

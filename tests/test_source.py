@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import errno
 import io
 import mmap
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images.sparse import Sparse, pattern
+from tests.images.structures import MIB
 from tests.reading_fixtures import open_descriptors
 from tests.support import SparseSource
 from vhdx_kaitai.errors import TruncatedError
@@ -151,6 +155,32 @@ def test_many_threads_may_read_at_once(source: Source) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(reads, range(16)))
+
+
+COPIES: list[Callable[[object], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
+COPIES += [lambda thing: pickle.dumps(thing, 0)]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_source_is_neither_copied_nor_pickled(
+    copied: Callable[[object], object], source: Source
+) -> None:
+    """The copy would be closed some day, and with it a descriptor that is none of its own."""
+    with pytest.raises(TypeError, match=type(source).__name__):
+        copied(source)
+    assert source.read(0, 10) == CONTENT[:10]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_descriptor_is_neither_copied_nor_pickled(
+    copied: Callable[[object], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    with contextlib.closing(FileSource(str(path))) as source:
+        with pytest.raises(TypeError):
+            copied(source.fd)
+        assert source.read(0, 10) == CONTENT[:10]
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -318,6 +348,109 @@ def test_without_positional_reads_a_file_is_read_with_a_lock(
     source.close()
     with pytest.raises(ValueError, match="closed"):
         source.read(0, 1)
+
+
+def test_what_the_system_says_of_a_file_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(CONTENT)
+    with path.open("rb") as file:
+        sources = [as_file(path), open_source(file), ReplayedSource(as_file(path), [], 1)]
+        for source in sources:
+            status = source.status()
+            assert status is not None
+            assert os.path.samestat(status, path.stat())
+            source.close()
+    for source in (as_bytes(path), open_source(io.BytesIO(CONTENT)), SparseSource(Sparse(1))):
+        assert source.status() is None
+
+
+# -- holes ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def holey(tmp_path: Path) -> Iterator[FileSource]:
+    """A file of 6 MiB with data in its first, third and fourth MiB."""
+    path = tmp_path / "holey"
+    with path.open("wb") as file:
+        for number in (0, 2, 3):
+            file.seek(number * MIB)
+            file.write(b"x" * MIB)
+        file.truncate(6 * MIB)
+    if path.stat().st_blocks * 512 > 4 * MIB:
+        pytest.skip("no holes on this file system")
+    with contextlib.closing(FileSource(str(path))) as source:
+        yield source
+
+
+HOLES = [
+    (0, 6, [(0, 1), (2, 4)]),
+    (1, 6, [(2, 4)]),
+    (1, 3, [(2, 3)]),
+    (3, 4, [(3, 4)]),
+    (4, 6, []),
+    (4, 5, []),
+    (1, 2, []),
+    (1, 1, []),
+    (3, 3, []),
+    (6, 6, []),
+]
+
+
+@pytest.mark.parametrize(("start", "end", "stored"), HOLES)
+def test_holes_are_left_out(
+    start: int, end: int, stored: list[tuple[int, int]], holey: FileSource
+) -> None:
+    found = [(low // MIB, high // MIB) for low, high in holey.stored_ranges(start * MIB, end * MIB)]
+    assert found == stored
+
+
+@pytest.mark.parametrize("length", [0, 1, 4096, MIB, 3 * MIB + 1, 5 * MIB, 6 * MIB - 1])
+@pytest.mark.parametrize(("start", "end", "stored"), HOLES)
+def test_what_was_cut_off_is_no_hole(
+    start: int, end: int, stored: list[tuple[int, int]], length: int, holey: FileSource
+) -> None:
+    """It is told as stored, so that it is read, which raises."""
+    assert holey.path is not None
+    os.truncate(holey.path, length)
+    told = bytearray(6 * MIB)
+    found = list(holey.stored_ranges(start * MIB, end * MIB))
+    assert len(found) <= 3
+    for low, high in found:
+        assert low < high
+        told[low:high] = b"x" * (high - low)
+    for low, high in stored:
+        assert told.count(b"x", low * MIB, high * MIB) == (high - low) * MIB
+    assert 0 not in told[max(start * MIB, length) : end * MIB]
+    assert told.count(b"x", 0, start * MIB) == told.count(b"x", end * MIB) == 0
+
+
+def test_the_length_of_a_file_is_asked_after_its_hole(
+    holey: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut in between, it would have been long enough before."""
+    seek, is_cut = os.lseek, False
+
+    def cut(fd: int, offset: int, whence: int) -> int:
+        nonlocal is_cut
+        if not is_cut:
+            is_cut = True
+            assert holey.path is not None
+            os.truncate(holey.path, 4 * MIB)
+        return seek(fd, offset, whence)
+
+    monkeypatch.setattr(os, "lseek", cut)
+    assert holey.hole_end(5 * MIB, 6 * MIB) == 5 * MIB
+
+
+def test_a_system_that_knows_of_no_holes_has_none(
+    holey: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(errno.EINVAL, "never heard of it")
+
+    monkeypatch.setattr(os, "lseek", refuse)
+    assert holey.hole_end(MIB, 2 * MIB) == MIB
+    assert list(holey.stored_ranges(MIB, 3 * MIB)) == [(MIB, 3 * MIB)]
 
 
 # -- file objects ---------------------------------------------------------------------------------

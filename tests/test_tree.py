@@ -31,6 +31,7 @@ from vhdx_kaitai.showing.tree import (
     Node,
     PathError,
     Tree,
+    node_document,
     tree_document,
     tree_text,
 )
@@ -112,7 +113,7 @@ def test_the_fields_of_a_locator_stand_where_the_builder_put_them() -> None:
         for name, text in (("key", entry.key), ("value", entry.value)):
             assert isinstance(text, str)
             node = tree.find(f"{path}.key_values[{number}].{name}")
-            document = tree_document(tree, node, 0)
+            document = node_document(tree, node, 0)
             assert document["meaning"] == text
             raw = tree.find(f"{path}.key_values[{number}].{name}.raw")
             assert place(raw) == (cursor, 2 * len(text))
@@ -190,7 +191,7 @@ def test_the_path_of_every_node_leads_back_to_it(name: str) -> None:
 
 
 def value_of(tree: Tree, path: str) -> Any:
-    return tree_document(tree, tree.find(path), 0)["value"]
+    return node_document(tree, tree.find(path), 0)["value"]
 
 
 def test_values_are_those_of_the_builder() -> None:
@@ -206,14 +207,14 @@ def test_values_are_those_of_the_builder() -> None:
     assert value_of(tree, "metadata.block_size") == MIB
     assert value_of(tree, "metadata.virtual_disk_size") == built.model.size
     assert value_of(tree, "bat.chunks[0].payload_blocks[1].entry.state") == ZERO
-    meaning = tree_document(tree, tree.find("header_1.data_write_guid"), 0)["meaning"]
+    meaning = node_document(tree, tree.find("header_1.data_write_guid"), 0)["meaning"]
     assert meaning == str(built.layout.headers[0].data_write_guid)
 
 
 def test_a_known_guid_is_told_by_its_name() -> None:
     tree = tree_of(good("dynamic-plain"))
     names = [
-        tree_document(tree, tree.find(f"region_table_1.entries[{index}].guid"), 0)["meaning"]
+        node_document(tree, tree.find(f"region_table_1.entries[{index}].guid"), 0)["meaning"]
         for index in (0, 1)
     ]
     assert [name.partition(" ")[2] for name in names] == ["(BAT)", "(Metadata)"]
@@ -222,9 +223,9 @@ def test_a_known_guid_is_told_by_its_name() -> None:
 @pytest.mark.parametrize("name", [*list(GOODS)[::3], "dirty-region-tables-moved"])
 def test_the_document_of_any_good_image_is_what_the_schema_says(name: str) -> None:
     tree = tree_of(good(name))
-    document = tree_document(tree, tree.root, 2)
-    assert_valid({"schema_version": 1, "path": "x", "tree": document}, "tree")
-    assert len(document["children"]) >= 8
+    document = tree_document("x", tree, tree.root, 2)
+    assert_valid(document, "tree")
+    assert len(document["tree"]["children"]) >= 8
 
 
 @pytest.mark.parametrize("name", ["dynamic-plain", "creator-broken", "locator-unknown-key"])
@@ -243,7 +244,7 @@ def test_a_long_list_is_cut_and_its_elements_can_be_asked_for() -> None:
     last = list(tree_text(tree, slots, 1))[-1]
     assert f"{len(slots.value) - MAX_ELEMENTS} more" in last
     assert tree.find("log.slots[255]").value is not None
-    assert tree_document(tree, slots, 0)["count"] == 256
+    assert node_document(tree, slots, 0)["count"] == 256
 
 
 @pytest.mark.parametrize(
@@ -337,8 +338,7 @@ def test_what_is_broken_hides_nothing_else(name: str) -> None:
     assert set(children) >= set(ALWAYS)
     for top in ALWAYS:
         assert children[top].error is None
-    document = tree_document(tree, tree.root, 1)
-    assert_valid({"schema_version": 1, "path": "x", "tree": document}, "tree")
+    assert_valid(tree_document("x", tree, tree.root, 1), "tree")
     assert all(line.isprintable() for line in tree_text(tree, tree.root, 6))
 
 
@@ -359,7 +359,7 @@ def test_what_cannot_be_parsed_is_shown_as_an_error(name: str, path: str) -> Non
     lines = list(tree_text(tree, node, 0))
     assert len(lines) == 1
     assert "cannot be parsed" in lines[0]
-    assert tree_document(tree, node, 0)["error"] == node.error
+    assert node_document(tree, node, 0)["error"] == node.error
 
 
 def test_a_block_behind_the_end_of_the_file_has_an_entry_and_no_data() -> None:

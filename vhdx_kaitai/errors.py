@@ -14,7 +14,7 @@ from .records import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import Literal, Protocol, TypeAlias
 
-    from .format.log import ReplaySummary
+    from .format.replay import ReplaySummary
 
     class Where(Protocol):
         """A place in a file. Working out the numbers may cost, so they are asked for late."""

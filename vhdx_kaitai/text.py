@@ -62,6 +62,11 @@ def human_size(size: int) -> str:
     return f"{'' if is_exact else 'about '}{text} {_UNITS[power - 1]}"
 
 
+def full_size(size: int) -> str:
+    """Return a number of bytes as people read it, and to the byte."""
+    return f"{human_size(size)} ({size} bytes)" if size >= 1024 else human_size(size)
+
+
 def as_markdown(text: str) -> str:
     """Return text as Markdown that shows it as it stands, in a table too."""
     return re.sub(r"([\\`*<\[|]|\b_|_\b)", r"\\\1", text)

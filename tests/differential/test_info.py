@@ -22,7 +22,7 @@ from tests.images.goods import GOODS
 from tests.images.structures import ZERO_GUID
 from tests.support import REAL_IMAGES, good
 from vhdx_kaitai.reading.image import Image
-from vhdx_kaitai.showing import report
+from vhdx_kaitai.showing.info import info_document
 
 # What qemu-img 7.2 refuses to describe although the text allows it.
 QEMU_REFUSES = {
@@ -50,7 +50,7 @@ LIBVHDI_REFUSES = {
 def info(path: Path) -> dict[str, Any]:
     """Return what we say."""
     with Image(path) as image:
-        return report.info_document(image, str(path))
+        return info_document(image, str(path))
 
 
 def tool(name: str) -> str:

@@ -846,7 +846,7 @@ EXAMPLES = [
         "LOG-28",
         "log-sequence-number-skipped",
         "note",
-        "SequenceNumber 7, expected 6 behind the entry before it",
+        "SequenceNumber 7, expected 6 after the entry before it",
         besides=(
             "LOG-29",
             "LOG-31",
@@ -883,7 +883,7 @@ EXAMPLES = [
         "LOG-36",
         "log-aims-at-the-identifier",
         "error",
-        "descriptor 2: target 0x0 to 0x1000, expected at least 0x30000, behind "
+        "descriptor 2: target 0x0 to 0x1000, expected at least 0x30000, after "
         "identifier and headers",
     ),
     Example(

@@ -22,9 +22,12 @@ from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.format import log
 from vhdx_kaitai.format.headers import read_headers
+from vhdx_kaitai.format.replay import replay
 from vhdx_kaitai.reading.image import Image
-from vhdx_kaitai.showing import report
-from vhdx_kaitai.showing.tree import Tree, tree_document, tree_text
+from vhdx_kaitai.showing.document import error_document
+from vhdx_kaitai.showing.info import info_document, info_text
+from vhdx_kaitai.showing.log import log_document, log_text
+from vhdx_kaitai.showing.tree import Tree, node_document, tree_text
 from vhdx_kaitai.storage.source import BufferSource
 
 HOSTILE = {
@@ -43,14 +46,14 @@ def describe(data: bytes) -> bool:
     try:
         image = Image(data)
     except (FormatError, LimitError) as error:
-        document = report.error_document("x", error)
+        document = error_document("x", error)
         assert_valid(document, "error")
         assert str(error).isprintable()  # noqa: PT017 - not all raise
         return False
     with image:
-        document = report.info_document(image, "x", allocation=True)
+        document = info_document(image, "x", allocation=True)
         assert_valid(document, "info")
-        assert all(line.isprintable() for line in report.info_text(document))
+        assert all(line.isprintable() for line in info_text(document))
     return True
 
 
@@ -62,7 +65,7 @@ def show_tree(data: bytes) -> None:
         assert error.finding.rule in ("FTI-01", "GEN-07")  # noqa: PT017 - not all raise
         return
     assert all(line.isprintable() for line in tree_text(tree, tree.root, 7))
-    json.dumps(tree_document(tree, tree.root, 2))
+    json.dumps(node_document(tree, tree.root, 2))
 
 
 def list_log(data: bytes) -> None:
@@ -74,14 +77,14 @@ def list_log(data: bytes) -> None:
         replayed, error = None, None
         if ring is not None and headers.is_log_dirty:
             try:
-                replayed = log.replay(source, ring)[1]
+                replayed = replay(source, ring)[1]
             except (FormatError, LimitError) as refusal:
                 error = refusal
-        document = report.log_document("x", ring, replayed, error)
+        document = log_document("x", ring, replayed, error)
     except (FormatError, LimitError):
         return
     assert_valid(document, "log")
-    assert all(line.isprintable() for line in report.log_text(document))
+    assert all(line.isprintable() for line in log_text(document))
 
 
 def judge(data: bytes) -> None:

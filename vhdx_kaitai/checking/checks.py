@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
-from ..format import grammar, headers, locator, log, metadata, regions
+from ..format import grammar, headers, locator, log, metadata, regions, replay
 from ..guids import NIL, REGION_NAMES
 from ..reading import disk, parents
 from ..reading.image import Image
@@ -271,17 +271,17 @@ class _Check:
         ring = log.Log(self._stored, header)
         try:
             self._take.add(log.check_ring(ring))
-            sequence = ring.active_sequence()
+            sequence = ring.active_sequence
         except LimitError as error:
             self._take.add_one(error.finding)
             return None
-        if not self._take.add(log.check_sequence(sequence, ring, self._stored.size)):
+        if not self._take.add(replay.check_sequence(ring, self._stored.size)):
             if sequence:
                 flushed = sequence[-1].header.flushed_file_offset
                 name = "what its log was written for"
                 self._diagnose_end(name, flushed, self._stored.size, "LOG-32")
             return None
-        source, summary = log.replay(self._stored, ring)
+        source, summary = replay.replay(self._stored, ring)
         self._take.diagnose(
             f"The log is dirty: replay changes {human_size(summary.changed_bytes)} of the file. "
             "Programs that do not replay it see an older or torn state.",
@@ -358,7 +358,7 @@ class _Check:
 
     def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
         """Say what it means that a structure, without which nothing can be read, is cut."""
-        if size < end <= log.MAX_FILE_LENGTH:
+        if size < end <= replay.MAX_FILE_LENGTH:
             self._take.diagnose(
                 f"The file is cut short: it ends at {size:#x}, {name} at {end:#x}, so at least "
                 f"{human_size(end - size)} are missing. Without that nothing of the disk can be "

@@ -8,7 +8,6 @@ system lets files share blocks, a copy shares those of the images.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -52,18 +51,11 @@ class RawDisk:
     def zero_end(self, offset: int, end: int) -> int:
         """Return how far a hole goes that begins at an offset; that offset when there is none."""
         source = self._source
-        return _hole_end(source.fd, offset, end) if isinstance(source, FileSource) else offset
+        return source.hole_end(offset, end) if isinstance(source, FileSource) else offset
 
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-
-def _hole_end(fd: int, offset: int, end: int) -> int:
-    try:
-        return min(end, os.lseek(fd, offset, os.SEEK_DATA))
-    except OSError as error:
-        return end if error.errno == errno.ENXIO else offset
 
 
 class DataRange(NamedTuple):
@@ -101,7 +93,7 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
             yield DataRange(start, stop)
             continue
         distance = extent.file_offset - start
-        for low, high in _stored_ranges(file.fd, start + distance, stop + distance):
+        for low, high in file.stored_ranges(start + distance, stop + distance):
             yield DataRange(low - distance, high - distance, file, distance)
 
 
@@ -110,22 +102,7 @@ def _local_file(disk: Disk, extent: Extent) -> FileSource | None:
     if extent.file_offset is None:
         return None
     end = extent.file_offset + extent.length
-    file = disk.chain[extent.depth].source.local_file(extent.file_offset, end)
-    # What was cut off after it was opened is no hole. Reading will tell.
-    return None if file is None or os.fstat(file.fd).st_size < end else file
-
-
-def _stored_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    while start < end:
-        start = _hole_end(fd, start, end)
-        if start >= end:
-            return
-        try:
-            stop = min(end, os.lseek(fd, start, os.SEEK_HOLE))
-        except OSError:
-            stop = end
-        yield start, max(stop, start + 1)
-        start = max(stop, start + 1)
+    return disk.chain[extent.depth].source.local_file(extent.file_offset, end)
 
 
 def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
@@ -276,10 +253,9 @@ def copy_range(source: Source, out: OutFile, start: int, end: int) -> int:
     Returns:
         Bytes that were written.
     """
-    ranges = iter([(start, end)])
-    # A file that was cut after it was opened has no hole there. Reading will tell.
-    if isinstance(source, FileSource) and os.fstat(source.fd).st_size >= end:
-        ranges = _stored_ranges(source.fd, start, end)
+    ranges: Iterable[tuple[int, int]] = [(start, end)]
+    if isinstance(source, FileSource):
+        ranges = source.stored_ranges(start, end)
     buffer = bytearray(_PIECE)
     view = memoryview(buffer)
     written = 0

@@ -31,6 +31,7 @@ from ..format import bat, grammar, headers, log, metadata, regions
 from ..format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
 from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
+from ..format.replay import replay
 from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
@@ -350,11 +351,11 @@ class _Plan:
         if header.log_guid == NIL or self._ring is None:
             return None
         try:
-            sequence = self._ring.active_sequence()
+            sequence = self._ring.active_sequence
             if sequence:  # a shorter file must not be replayed (LOG-32)
                 end = sequence[-1].header.flushed_file_offset
                 self._extend(end, "the length that the log demands")
-            return log.replay(self._stored, self._ring)[0]
+            return replay(self._stored, self._ring)[0]
         except FormatError as error:
             self._miss("the state after log replay", str(error))
             return None

@@ -1,19 +1,16 @@
-"""The log: entries, the active sequence, and replay as an overlay.
+"""The log: entries, runs of them, and the active sequence.
 
 The log is a ring of 4 KiB sectors. When the current header carries a LogGuid,
 the metadata in the file may be out of date or half written, and the entries of
-the *active sequence* have to be applied before anything else is read. This
-module never writes: replay yields a source that reads as the file would after
-it [MS-VHDX 2.3].
+the *active sequence* have to be applied before anything else is read
+[MS-VHDX 2.3]; `replay` does that.
 
 Facts that force the design:
 
 * A ring full of stale entries is the normal state of a clean log, so an entry
   that is not valid is no error; it ends a run, and says why.
 * Of a run of valid entries only those from the tail of its last entry on are
-  the sequence; older ones in front of it must not be replayed (2.3.2).
-* Only the last entry's file sizes count: Windows logs hold sequences in which
-  FlushedFileOffset falls (2.3.3).
+  the sequence; older ones before it must not be replayed (2.3.2).
 * An entry may be written by anyone, so the bytes that are checksummed while
   looking for the active sequence are bounded as a whole.
 * A clean log may have 4 GiB, so only what begins like an entry is parsed.
@@ -26,11 +23,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..errors import Finding, LimitError, Span, mismatch, refuse
+from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
-from ..ranges import topmost
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import ReplayedSource, Source, Update
+from ..storage.source import Source
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import grammar
@@ -45,10 +41,6 @@ SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
 # What an entry begins with, for going through a log at the speed of reading it. The
 # grammar says the same; a test holds the two together.
 ENTRY_SIGNATURE = b"loge"
-_LOGGED_FROM = 192 * 1024  # identifier and headers are never logged [MS-VHDX 2.3]
-
-# Ours: no image of at most 64 TiB needs a longer file.
-MAX_FILE_LENGTH = 1 << 48
 
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
 # that overlap each other could ask for all of the log again at every sector. An
@@ -110,25 +102,6 @@ class Run(NamedTuple):
     def sequence(self) -> tuple[Entry, ...]:
         """The entries from the head's tail to the head; empty when it is not among them."""
         return () if self.tail_index is None else self.entries[self.tail_index :]
-
-
-class ReplaySummary(NamedTuple):
-    """What a replay does.
-
-    Attributes:
-        entries: Entries of the active sequence, tail first.
-        changed_bytes: Bytes of the file that come from the log.
-        size: Length of the file after it, in bytes.
-    """
-
-    entries: tuple[Entry, ...]
-    changed_bytes: int
-    size: int
-
-    @property
-    def head(self) -> Entry:
-        """The last entry."""
-        return self.entries[-1]
 
 
 class Log:
@@ -195,8 +168,28 @@ class Log:
     def _beginnings(self) -> array[int]:
         return array("Q", self.offsets())
 
-    def runs(self) -> Iterator[Run]:
-        """Yield the runs of valid entries in the order of the search [MS-VHDX 2.3.3].
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of valid entries in the order of the search [MS-VHDX 2.3.3].
+
+        Each entry is in two of them at most: valid ones cannot overlap, and a run that
+        was met in its middle is met again from its tail.
+        """
+        return tuple(self._find_runs())
+
+    @cached_property
+    def active_sequence(self) -> tuple[Entry, ...]:
+        """The entries to be replayed, tail first; empty when no sequence is valid."""
+        sequences = (run.sequence for run in self.runs if run.sequence)
+        # Of those that end with the same number the first that was found counts.
+        return max(sequences, key=lambda found: found[-1].header.sequence_number, default=())
+
+    def place(self, offset: int, length: int | None = None) -> Span:
+        """Return the place of an entry, or of some bytes of the ring."""
+        return Span(f"log entry at {self.file_offset(offset):#x}", self.file_offset(offset), length)
+
+    def _find_runs(self) -> Iterator[Run]:
+        """Yield the runs of valid entries as the text searches for them.
 
         The text ends the search when the position has moved back; it has to end
         too when it has not moved, or a sequence that fills the ring never ends.
@@ -223,19 +216,6 @@ class Log:
             if following <= position:
                 return
             position = following
-
-    def active_sequence(self) -> tuple[Entry, ...]:
-        """Return the entries to be replayed, tail first; empty when no sequence is valid."""
-        best: tuple[Entry, ...] = ()
-        for run in self.runs():
-            sequence = run.sequence
-            if sequence and (not best or _number(sequence) > _number(best)):
-                best = sequence
-        return best
-
-    def place(self, offset: int, length: int | None = None) -> Span:
-        """Return the place of an entry, or of some bytes of the ring."""
-        return Span(f"log entry at {self.file_offset(offset):#x}", self.file_offset(offset), length)
 
     def _run_from(self, position: int) -> Run | None:
         entries: list[Entry] = []
@@ -296,10 +276,6 @@ def read_log(source: Source, header: grammar.Header) -> Log | None:
         header: The current header, judged.
     """
     return Log(source, header) if header.log_length else None
-
-
-def _number(sequence: tuple[Entry, ...]) -> int:
-    return sequence[-1].header.sequence_number
 
 
 def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
@@ -443,11 +419,11 @@ def check_ring(ring: Log) -> Iterator[Finding]:
     """
     place = Span(f"log at {ring.offset:#x}", ring.offset, ring.length)
     yield Finding("LOG-01", "note", place, "the log has to be replayed before use")
-    active = ring.active_sequence()
+    active = ring.active_sequence
     for entry in ring.entries():
         if entry.defect is not None and (entry.defect.rule != "LOG-14" or not active):
             yield entry.defect
-    for run in ring.runs():
+    for run in ring.runs:
         yield from _check_what_follows(run, ring)
         head = ring.place(run.head.offset, run.head.header.entry_length)
         if not run.sequence:
@@ -465,130 +441,7 @@ def _check_what_follows(run: Run, ring: Log) -> Iterator[Finding]:
     head = run.head
     following = ring.entry((head.offset + head.header.entry_length) % ring.length)
     if run.is_complete and following is not None and following.is_valid:
-        expected = f"{head.header.sequence_number + 1} behind the entry before it"
+        expected = f"{head.header.sequence_number + 1} after the entry before it"
         place = ring.place(following.offset, SECTOR)
         actual = str(following.header.sequence_number)
         yield mismatch("LOG-28", "note", place, "SequenceNumber", actual, expected)
-
-
-def check_sequence(sequence: tuple[Entry, ...], log: Log, size: int) -> Iterator[Finding]:
-    """Yield what forbids the replay of the active sequence.
-
-    Args:
-        sequence: The active sequence, tail first; empty when there is none.
-        log: The log.
-        size: Length of the file in bytes.
-    """
-    if not sequence:
-        place = Span(f"log at {log.offset:#x}", log.offset, log.length)
-        message = "no valid sequence of entries, expected one because the header has a LogGuid"
-        yield Finding("LOG-31", "error", place, f"{message}; {_why_no_sequence(log)}")
-        return
-    head = sequence[-1]
-    for entry in sequence:
-        yield from check_tolerated(entry, log)
-    if size < head.header.flushed_file_offset:
-        expected = f"at least FlushedFileOffset {head.header.flushed_file_offset:#x}"
-        place = log.place(head.offset, SECTOR)
-        yield mismatch("LOG-32", "error", place, "file length", f"{size:#x}", expected)
-    if head.header.last_file_offset > MAX_FILE_LENGTH:
-        actual = f"{head.header.last_file_offset:#x}"
-        place = log.place(head.offset, SECTOR)
-        expected = f"at most {MAX_FILE_LENGTH:#x} (our limit)"
-        yield mismatch("LOG-38", "limit", place, "LastFileOffset", actual, expected)
-    for entry in sequence:
-        yield from _check_targets(entry, log, head.header.last_file_offset)
-
-
-def _why_no_sequence(log: Log) -> str:
-    """Return what kept the entries that came nearest to a sequence from being one."""
-    broken = [entry for entry in log.entries() if entry.defect is not None]
-    run = max(log.runs(), key=lambda run: run.head.header.sequence_number, default=None)
-    if run is not None:
-        start = run.entries[0].offset
-        broken = [
-            entry
-            for entry in broken
-            if (entry.offset + entry.header.entry_length - start) % log.length == 0
-        ]
-    # Leftovers under another LogGuid explain least.
-    defects = sorted((entry.defect for entry in broken if entry.defect), key=_is_stale)
-    if defects and not (run and _is_stale(defects[0])):
-        return f"{defects[0].where}: {defects[0].message}"
-    if run is None:
-        return "there is no entry in the log"
-    place = log.place(run.head.offset).text
-    tail = f"{run.head.header.tail:#x}"
-    return f"{place}: Tail {tail} of a run's last entry, expected one of the run's own entries"
-
-
-def _is_stale(defect: Finding) -> bool:
-    return defect.rule == "LOG-14"
-
-
-def _check_targets(entry: Entry, log: Log, last: int) -> Iterator[Finding]:
-    place = log.place(entry.offset, entry.header.entry_length)
-    log_end = log.offset + log.length
-    for index, descriptor in enumerate(entry.descriptors):
-        start, end = _target(descriptor)
-        if start == end:
-            continue
-        name, actual = f"descriptor {index}: target", f"{start:#x} to {end:#x}"
-        if start < _LOGGED_FROM:
-            expected = f"at least {_LOGGED_FROM:#x}, behind identifier and headers"
-            yield mismatch("LOG-36", "error", place, name, actual, expected)
-        if start < log_end and log.offset < end:
-            expected = f"a range outside the log at {log.offset:#x} to {log_end:#x}"
-            yield mismatch("LOG-37", "error", place, name, actual, expected)
-        elif end > 2**64:
-            expected = "an end of at most 2^64"
-            yield mismatch("LOG-37", "error", place, name, actual, expected)
-        # Small steps behind LastFileOffset are taken; no writer makes one like this.
-        if end > max(last, MAX_FILE_LENGTH):
-            expected = f"an end of at most LastFileOffset {last:#x}"
-            yield mismatch("LOG-38", "error", place, name, actual, expected)
-
-
-def _target(descriptor: grammar.Descriptor) -> tuple[int, int]:
-    length = descriptor.length if descriptor.kind == DescriptorKind.zero else SECTOR
-    return descriptor.file_offset, descriptor.file_offset + length
-
-
-def replay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
-    """Return the file as it reads after the replay of its log, and what that changes.
-
-    Nothing is written. The log has to be dirty, i.e. its header has a LogGuid.
-
-    Raises:
-        FormatError: There is no valid sequence, or it must not be replayed.
-    """
-    sequence = log.active_sequence()
-    refuse(check_sequence(sequence, log, source.size))
-    updates = _updates(sequence, log)
-    end = updates[-1].end if updates else 0
-    size = max(source.size, sequence[-1].header.last_file_offset, end)
-    changed = sum(update.end - update.start for update in updates)
-    return ReplayedSource(source, updates, size), ReplaySummary(sequence, changed, size)
-
-
-def _updates(sequence: tuple[Entry, ...], log: Log) -> list[Update]:
-    """Return what the sequence makes of the file, in the order of place, without overlaps.
-
-    A newer update hides what older ones do to the same bytes. Zeros may come in
-    parts; data has a sector of the file, which is hidden wholly or not at all.
-    """
-    updates = (update for entry in sequence for update in _entry_updates(entry, log))
-    layers = ((update.start, update.end, update) for update in updates)
-    return [update._replace(start=start, end=end) for start, end, update in topmost(layers)]
-
-
-def _entry_updates(entry: Entry, log: Log) -> Iterator[Update]:
-    position = entry.data_start
-    for descriptor in entry.descriptors:
-        start, end = _target(descriptor)
-        if descriptor.kind == DescriptorKind.data:
-            origin = log.file_offset(position)
-            position += SECTOR
-            yield Update(start, end, origin, descriptor.leading_bytes, descriptor.trailing_bytes)
-        elif start < end:
-            yield Update(start, end)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     from ..format.locator import Locator
-    from ..format.log import Log, ReplaySummary
+    from ..format.log import Log
+    from ..format.replay import ReplaySummary
 
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
@@ -95,7 +96,7 @@ class Image:
         return read_log(self.stored, self.headers.current)
 
     def _replay(self, replay: Replay) -> None:
-        from ..format.log import replay as replayed
+        from ..format.replay import replay as replayed
 
         assert self.log is not None  # no header with a LogGuid and without a log is current
         self.source, self.replayed = replayed(self.stored, self.log)

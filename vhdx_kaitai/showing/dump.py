@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..copying.metadump import Manifest
+from ..copying.metadump import TOO_LONG_FOR_WEB_IDE, Manifest
 from ..text import human_size, printable
-from .report import SCHEMA_VERSION, Document
+from .document import Document, headed
 
 
-def manifest_document(manifest: Manifest, path: str, output: str) -> Document:
+def dump_document(manifest: Manifest, path: str, output: str) -> Document:
     """Return what `metadump --json` prints.
 
     Args:
@@ -17,31 +17,30 @@ def manifest_document(manifest: Manifest, path: str, output: str) -> Document:
         path: Path of the image.
         output: Path of the dump.
     """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "path": path,
-        "output": output,
-        "form": manifest.form,
-        "redacted": manifest.is_redacted,
-        "file_size": manifest.file_size,
-        "length": manifest.length,
-        "ends_with": manifest.ends_with,
-        "kept_bytes": manifest.kept_bytes,
-        "written_bytes": manifest.written_bytes,
-        "kept": [kept._asdict() for kept in manifest.kept],
-        "blanked": [kept._asdict() for kept in manifest.blanked],
-        "missing": [missing._asdict() for missing in manifest.missing],
-    }
+    return headed(
+        path=path,
+        output=output,
+        form=manifest.form,
+        redacted=manifest.is_redacted,
+        file_size=manifest.file_size,
+        length=manifest.length,
+        ends_with=manifest.ends_with,
+        kept_bytes=manifest.kept_bytes,
+        written_bytes=manifest.written_bytes,
+        kept=[kept._asdict() for kept in manifest.kept],
+        blanked=[kept._asdict() for kept in manifest.blanked],
+        missing=[missing._asdict() for missing in manifest.missing],
+    )
 
 
 _SIZES = ("file_size", "length", "kept_bytes", "written_bytes")
 
 
-def manifest_text(document: Document) -> Iterator[str]:
+def dump_text(document: Document) -> Iterator[str]:
     """Yield the lines of `metadump`.
 
     Args:
-        document: What `manifest_document` returned.
+        document: What `dump_document` returned.
     """
     sizes = {name: human_size(document[name]) for name in _SIZES}
     yield f"{printable(document['output'])}: {sizes['kept_bytes']} out of {sizes['file_size']} kept"
@@ -60,3 +59,14 @@ def manifest_text(document: Document) -> Iterator[str]:
         yield "Not found"
         for missing in document["missing"]:
             yield f"  {missing['what']}: {printable(missing['why'])}"
+
+
+def too_long(manifest: Manifest) -> str | None:
+    """Return what to say of a dump that has become too long for the Web IDE; None of any other."""
+    if manifest.length < TOO_LONG_FOR_WEB_IDE or manifest.form == "sparse":
+        return None
+    written, length = human_size(manifest.written_bytes), human_size(manifest.length)
+    return (
+        f"{length} long with {written} in it, because it ends with {manifest.ends_with} and "
+        "offsets stay what they are; the Web IDE loads less than 2 GiB. Pass it on packed."
+    )

@@ -15,9 +15,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .._version import __version__
 from ..rules import Rule, catalogue
 from ..text import as_markdown, printable
+from .document import TOOL
 
 if TYPE_CHECKING:
     from ..checking.checks import Report
@@ -123,9 +123,8 @@ class _Run:
 
 def _driver(rules: list[Rule]) -> Object:
     return {
-        "name": "vhdx-kaitai",
-        "version": __version__,
-        "semanticVersion": __version__,
+        **TOOL,
+        "semanticVersion": TOOL["version"],
         "rules": [_descriptor(rule) for rule in rules],
     }
 

@@ -21,7 +21,7 @@ from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
 from ..text import printable
-from .report import Document
+from .document import Document, headed
 
 MAX_ELEMENTS = 64  # of a repeated field, when it is not asked for by its index
 MAX_RAW = 16  # bytes shown of a field
@@ -197,11 +197,23 @@ def _spans(struct: Any, name: str) -> Any:
     return debug[name] if name in debug else debug.get(f"_m_{name}", {})
 
 
-def tree_document(tree: Tree, node: Node, depth: int) -> Document:
-    """Return what `tree --json` prints: a node and what is below it, so many levels deep."""
+def tree_document(path: str, tree: Tree, node: Node, depth: int) -> Document:
+    """Return what `tree --json` prints: a node and what is below it.
+
+    Args:
+        path: What to call the file.
+        tree: The grammar's view of it.
+        node: Where to begin.
+        depth: Levels below the node.
+    """
+    return headed(path=path, tree=node_document(tree, node, depth))
+
+
+def node_document(tree: Tree, node: Node, depth: int) -> Document:
+    """Return what a document says of a node and of the levels below it."""
     raw = tree.raw(node)
     below = tree.walk(node) if depth > 0 else ()
-    children = [tree_document(tree, child, depth - 1) for child in below]
+    children = [node_document(tree, child, depth - 1) for child in below]
     count = len(node.value) if isinstance(node.value, list) else None
     return {
         "path": node.path,

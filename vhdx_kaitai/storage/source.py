@@ -13,21 +13,28 @@ import io
 import os
 import stat
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
 from ..records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, TypeAlias
+    from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
 SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
 
 
-class Source:
+class Uncopied:
+    """Something that is open: neither copied nor pickled, since a copy would close it, too."""
+
+    def __reduce_ex__(self, _protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError(f"cannot copy or pickle {type(self).__name__!r} object")
+
+
+class Source(Uncopied):
     """Bytes of one image, readable at any offset.
 
     Attributes:
@@ -92,7 +99,7 @@ class Source:
         )
 
 
-class _Descriptor(int):
+class _Descriptor(Uncopied, int):
     """The number of an open file, which is closed when nobody holds it any more.
 
     A thread that reads holds it. Were the file closed meanwhile, the system could
@@ -157,6 +164,43 @@ class FileSource(Source):
     def status(self) -> os.stat_result:
         """Return what the system says of the file."""
         return os.fstat(self.fd)
+
+    def hole_end(self, offset: int, end: int) -> int:
+        """Return how far a hole goes that begins at an offset; that offset when there is none.
+
+        What was cut off is no hole, and the system does not tell it from one. So the length
+        of the file is asked after the hole.
+
+        Args:
+            offset: File offset in bytes.
+            end: File offset at which the hole ends at the latest.
+        """
+        try:
+            stop = min(end, os.lseek(self.fd, offset, os.SEEK_DATA))
+        except OSError as error:
+            stop = end if error.errno == errno.ENXIO else offset
+        is_there = stop > offset and os.fstat(self.fd).st_size >= stop
+        return stop if is_there else offset
+
+    def stored_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield what of a range is no hole, where the system tells.
+
+        Args:
+            start: File offset in bytes.
+            end: File offset past the range.
+        """
+        while True:
+            start = self.hole_end(start, end)
+            if start >= end:
+                return
+            try:
+                stop = min(end, os.lseek(self.fd, start, os.SEEK_HOLE))
+            except OSError:  # it cannot tell
+                stop = end
+            if stop <= start:  # no hole, and yet one: the file was cut, as reading will find
+                stop = end
+            yield start, stop
+            start = stop
 
     def close(self) -> None:
         """Close the file, as soon as no thread reads it any more."""

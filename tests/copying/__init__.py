@@ -1,0 +1,1 @@
+"""Out of an image into a new file, and one disk beside another."""

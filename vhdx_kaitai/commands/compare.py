@@ -1,0 +1,54 @@
+"""`compare`: whether two images hold the same disk."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+
+from ..copying.convert import RawDisk, compare
+from ..format.headers import probe
+from ..reading.disk import Disk
+from ..showing.compare import compare_document, compare_text
+from .arguments import Parser, add_json, add_parents
+from .disks import open_disk
+from .output import print_document, print_lines, progress
+from .status import DIFFERENT, DONE, IO_FAILED
+
+_EXIT_STATUS = """\
+exit status:
+  0 same   1 different   4 failed (I/O, permission, parent, unsupported)
+  2 corrupt: a rule refuses   63 not a VHDX file
+  64 usage   130 interrupted   141 the pipe's reader is gone
+"""
+
+
+def add_arguments(command: Parser) -> None:
+    """Add what the command takes."""
+    command.add_argument("file", metavar="A", help="a VHDX file or a raw image")
+    command.add_argument("other", metavar="B", help="another one")
+    add_json(command)
+    add_parents(command)
+    command.epilog = _EXIT_STATUS
+    command.set_defaults(failed=IO_FAILED)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare two disks up to their first difference."""
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.file)))
+        two = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.other)))
+        with progress(arguments, min(one.size, two.size)) as done:
+            difference = compare(one, two, done)
+    if arguments.json:
+        print_document(compare_document(arguments.file, arguments.other, difference))
+    else:
+        print_lines(compare_text(difference))
+    return DONE if difference is None else DIFFERENT
+
+
+def _open_either(arguments: argparse.Namespace, path: str) -> Disk | RawDisk:
+    raw = RawDisk(path)  # refuses what is no file, a pipe for example, at once
+    if not probe(raw.start(8)):
+        return raw
+    raw.close()
+    return open_disk(arguments, path)

@@ -1,0 +1,70 @@
+"""`info`: what an image is, on one screen."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import VhdxError
+from ..reading.image import Image
+from ..records import TYPE_CHECKING
+from ..showing.document import plain_message
+from ..showing.info import add_parent, info_document, info_text
+from .arguments import Parser, add_file, add_json, add_parents, parent_options
+from .output import print_colored, print_document, print_lines, print_result
+from .status import DONE
+
+if TYPE_CHECKING:
+    from ..showing.document import Document
+
+
+def add_arguments(command: Parser) -> None:
+    """Add what the command takes."""
+    add_file(command)
+    add_json(command)
+    command.add_argument(
+        "--allocation", action="store_true", help="count blocks by state; reads the whole BAT"
+    )
+    command.add_argument("--chain", action="store_true", help="the parents, too")
+    add_parents(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Describe an image, or all of its chain."""
+    if arguments.chain:
+        return _describe_chain(arguments)
+    with Image(arguments.file) as image:
+        document = info_document(image, arguments.file, allocation=arguments.allocation)
+        if image.locator is not None and not arguments.no_parent:
+            _describe_parent(arguments, image, document)
+    print_result(arguments, document, info_text)
+    return DONE
+
+
+def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
+    """Look for the parent and say in the document what was found; none is no failure."""
+    from ..reading.disk import find_parent  # takes time, and most images have no parent
+
+    try:
+        parent, link = find_parent(image, **parent_options(arguments))
+    except (VhdxError, OSError) as error:
+        document["parent"]["error"] = plain_message(error)
+    else:
+        parent.close()
+        add_parent(document, parent.path, link)
+
+
+def _describe_chain(arguments: argparse.Namespace) -> int:
+    from .disks import open_disk
+
+    with open_disk(arguments) as disk:
+        for depth, image in enumerate(disk.chain):
+            path = image.path or arguments.file
+            document = info_document(image, path, allocation=arguments.allocation)
+            if depth < len(disk.links):
+                add_parent(document, disk.chain[depth + 1].path, disk.links[depth])
+            if arguments.json:
+                print_document(document, indent=None)
+            else:
+                print_lines([""] if depth else [])
+                print_colored(arguments, info_text(document))
+    return DONE

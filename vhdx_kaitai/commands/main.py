@@ -1,0 +1,121 @@
+"""The command line: arguments in, exit status out.
+
+Help and version need nothing but the names of the commands. The module of a
+command is loaded when its words are to be parsed, with all that it imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .._version import __version__
+from ..records import TYPE_CHECKING
+from . import status, streams
+from .arguments import Formatter, Parser, add_color, first_about_parents
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# What each command does. It has a module of its name, with two functions: `add_arguments` tells
+# a parser what the command takes, `run` takes what was parsed and returns an exit status.
+COMMANDS = {
+    "info": "say what an image is, on one screen",
+    "check": "check every rule of the format and say what is wrong, where, and what it means",
+    "map": "list what the disk is made of: start, length, state, depth and place in the file",
+    "read": "write bytes of the virtual disk to standard output or a file",
+    "convert": "write the virtual disk to a raw image, sparse where there are zeros",
+    "compare": "tell whether two images hold the same disk, and where they differ first",
+    "log": "list the log's entries, which of them are active, and what their replay changes",
+    "chain": "list an image and its parents, how each was found and by what it was recognised",
+    "tree": "show every field of the grammar with its place, bytes and meaning",
+    "metadump": "copy the metadata of an image at its own offsets, without what is on the disk",
+    "ksy": "print the Kaitai Struct grammar of the format, or copy it",
+}
+
+
+class CommandParser(Parser):
+    """The parser of a command.
+
+    Args:
+        module: Name of its module.
+        options: What every parser takes.
+    """
+
+    def __init__(self, module: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._module: str | None = module
+
+    def load(self) -> None:
+        """Add the arguments that the command takes, once."""
+        if self._module is None:
+            return
+        from importlib import import_module
+
+        from .running import run
+
+        module = import_module(f".{self._module}", __package__)
+        self._module = None
+        add_color(self, argparse.SUPPRESS)  # it may stand before the command or after it
+        self.set_defaults(run=run, command=module.run, failed=status.FAILED, json=False)
+        module.add_arguments(self)
+
+    def parse_known_args(self, *words: Any) -> Any:  # type: ignore[override]
+        """Load the command and parse its words, which must not contradict each other."""
+        self.load()
+        arguments, rest = super().parse_known_args(*words)
+        option = first_about_parents(arguments)
+        if option and arguments.no_parent:
+            self.error(f"--no-parent and {option} contradict each other")
+        return arguments, rest
+
+
+def build_parser(only: str | None = None) -> Parser:
+    """Return the parser of the command line.
+
+    Args:
+        only: The one command that it has to know, when that is certain: each
+            of them takes a while to set up.
+    """
+    parser = Parser(
+        prog="vhdx-kaitai",
+        description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
+        epilog=status.OF_ALL_COMMANDS,
+        formatter_class=Formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_color(parser, "auto")
+    commands = parser.add_subparsers(
+        title="commands",
+        metavar="COMMAND",
+        required=True,
+        prog=parser.prog,
+        parser_class=CommandParser,
+    )
+    for name in COMMANDS if only is None else [only]:
+        text = COMMANDS[name]
+        commands.add_parser(
+            name,
+            module=name,
+            help=text,
+            description=text,
+            epilog=status.OF_MOST_COMMANDS,
+            formatter_class=Formatter,
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    streams.prepare()
+    try:
+        words = sys.argv[1:] if argv is None else list(argv)
+        only = words[0] if words and words[0] in COMMANDS else None
+        arguments = build_parser(only).parse_args(words)
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return status.INTERRUPTED
+    except BrokenPipeError:  # nobody reads any more
+        streams.forget()
+        return status.PIPE_CLOSED

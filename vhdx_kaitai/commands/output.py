@@ -1,0 +1,102 @@
+"""What commands print: lines, documents, complaints, and how far they are."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+
+from ..records import TYPE_CHECKING
+from ..showing.document import json_text
+from ..text import printable
+from .streams import write
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..showing.document import Document
+
+_BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
+_WARNINGS = ("DIRTY", "NOT VALID")
+_MAY_WARN = ("  log ", "  other header ")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        write(line + "\n")
+
+
+def print_colored(arguments: argparse.Namespace, lines: Iterable[str]) -> None:
+    """Print lines with titles in bold and warnings in red, when colour is wanted."""
+    if not _wants_color(arguments.color):
+        print_lines(lines)
+        return
+    for line in lines:
+        if line and not line.startswith((" ", "*")):
+            line = f"{_BOLD}{line}{_PLAIN}"
+        elif line.startswith(_MAY_WARN):  # not what an image says of itself
+            for word in _WARNINGS:
+                line = line.replace(word, f"{_RED}{word}{_PLAIN}")
+        write(line + "\n")
+
+
+def _wants_color(choice: str) -> bool:
+    if choice == "auto":
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return choice == "always"
+
+
+def print_document(document: object, indent: int | None = 2) -> None:
+    """Print a document as JSON; on one line without indent."""
+    write(json_text(document, indent) + "\n")
+
+
+def print_result(
+    arguments: argparse.Namespace, document: Document, text: Callable[[Document], Iterable[str]]
+) -> None:
+    """Print a document, or the text that is made of it, as was asked for."""
+    if arguments.json:
+        print_document(document)
+    else:
+        print_colored(arguments, text(document))
+
+
+def complain(path: str | None, message: str) -> None:
+    """Print one line for people to standard error."""
+    place = "" if path is None else f"{path or repr(path)}: "
+    sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
+
+
+@contextlib.contextmanager
+def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how far a long command is, on a terminal; anywhere else say nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
+    console = Console(stderr=True, no_color=arguments.color == "never" or None)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def refuse_to_replace(path: str, force: bool) -> None:
+    """Let no output replace a file that nobody allowed to be replaced."""
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
+
+
+def refuse_image(path: str) -> None:
+    """Let no report take the place of an image, which is hardly what is wanted."""
+    from ..format.headers import probe
+
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if probe(file.read(8)):
+                raise FileExistsError(errno.EEXIST, "is a VHDX file, and stays one", path)

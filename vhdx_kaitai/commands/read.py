@@ -1,0 +1,45 @@
+"""`read`: bytes of the virtual disk, to standard output or into a file."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..copying import convert
+from .arguments import Parser, add_file, add_force, add_parents, add_range, output
+from .disks import chosen_range, open_disk
+from .output import progress, refuse_to_replace
+from .running import interruptible
+from .status import DONE
+from .streams import flush, write
+
+
+def add_arguments(command: Parser) -> None:
+    """Add what the command takes."""
+    add_file(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=output,
+        help="a file, sparse where there are zeros; - is standard output",
+    )
+    add_force(command)
+    add_range(command)
+    add_parents(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a range of the disk."""
+    if arguments.output is not None:
+        refuse_to_replace(arguments.output, arguments.force)
+    with open_disk(arguments) as disk:
+        offset, length = chosen_range(arguments, disk.size)
+        with progress(arguments, length) as done, interruptible():
+            if arguments.output is not None:
+                convert.convert(
+                    disk, arguments.output, offset, length, done, replace=arguments.force
+                )
+            else:
+                flush()
+                convert.write_stream(disk, write, offset, length, done)
+    return DONE

@@ -1,0 +1,28 @@
+"""Exit statuses: which there are, and what help says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
+DIFFERENT, IO_FAILED = 1, 4  # of `compare`, whose failures are never 1
+WARNINGS = 3  # of `check`
+
+# The worst of several files is what counts, in this order.
+_WORST_FIRST = (FAILED, CORRUPT, NOT_VHDX, WARNINGS, DONE)
+
+OF_MOST_COMMANDS = """\
+exit status:
+  0 done   1 failed (I/O, permission, parent, unsupported)
+  2 corrupt: a rule refuses   63 not a VHDX file
+  64 usage   130 interrupted   141 the pipe's reader is gone
+"""
+OF_ALL_COMMANDS = f"""\
+{OF_MOST_COMMANDS}  check besides: 3 usable, with warnings
+  compare: 0 same   1 different   4 failed; the others as above
+"""
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """Return the status of several files."""
+    return min(statuses, key=_WORST_FIRST.index)

@@ -1,0 +1,69 @@
+"""What documents have in common, how they become JSON, and the one for a refusal.
+
+Nothing on this floor prints. Text that comes from an image is escaped before it
+gets into a line for a terminal; documents keep it, and JSON escapes it by itself.
+"""
+
+from __future__ import annotations
+
+from .._version import __version__
+from ..errors import FormatError
+from ..records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+SCHEMA_VERSION = 1
+TOOL = {"name": "vhdx-kaitai", "version": __version__}
+
+Document: TypeAlias = "dict[str, Any]"
+
+
+def headed(**fields: Any) -> Document:
+    """Return a document with these fields, after what each of them begins with."""
+    return {"schema_version": SCHEMA_VERSION, "tool": dict(TOOL), **fields}
+
+
+def json_text(document: object, indent: int | None = None) -> str:
+    r"""Return a document as JSON that every parser takes.
+
+    JSON has no place for a surrogate without a partner; it becomes the text of
+    its number, `\ud800` for example. Names of files have such where their bytes
+    are not UTF-8.
+    """
+    import json
+
+    return json.dumps(_encodable(document), indent=indent)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(item) for item in value]
+    return value
+
+
+def error_document(path: str | None, error: Exception) -> Document:
+    """Return the document for a file that could not be worked on."""
+    return headed(path=path, error=error_fields(error))
+
+
+def error_fields(error: Exception) -> Document:
+    """Return what a document says of an error: its class, and the rule and place if it has one."""
+    finding = error.finding if isinstance(error, FormatError) else None
+    return {
+        "type": type(error).__name__,
+        "rule": finding and finding.rule,
+        "section": finding and finding.section,
+        "where": finding and finding.where,
+        "offset": finding and finding.offset,
+        "message": finding.message if finding else plain_message(error),
+    }
+
+
+def plain_message(error: Exception) -> str:
+    """Return what an error says, without the number and path that `OSError` adds."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
