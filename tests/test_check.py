@@ -44,10 +44,10 @@ from tests.images.structures import (
     bat_entry,
 )
 from tests.support import Sample, SparseSource, damaged, good
+from vhdx_kaitai.checking import survey
 from vhdx_kaitai.checking.checks import MOST_PER_RULE, Report, Skipped, check
 from vhdx_kaitai.errors import Finding, FormatError, LimitError
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
-from vhdx_kaitai.reading import bulk
 from vhdx_kaitai.reading.disk import Disk, open_disk
 from vhdx_kaitai.reading.image import Image as OpenedImage
 from vhdx_kaitai.rules import catalogue
@@ -794,11 +794,11 @@ def test_a_metadata_region_at_the_end_of_the_file_is_looked_at_whatever_the_tabl
     assert rules_of(report_on(layout), "error") == {"REG-16", "ITEM-15"}
 
 
-@pytest.mark.parametrize("worthwhile", [0, bulk.WORTHWHILE_BLOCKS])
+@pytest.mark.parametrize("worthwhile", [0, survey.WORTHWHILE_ENTRIES])
 def test_only_sector_bitmaps_that_are_present_take_up_their_place(
     worthwhile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "WORTHWHILE_BLOCKS", worthwhile)
+    monkeypatch.setattr(survey, "WORTHWHILE_ENTRIES", worthwhile)
     layout = differencing(8 * MIB, blocks={0: Block()}).layout()
     index = layout.image.geometry.bitmap_index(0)
     layout.bat[index] = layout.payload[0]
@@ -1332,7 +1332,7 @@ def test_every_shifted_page_is_named_once() -> None:
 
 
 def test_a_shifted_page_is_recognised_in_a_large_bat_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "WORTHWHILE_BLOCKS", 0)
+    monkeypatch.setattr(survey, "WORTHWHILE_ENTRIES", 0)
     layout = stored_everywhere(40 * GIB, 32 * MIB)
     shift_page(layout, 1)
     assert pages_called_shifted(report_on(layout)) == [layout.bat_offset + 4 * KIB]

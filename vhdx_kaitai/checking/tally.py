@@ -284,10 +284,11 @@ class Tally:
             self.needy.update(chunks.tolist())
         counts[FULLY_PRESENT] = entries.size - absent - counts[PARTIALLY_PRESENT]
         for kind, count in counts.items():
+            code = kind | (classes.NO_PLACE if kind < FULLY_PRESENT else 0)
             if count:  # no rule complains about any of them, so one is enough
-                named = [] if kind in self.by_class else [int((state == kind).argmax())]
+                named = [] if code in self.by_class else [int((state == kind).argmax())]
                 numbers = [batch.first + at for at in named]
-                self.by_class.add(kind, count, numbers, [int(entries.flat[at]) for at in named])
+                self.by_class.add(code, count, numbers, [int(entries.flat[at]) for at in named])
         self._mark(entries, entries.size - absent, high)
         return True
 
