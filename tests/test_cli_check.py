@@ -434,7 +434,7 @@ def test_all_rules_are_listed_with_their_status(run: Run) -> None:
     lines = outcome.out.splitlines()
     assert [line.split()[0] for line in lines] == list(catalogue())
     for line, rule in zip(lines, catalogue().values(), strict=True):
-        assert line.split()[1:3] == [rule.level, rule.section]
+        assert line.split()[1:3] == [rule.requirement, rule.section]
         assert rule.status in line
         assert rule.by or rule.reason in line
         assert all(other in line for other in rule.by)
@@ -446,7 +446,7 @@ def test_every_rule_can_be_explained(rule: str, run: Run) -> None:
     assert (outcome.status, outcome.err) == (DONE, "")
     known = catalogue()[rule]
     first, *rest = outcome.out.splitlines()
-    assert first.startswith(f"{rule} [MS-VHDX {known.section}], {known.level}")
+    assert first.startswith(f"{rule} [MS-VHDX {known.section}], {known.requirement}")
     assert all(len(line) <= 100 for line in rest)
     text = "".join("".join(rest).split())
     for part in (known.rule, known.why, known.others, known.status, known.reason):

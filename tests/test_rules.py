@@ -62,7 +62,7 @@ def test_the_catalogue_says_what_the_format_demands() -> None:
     for entry in demanded:
         rule = catalogue()[entry["id"]]
         assert rule.section == str(entry["section"]), rule.id
-        assert rule.level == entry["level"], rule.id
+        assert rule.requirement == entry["level"], rule.id
         assert rule.applies_to == entry["applies_to"], rule.id
         assert rule.rule == entry["rule"], rule.id
         assert rule.others == entry["peers"], rule.id

@@ -147,7 +147,11 @@ def test_a_rule_is_described_by_the_catalogue() -> None:
     for text in described["help"].values():
         assert rule.why in text
         assert rule.others in text
-    assert described["properties"] == {"section": "2.2.2", "level": "MUST", "appliesTo": "reader"}
+    assert described["properties"] == {
+        "section": "2.2.2",
+        "requirement": "MUST",
+        "appliesTo": "reader",
+    }
 
 
 def test_every_rule_can_be_described() -> None:

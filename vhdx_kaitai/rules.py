@@ -21,7 +21,7 @@ class Rule(NamedTuple):
     Attributes:
         id: Its group and number, `HDR-03` for example.
         section: Section of [MS-VHDX] that states it, or the nearest one.
-        level: As in the text; `SANITY` where the text is silent.
+        requirement: As in the text; `SANITY` where the text is silent.
         applies_to: Who has to keep it.
         rule: What it demands.
         why: What goes wrong with an image, or in a program, when it is broken.
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
     id: str
     section: str
-    level: Requirement
+    requirement: Requirement
     applies_to: Audience
     rule: str
     why: str

@@ -16,9 +16,9 @@ _INTRODUCTION = """\
 What [MS-VHDX] demands of an image, and what `vhdx-kaitai check` makes of it. This page is made
 from `vhdx_kaitai/rules.json` by `make docs`; `vhdx-kaitai check --explain HDR-03` shows one rule.
 
-Levels are those of the text. SANITY stands for what the text does not say and a reader of hostile
-files needs all the same, or for a tolerance that real files ask for; such rules name the nearest
-section.
+Requirements are those of the text. SANITY stands for what the text does not say and a reader of
+hostile files needs all the same, or for a tolerance that real files ask for; such rules name the
+nearest section.
 
 A rule is *checked* when a finding can carry its id, *covered* when its breach is reported under
 other ids, and *not checkable* when a file does not show whether it was kept; the reason stands
@@ -36,12 +36,12 @@ def rules_text(rules: Iterable[Rule]) -> Iterator[str]:
     """Yield the lines of `check --rules`."""
     for rule in rules:
         note = f" ({', '.join(rule.by)})" if rule.by else f": {rule.reason}" if rule.reason else ""
-        yield f"{rule.id:<9} {rule.level:<6} {rule.section:<11} {rule.status}{note}"
+        yield f"{rule.id:<9} {rule.requirement:<6} {rule.section:<11} {rule.status}{note}"
 
 
 def rule_text(rule: Rule) -> Iterator[str]:
     """Yield the lines of `check --explain`."""
-    yield f"{rule.id} [MS-VHDX {rule.section}], {rule.level}, for {_READERS[rule.applies_to]}"
+    yield f"{rule.id} [MS-VHDX {rule.section}], {rule.requirement}, for {_READERS[rule.applies_to]}"
     for title, text in (
         ("Rule", rule.rule),
         ("Why", rule.why),
@@ -93,11 +93,11 @@ def _count_row(title: str, *numbers: int) -> str:
 
 def _group_lines(title: str, rules: list[Rule]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
-    yield "| rule | section | level | for | status | what it demands |"
+    yield "| rule | section | requirement | for | status | what it demands |"
     yield "|---|---|---|---|---|---|"
     for rule in rules:
         status = f"covered by {', '.join(rule.by)}" if rule.by else rule.status
-        cells = (rule.section, rule.level, rule.applies_to, status, as_markdown(rule.rule))
+        cells = (rule.section, rule.requirement, rule.applies_to, status, as_markdown(rule.rule))
         yield f"| **{rule.id}** | {' | '.join(cells)} |"
     reasons = [f"- **{rule.id}** {as_markdown(rule.reason)}" for rule in rules if rule.reason]
     if reasons:

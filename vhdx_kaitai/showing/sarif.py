@@ -140,7 +140,7 @@ def _descriptor(rule: Rule) -> Object:
         "help": {"text": _undemanding(help_text), "markdown": _undemanding(markdown)},
         "properties": {
             "section": rule.section,
-            "level": rule.level,
+            "requirement": rule.requirement,
             "appliesTo": rule.applies_to,
         },
     }
