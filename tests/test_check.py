@@ -145,8 +145,20 @@ FOLLOWS = {
     "REG-06": {"REG-16", "REG-17", "REG-20"},
     # The older header is left as it was, and the bitmap is full of other bytes:
     "current-header-version-2": {"HDR-27"},
-    "bat-bitmap-over-a-block": {"BLK-10"},
-    "bat-bitmap-over-the-metadata": {"BLK-10"},
+    "bat-bitmap-over-a-block": {"BLK-10", "BLK-13"},
+    "bat-bitmap-over-the-metadata": {"BLK-10", "BLK-13"},
+    # The entry of a block was changed, whose data still are where they were:
+    **dict.fromkeys(
+        (
+            *("bat-state-5", "bat-bitmap-state-1", "bat-bitmap-missing", "bat-bitmap-at-zero"),
+            *("bat-two-blocks-in-one-place", "bat-block-at-zero", "bat-block-of-fixed-at-zero"),
+            *("bat-block-behind-the-end", "bat-block-over-the-end", "bat-block-wraps-around"),
+            *("bat-bitmap-behind-the-end", "bat-block-over-the-metadata", "bat-counts-sectors"),
+            *("bat-block-over-the-log", "bat-block-reaches-into-the-bat"),
+            "bat-blocks-overlap-partly",
+        ),
+        {"BLK-13"},
+    ),
     # By the way in which the builder does it:
     "bat-last-block-cut-in-its-data": {"GEN-08"},  # the file has an odd length
     "bat-region-listed-twice": {"REG-18"},  # the second one is not marked as required
@@ -324,7 +336,11 @@ def test_a_good_image_shows_what_it_declares_and_notes_besides(name: str) -> Non
         r for r, level in case.findings.items() if level == "warning"
     }
     assert report.verdict == case.verdict
-    assert skipped_of(report) == []
+    assert [skipped.what for skipped in skipped_of(report)] == NOT_LOOKED_AT.get(name, [])
+
+
+# What is a hole in a file takes no time to be looked at; here it is not known to be one.
+NOT_LOOKED_AT = {"blocks-far-away": ["about 1024 GiB of the file that belong to nothing"]}
 
 
 def test_a_real_image_is_clean(sample: tuple[Sample, Path]) -> None:
@@ -337,7 +353,8 @@ def test_a_real_image_is_clean(sample: tuple[Sample, Path]) -> None:
 
 HABITS = {
     "test-disk2vhd.vhdx.bz2": {"GEN-08", "HDR-06"},
-    "iotest-dirtylog-10G-4M.vhdx.bz2": {"HDR-27", "REG-18", "LOG-01"},
+    # It has lost 8 MiB of what it once held.
+    "iotest-dirtylog-10G-4M.vhdx.bz2": {"HDR-27", "REG-18", "LOG-01", "BLK-13"},
 }
 
 
@@ -769,7 +786,8 @@ def test_what_keeps_our_own_limits_to_the_byte_is_good() -> None:
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 3 * GIB))
     layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", 4 * GIB))
     layout.file_length = 5 * GIB
-    assert_no_complaint(report_on(layout))
+    report = report_on(layout)
+    assert (report.verdict, report.is_incomplete) == ("clean", False)
 
 
 def test_what_stands_behind_the_bat_is_said_to_begin_there() -> None:
@@ -1169,7 +1187,7 @@ def test_a_file_that_was_cut_says_how_much_is_lost_and_the_rest_can_be_read(
     assert rules_of(report, "error") == {"BAT-10"}
     assert only_sentence(report) == (
         f"The file is cut short: {lost} of 5 stored blocks, {lost} MiB of the disk, lie wholly or "
-        f"partly behind its end and are lost. The other {8 - lost} MiB can be read."
+        f"partly past its end and are lost. The other {8 - lost} MiB can be read."
     )
     with open_disk(built.write(tmp_path / "cut.vhdx")) as disk:
         for number in range(8):
@@ -1186,7 +1204,7 @@ def test_the_last_block_of_a_cut_file_counts_with_what_the_disk_has_of_it() -> N
     layout.file_length = layout.payload[3]
     assert only_sentence(report_on(layout)) == (
         "The file is cut short: 1 of 4 stored blocks, 512 bytes of the disk, lie wholly or partly "
-        "behind its end and are lost. The other 3 MiB can be read."
+        "past its end and are lost. The other 3 MiB can be read."
     )
 
 
@@ -1194,7 +1212,7 @@ def test_a_file_cut_before_a_sector_bitmap_says_so() -> None:
     layout = BASES["differencing"]()
     layout.bat[layout.image.geometry.bitmap_index(0)] = 6 | GIB
     sentence = only_sentence(report_on(layout))
-    assert sentence.startswith("The file is cut short: sector bitmaps behind its end: 1.")
+    assert sentence.startswith("The file is cut short: sector bitmaps past its end: 1.")
 
 
 @pytest.mark.parametrize("name", ["metadata", "bat"])
@@ -1311,7 +1329,7 @@ def what_stands_behind_the_bat_otherwise() -> dict[str, Layout]:
 def test_not_all_that_stands_behind_the_bat_was_shifted_there(name: str) -> None:
     report = report_on(what_stands_behind_the_bat_otherwise()[name])
     assert report.verdict == "clean"
-    assert rules_of(report) == {"BAT-15"}
+    assert rules_of(report) == {"BAT-15", "BLK-13"}  # nothing refers to the last block any more
     assert pages_called_shifted(report) == []
 
 

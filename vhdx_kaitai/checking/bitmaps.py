@@ -12,6 +12,7 @@ from ..format.bat import (
     SECTORS_PER_BITMAP,
     STATE_MASK,
 )
+from ..ranges import overlap
 from ..reading.image import Image
 from ..units import MIB
 from . import classes
@@ -63,6 +64,11 @@ def check_empty_slices(image: Image, survey: Survey, size: int, most: int) -> It
         chunk: survey.bitmaps[chunk] & OFFSET_MASK
         for chunk in sorted(survey.needy_chunks & survey.bitmaps.keys())
         if classes.is_bitmap_inside(survey.bitmaps[chunk], size)
+    }
+    bitmaps = {
+        chunk: offset
+        for chunk, offset in bitmaps.items()
+        if not any(overlap((offset, offset + MIB), (o.start, o.end)) for o in image.occupied)
     }
     limit = max(1, min(_MOST_BITMAPS, _MOST_BLOCKS // image.geometry.chunk_ratio))
     found: list[Finding] = []

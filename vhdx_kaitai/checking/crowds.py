@@ -84,7 +84,7 @@ def _is_free_of_overlaps(taken: Iterable[tuple[int, int]]) -> bool:
 def _places(image: Image, end: int) -> Iterator[tuple[Numbers, Numbers]]:
     """Yield numbers and places of the blocks that take up a place before a MiB of the file."""
     for batch in batches(image):
-        entries = batch.payload.reshape(-1)
+        entries = batch.payload()
         wanted = numpy.flatnonzero(occupying(entries, end))
         yield wanted + batch.first, places_of(entries[wanted])
 
@@ -292,7 +292,7 @@ def blocks_in(
     found: list[tuple[int, int]] = []
     total = 0
     for batch in batches(image):
-        entries = batch.payload.reshape(-1)
+        entries = batch.payload()
         place = places_of(entries)
         is_near = (entries & STATE_MASK >= FULLY_PRESENT) & (place >= low) & (place < high)
         blocks = numpy.flatnonzero(is_near)

@@ -50,15 +50,20 @@ class Batch(NamedTuple):
     """Entries that follow each other, good until the next batch is asked for.
 
     Attributes:
-        first: Number of the first payload block.
-        payload: Entries of payload blocks: a row for each of some whole chunks, or a single one
-            for a part of a chunk.
-        bitmaps: The entry of the sector bitmap of each whole chunk.
+        first: Number of the first payload block, which begins a chunk.
+        entries: Entries as the BAT has them, those of sector bitmaps among them.
+        bitmaps: The entries of sector bitmaps.
+        chunk_ratio: Payload blocks of a chunk, after each of which comes one of these.
     """
 
     first: int
-    payload: Entries
+    entries: Entries
     bitmaps: Entries
+    chunk_ratio: int
+
+    def payload(self) -> Entries:
+        """Return a copy of the entries of payload blocks."""
+        return numpy.delete(self.entries, slice(self.chunk_ratio, None, self.chunk_ratio + 1))
 
 
 def batches(image: Image, first: int = 0, end: int | None = None) -> Iterator[Batch]:
@@ -81,13 +86,7 @@ def batches(image: Image, first: int = 0, end: int | None = None) -> Iterator[Ba
         # A whole chunk at the end of the step comes with its sector bitmap's entry.
         entries = buffer[: min(geometry.payload_index(stop), geometry.entry_count) - index]
         _fill(image, entries, index)
-        chunks = len(entries) // (ratio + 1)
-        table = entries[: chunks * (ratio + 1)].reshape(chunks, ratio + 1)
-        if chunks:
-            yield Batch(start, table[:, :ratio], table[:, ratio])
-        rest = entries[chunks * (ratio + 1) :]
-        if len(rest):
-            yield Batch(start + chunks * ratio, rest.reshape(1, -1), table[:0, ratio])
+        yield Batch(start, entries, entries[ratio :: ratio + 1], ratio)
 
 
 def _fill(image: Image, entries: Entries, index: int) -> None:
@@ -211,14 +210,16 @@ class Tally:
 
     def add(self, batch: Batch) -> None:
         """Count the entries of a batch."""
-        if not self._add_run(batch):
-            low, high = int(batch.payload.min()), int(batch.payload.max())
-            is_counted = self._add_same(batch, low, high) or self._add_plain(batch, low, high)
-            if not is_counted:
-                self._add_any(batch)
-        first = batch.first // self._image.geometry.chunk_ratio
-        for number in batch.bitmaps.nonzero()[0].tolist():
-            self.bitmaps[first + number] = int(batch.bitmaps[number])
+        if batch.bitmaps.any():
+            first = batch.first // batch.chunk_ratio
+            for number in batch.bitmaps.nonzero()[0].tolist():
+                self.bitmaps[first + number] = int(batch.bitmaps[number])
+            entries, bitmaps = batch.payload(), 0
+        else:  # they look like those of absent blocks, so the batch need not be copied
+            entries, bitmaps = batch.entries, len(batch.bitmaps)
+        part = _Part(batch, entries, bitmaps)
+        if not (self._add_same(part) or self._add_run(part) or self._add_plain(part)):
+            self._add_any(batch.first, batch.payload() if bitmaps else entries)
 
     def add_last_bitmap(self) -> None:
         """Count the entry of the last sector bitmap, which may stand after a part of a chunk."""
@@ -228,21 +229,37 @@ class Tally:
             entry = self._image.bat.entry(geometry.sector_bitmap_index(last))
             self.bitmaps |= {last: entry} if entry else {}
 
-    def _add_run(self, batch: Batch) -> bool:
+    def _add_same(self, part: _Part) -> bool:
+        """Count entries that are all the same and have no place; False when they are not so."""
+        entry = int(part.entries[0])
+        if entry != int(part.entries[part.last]) or entry >= MIB or self._is_partial(entry):
+            return False
+        same = int(numpy.count_nonzero(part.entries == entry))
+        if same != len(part.entries) - (part.bitmaps if entry else 0):
+            return False
+        named = range(part.first, part.first + min(part.count, self._most))
+        code = classes.class_of(entry, self._limits)
+        self.by_class.add(code, part.count, named, [entry] * len(named))
+        return True
+
+    def _add_run(self, part: _Part) -> bool:
         """Count blocks that follow each other in the file as well; False when they do not."""
-        entries = batch.payload
-        low, high = int(entries[0, 0]), int(entries[-1, -1])
+        entries = part.entries
+        low, high = int(entries[0]), int(entries[part.last])
         step = self._length << 20
         is_plain = low & _LOW_BITS == FULLY_PRESENT and self._is_inside(low, high)
-        if not is_plain or high - low != step * (entries.size - 1):
+        if not is_plain or high - low != step * (part.count - 1):
             return False
-        if ((entries[:, 1:] - entries[:, :-1]) != step).any():
+        before, after = part.around_bitmaps()
+        follows = int(numpy.count_nonzero(entries[1:] - entries[:-1] == step))
+        if follows != part.count - 1 - len(after) or ((after - before) != step).any():
             return False
-        if ((entries[1:, 0] - entries[:-1, -1]) != step).any():
-            return False
-        self._count(low, entries.size, batch.first)
+        self.by_class.add(FULLY_PRESENT, part.count, [part.first], [low])
         self._add_range(low >> 20, (high >> 20) + self._length)
         return True
+
+    def _is_partial(self, entry: int) -> bool:
+        return entry & STATE_MASK == PARTIALLY_PRESENT
 
     def _is_inside(self, low: int, high: int) -> bool:
         return low >= MIB and high >> 20 <= self._limits.last_start
@@ -252,68 +269,39 @@ class Tally:
             start, _ = self.runs.pop()
         self.runs.append((start, end))
 
-    def _count(self, entry: int, count: int, first: int) -> None:
-        """Count entries of the class of one, from a block on."""
-        named = range(first, first + min(count, self._most))
-        code = classes.class_of(entry, self._limits)
-        self.by_class.add(code, count, named, [entry] * len(named))
+    def _add_plain(self, part: _Part) -> bool:
+        """Count stored blocks and absent ones in any order; False when an entry is odd.
 
-    def _add_same(self, batch: Batch, low: int, high: int) -> bool:
-        """Count entries that are all the same and have no place; False when they are not so."""
-        if low != high or low >= MIB or low & STATE_MASK == PARTIALLY_PRESENT:
+        No rule complains about any of them, so it is enough to name one of a class.
+        """
+        low_bits = part.entries & _LOW_BITS
+        is_stored = low_bits == FULLY_PRESENT
+        partial = low_bits == PARTIALLY_PRESENT if self._is_child else None
+        if partial is not None:
+            is_stored |= partial
+        places = places_of(part.entries)
+        if ((places > 0) != is_stored).any() or int(places.max()) > self._limits.last_start:
             return False
-        self._count(low, batch.payload.size, batch.first)
-        return True
-
-    def _add_plain(self, batch: Batch, low: int, high: int) -> bool:
-        """Count stored blocks and absent ones in any order; False when an entry is odd."""
-        entries = batch.payload
-        if not self._is_inside(MIB, high):
-            return False
-        state = entries & _LOW_BITS
-        partial = state == PARTIALLY_PRESENT if self._is_child else None
-        stored = state & ~numpy.uint64(1) if self._is_child else state
-        absent = entries.size - int(numpy.count_nonzero(stored == FULLY_PRESENT))
-        counts = self._absent(entries, absent) if absent else {} if low >= MIB else None
+        stored = int(numpy.count_nonzero(is_stored))
+        counts = part.absent_states(len(part.entries) - stored)
         if counts is None:
             return False
-        counts[PARTIALLY_PRESENT] = 0
-        if partial is not None:
-            counts[PARTIALLY_PRESENT] = int(numpy.count_nonzero(partial))
-            chunks = partial.any(axis=1).nonzero()[0] + batch.first // self._chunk_ratio
-            self.needy.update(chunks.tolist())
-        counts[FULLY_PRESENT] = entries.size - absent - counts[PARTIALLY_PRESENT]
-        for kind, count in counts.items():
-            code = kind | (classes.NO_PLACE if kind < FULLY_PRESENT else 0)
-            if count:  # no rule complains about any of them, so one is enough
-                named = [] if code in self.by_class else [int((state == kind).argmax())]
-                numbers = [batch.first + at for at in named]
-                self.by_class.add(code, count, numbers, [int(entries.flat[at]) for at in named])
-        self._mark(entries, entries.size - absent, high)
+        partly = 0 if partial is None else int(numpy.count_nonzero(partial))
+        if partial is not None and partly:
+            self.needy.update(part.chunks_with(partial))
+        counts[FULLY_PRESENT], counts[PARTIALLY_PRESENT] = stored - partly, partly
+        for state, count in counts.items():
+            code = state | (classes.NO_PLACE if state < FULLY_PRESENT else 0)
+            if count and code not in self.by_class:
+                at = int((low_bits == state).argmax())
+                self.by_class.add(code, count, [part.block(at)], [int(part.entries[at])])
+            elif count:
+                self.by_class.add(code, count, [], [])
+        self._mark(places, stored)
         return True
 
-    @staticmethod
-    def _absent(entries: Entries, count: int) -> dict[int, int] | None:
-        """Return how many entries have each of the states of blocks that are not stored.
-
-        They are nothing but that state, and all others have a place; None when it is not so.
-
-        Args:
-            entries: The entries.
-            count: How many are not stored.
-        """
-        if int(numpy.count_nonzero(entries < MIB)) != count:
-            return None
-        counts = {}
-        for state in (NOT_PRESENT, ZERO, UNMAPPED, UNDEFINED):
-            if count:
-                counts[state] = int(numpy.count_nonzero(entries == state))
-                count -= counts[state]
-        return None if count else counts
-
-    def _add_any(self, batch: Batch) -> None:
-        """Count entries of all kinds."""
-        entries = batch.payload.reshape(-1)
+    def _add_any(self, first: int, entries: Entries) -> None:
+        """Count entries of all kinds, from a block on."""
         state = entries & STATE_MASK
         place = entries >> _PLACE_SHIFT
         code = state.astype(numpy.uint8)
@@ -328,22 +316,80 @@ class Tally:
         for kind in numpy.flatnonzero(counts).tolist():
             room = self._most if self.by_class.has_room(kind) else 0
             at = numpy.flatnonzero(code == kind)[:room]
-            numbers = (at + batch.first).tolist()
+            numbers = (at + first).tolist()
             self.by_class.add(kind, int(counts[kind]), numbers, entries[at].tolist())
             if classes.is_past(kind, is_child=self._is_child):
                 past = place[code == kind]
                 bits = int(numpy.bitwise_or.reduce(past))
                 self.past = self.past.and_more(Places(bits, int(past.max())))
         if self._is_child:
-            partial = numpy.flatnonzero(state == PARTIALLY_PRESENT) + batch.first
+            partial = numpy.flatnonzero(state == PARTIALLY_PRESENT) + first
             self.needy.update((partial // self._chunk_ratio).tolist())
         taken = entries[occupying(entries, self._limits.end)]
         if len(taken):
-            self._mark(taken, len(taken), int(taken.max()))
+            self._mark(places_of(taken), len(taken))
 
-    def _mark(self, entries: Entries, count: int, highest: int) -> None:
-        """Set the bytes where blocks begin; entries without a place set the first one."""
+    def _mark(self, places: Numbers, count: int) -> None:
+        """Set the bytes where blocks begin; those without a place set the first one."""
         self.marked += count
-        self.is_marked &= highest >> 20 < len(self.marks)
+        self.is_marked &= int(places.max()) < len(self.marks)
         if self.is_marked:
-            self.marks[places_of(entries)] = 1
+            self.marks[places] = 1
+
+
+class _Part:
+    """The entries of a batch: of payload blocks alone, or with empty ones of sector bitmaps.
+
+    Attributes:
+        first: Number of the first payload block.
+        entries: The entries.
+        bitmaps: How many of them are those of sector bitmaps, all 0.
+        count: How many payload blocks there are.
+        last: Index of the last entry of a payload block.
+    """
+
+    def __init__(self, batch: Batch, entries: Entries, bitmaps: int) -> None:
+        self.first = batch.first
+        self.entries = entries
+        self.bitmaps = bitmaps
+        self.count = len(entries) - bitmaps
+        # From one chunk to the next; a batch without sector bitmaps may be a part of a chunk.
+        self._step = batch.chunk_ratio + bool(bitmaps)
+        self._chunk_ratio = batch.chunk_ratio
+        self.last = len(entries) - 1 - (bitmaps > 0 and len(entries) % self._step == 0)
+
+    def block(self, index: int) -> int:
+        """Return the number of the block that an entry is about."""
+        return self.first + index - (index // self._step if self.bitmaps else 0)
+
+    def around_bitmaps(self) -> tuple[Entries, Entries]:
+        """Return the entries of the blocks before and after the sector bitmaps."""
+        if not self.bitmaps:
+            return self.entries[:0], self.entries[:0]
+        after = self.entries[self._step :: self._step]
+        before = self.entries[self._chunk_ratio - 1 :: self._step]
+        return before[: len(after)], after
+
+    def chunks_with(self, is_chosen: NDArray[numpy.bool_]) -> list[int]:
+        """Return the chunks in which some entries are chosen."""
+        starts = numpy.arange(0, len(is_chosen), self._step)
+        chosen = numpy.logical_or.reduceat(is_chosen, starts).nonzero()[0]
+        chunks: list[int] = (chosen + self.first // self._chunk_ratio).tolist()
+        return chunks
+
+    def absent_states(self, count: int) -> dict[int, int] | None:
+        """Return how many blocks have each state of those that are not stored.
+
+        Args:
+            count: How many entries are not those of stored blocks; they have no place.
+
+        Returns:
+            Counts by state; None when some of these entries hold anything else.
+        """
+        counts = {}
+        for state in (NOT_PRESENT, ZERO, UNMAPPED, UNDEFINED):
+            if count:
+                found = int(numpy.count_nonzero(self.entries == state))
+                counts[state] = found - (self.bitmaps if state == NOT_PRESENT else 0)
+                count -= found
+        return None if count else counts
