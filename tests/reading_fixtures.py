@@ -22,6 +22,7 @@ from tests.images.image import Block, Built, Image, partial
 from tests.images.model import Model
 from tests.images.structures import FULLY_PRESENT, KIB, MIB, NOT_PRESENT, UNMAPPED, ZERO
 from tests.support import SparseSource
+from vhdx_kaitai.reading import bulk
 from vhdx_kaitai.reading import image as reader
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.storage.source import FileSource
@@ -171,6 +172,15 @@ def disk_extents(disk: Disk, offset: int = 0, length: int | None = None) -> list
     return [
         (extent.offset, extent.length, extent.state, extent.depth, extent.file_offset, extent.kind)
         for extent in disk.extents(offset, length)
+    ]
+
+
+def rows_in_bulk(disk: Disk, offset: int, length: int) -> list[Row]:
+    """Return the extents of a range as they are found with numpy."""
+    return [
+        (start, length, state, depth, place, kind)
+        for some in bulk.extents(disk, offset, length)
+        for start, length, (state, depth, kind), place in zip(*some, strict=True)
     ]
 
 

@@ -210,3 +210,12 @@ REAL_IMAGES = {
         ),
     )
 }
+
+
+def files_in(folder: Path) -> set[str]:
+    """Return the names of all that is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+def silent(_done: int) -> None:
+    """Hear how far it is, and say nothing."""

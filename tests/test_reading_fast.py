@@ -39,7 +39,7 @@ from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.reading import resolve
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.resolve import Layer
-from vhdx_kaitai.storage.source import ReplayedSource
+from vhdx_kaitai.storage.overlay import Overlay
 
 # Log, metadata and BAT are in front of, between and behind the places for blocks.
 ORDERS = (
@@ -313,7 +313,7 @@ def test_what_a_dirty_log_does_not_change_is_read_from_the_file(
         assert disk.image.replayed is not None
         for number in range(8):
             disk.pread(1, number * MIB)
-        monkeypatch.setattr(ReplayedSource, "_fill", lambda *_: pytest.fail("a detour"))
+        monkeypatch.setattr(Overlay, "_fill", lambda *_: pytest.fail("a detour"))
         for offset in range(0, 8 * MIB, 4096):
             assert_same(disk.pread(4096, offset), pattern(1, offset, 4096), offset)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import ALL_STATUSES
+from tests.commands.test_main import ALL_STATUSES
 from vhdx_kaitai.format import headers, locator, log, replay
 from vhdx_kaitai.reading import disk
 from vhdx_kaitai.text import human_size

@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import yaml
 
 import vhdx_kaitai
 from tests.images.damage import DAMAGES
-from tests.support import ROOT, RULES
+from tests.support import RULES
 from vhdx_kaitai.rules import GROUPS, catalogue, section_of
-from vhdx_kaitai.showing.rules import rules_page
 
 ID = re.compile(r"[A-Z]{3,5}-[0-9]{2}")
 PACKAGE = Path(vhdx_kaitai.__file__).parent
@@ -117,33 +115,6 @@ def test_what_is_not_checked_has_a_reason() -> None:
 def test_what_an_image_can_break_is_checked_or_covered(name: str) -> None:
     for rule_id in DAMAGES[name].rules:
         assert catalogue()[rule_id].status != "not checkable", rule_id
-
-
-def test_the_page_is_made_from_the_catalogue() -> None:
-    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-    assert page == rules_page(), "run `make docs`"
-
-
-def test_the_page_lists_every_rule_and_counts_them() -> None:
-    rows = [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for line in rules_page().splitlines()
-        if line.startswith("|")
-    ]
-    rules = [row for row in rows if re.fullmatch(r"\*\*[A-Z]+-\d\d\*\*", row[0])]
-    assert [row[0].strip("*") for row in rules] == list(catalogue())
-    assert all(len(row) == 6 for row in rules)
-    statuses = Counter(row[4].partition(" by ")[0] for row in rules)
-    assert statuses == Counter(rule.status for rule in catalogue().values())
-    counts = {
-        row[0].partition(":")[0]: list(map(int, row[1:]))
-        for row in rows
-        if len(row) == 5 and row[1].isdecimal()
-    }
-    assert list(counts) == [*GROUPS, "all"]
-    assert counts["all"] == [*(statuses[s] for s in ("checked", "covered", "not checkable")), 242]
-    for numbers in zip(*counts.values(), strict=True):
-        assert sum(numbers[:-1]) == numbers[-1]
 
 
 def test_errors_come_without_the_catalogue_until_somebody_asks() -> None:

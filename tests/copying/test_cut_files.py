@@ -15,7 +15,8 @@ from tests.images.image import Block, Layout, dynamic, fixed
 from tests.images.sparse import Sparse
 from tests.images.structures import MIB, TIB, ZERO
 from tests.reading_fixtures import allocated, contents
-from vhdx_kaitai.copying import convert
+from vhdx_kaitai.copying import raw
+from vhdx_kaitai.copying.compare import RawDisk, compare
 from vhdx_kaitai.copying.metadump import metadump
 from vhdx_kaitai.errors import TruncatedError
 from vhdx_kaitai.storage import target
@@ -70,7 +71,7 @@ def test_no_raw_image_is_made_of_it(
 
         monkeypatch.setattr(disk, "readinto_at", read_and_cut)
         with pytest.raises(TruncatedError):
-            convert.convert(disk, str(path.parent / "out.raw"), 0, disk.size, lambda _done: None)
+            raw.convert(disk, str(path.parent / "out.raw"), 0, disk.size, lambda _done: None)
     assert {entry.name for entry in path.parent.iterdir()} == {"image.vhdx"}
 
 
@@ -82,11 +83,11 @@ def test_it_is_not_the_same_as_what_is_zero_there(kept: float, side: int, path: 
     data = contents(layout.build().model)
     raw.write_bytes(data[: int(kept * MIB)])
     os.truncate(raw, SIZE)
-    other = convert.RawDisk(str(raw))
+    other = RawDisk(str(raw))
     with vhdx_kaitai.open(path) as disk, contextlib.closing(other):
         one, two = (disk, other) if side == 0 else (other, disk)
         with pytest.raises(TruncatedError):
-            convert.compare(one, two, cutter(path, layout.payload[0] + kept * MIB))
+            compare(one, two, cutter(path, layout.payload[0] + kept * MIB))
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -98,11 +99,11 @@ def test_nor_is_a_raw_file(kept: float, side: int, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.write_bytes(contents(built.model)[:MIB])
     os.truncate(raw, 8 * MIB)
-    other = convert.RawDisk(str(raw))
+    other = RawDisk(str(raw))
     with vhdx_kaitai.open(path) as disk, contextlib.closing(other):
         one, two = (disk, other) if side == 0 else (other, disk)
         with pytest.raises(TruncatedError):
-            convert.compare(one, two, cutter(raw, kept * MIB))
+            compare(one, two, cutter(raw, kept * MIB))
 
 
 @pytest.mark.parametrize("kept", [0.5, 1, 3.5, 7])

@@ -35,7 +35,7 @@ from tests.reading_fixtures import (
     windows,
 )
 from tests.support import REAL_IMAGES, good
-from vhdx_kaitai.copying import convert
+from vhdx_kaitai.copying import raw
 from vhdx_kaitai.reading.disk import Disk
 
 # Nobody but QEMU replays a log, and QEMU not every log; see the end for what the others see.
@@ -286,7 +286,7 @@ def test_readers_that_leave_the_log_alone_see_the_state_before(
 def our_raw(path: Path, target: Path) -> Path:
     """Convert with this package."""
     with vhdx_kaitai.open(path) as disk:
-        convert.convert(disk, str(target), 0, disk.size, lambda _done: None)
+        raw.convert(disk, str(target), 0, disk.size, lambda _done: None)
     return target
 
 

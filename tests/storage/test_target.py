@@ -262,7 +262,7 @@ CALLS = ["open", "pwrite", "ftruncate", "close", "replace", "fchmod", "stat"]
 def test_an_error_of_writing_names_the_file_that_the_user_named(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the name that it has while it is written, nor that behind a link, nor none."""
+    """Not the name that it has while it is written, nor that of what a link leads to, nor none."""
     (tmp_path / "real").write_bytes(b"before")
     (tmp_path / "link").symlink_to("real")
     real: Callable[..., Any] = getattr(os, call)

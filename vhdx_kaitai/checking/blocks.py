@@ -13,7 +13,7 @@ from ..format import bat
 from ..format.bat import NOT_PRESENT, STATE_MASK
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..reading.image import Image
-from ..storage.source import ReplayedSource
+from ..storage.overlay import Overlay
 from .bitmaps import check_bitmap_end, check_empty_slices
 from .classes import Survey
 from .logged import check_logged_blocks
@@ -41,7 +41,7 @@ def check_blocks(image: Image, most: int, *, is_skeleton: bool) -> Iterator[Told
     yield from bat.check_unused(image.bat)
     yield from bat.check_surplus(image.bat)
     if is_skeleton:
-        image.source = ReplayedSource(image.source, (), _SKELETON_LENGTH)
+        image.source = Overlay(image.source, (), _SKELETON_LENGTH)
     yield from check_shift(image)
     found = survey(image, most)
     yield from check_payload_entries(image, found, most)

@@ -9,7 +9,7 @@ from ..errors import Finding
 from ..format import bat
 from ..format.bat import FULLY_PRESENT, OFFSET_MASK, PARTIALLY_PRESENT, STATE_MASK
 from ..reading.image import Image
-from ..storage.source import ReplayedSource, Update
+from ..storage.overlay import Overlay, Update
 from .survey import is_large, payload_entries
 from .told import Several
 
@@ -24,7 +24,7 @@ def check_logged_blocks(image: Image, most: int) -> Iterator[Several]:
         image: The image.
         most: How many findings are wanted.
     """
-    if not isinstance(image.source, ReplayedSource) or not image.source.updates:
+    if not isinstance(image.source, Overlay) or not image.source.updates:
         return
     blocks, total = _logged_blocks(image, image.source.updates, most)
     for number, (block, offset) in enumerate(blocks, 1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from ..copying.convert import RawDisk, compare
+from ..copying.compare import RawDisk, compare
 from ..format.headers import probe
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..copying import convert
+from ..copying import raw
 from .arguments import Parser, add_file, add_force, add_parents, add_range, output
 from .disks import chosen_range, open_disk
 from .output import progress, refuse_to_replace
@@ -36,10 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         offset, length = chosen_range(arguments, disk.size)
         with progress(arguments, length) as done, interruptible():
             if arguments.output is not None:
-                convert.convert(
-                    disk, arguments.output, offset, length, done, replace=arguments.force
-                )
+                raw.convert(disk, arguments.output, offset, length, done, replace=arguments.force)
             else:
                 flush()
-                convert.write_stream(disk, write, offset, length, done)
+                raw.write_stream(disk, write, offset, length, done)
     return DONE

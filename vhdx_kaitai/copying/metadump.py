@@ -36,7 +36,7 @@ from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
-from .convert import copy_range
+from .sparse import copy_range
 
 Form = Literal["cut", "sparse"]
 

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from ..errors import Finding, Span, mismatch, refuse
 from ..ranges import overlap, topmost
 from ..records import NamedTuple
-from ..storage.source import ReplayedSource, Source, Update
+from ..storage.overlay import Overlay, Update
+from ..storage.source import Source
 from . import grammar
 from .grammar import DescriptorKind
 from .log import SECTOR, Entry, Log, check_tolerated
@@ -131,7 +132,7 @@ def _target(descriptor: grammar.Descriptor) -> tuple[int, int]:
     return descriptor.file_offset, descriptor.file_offset + length
 
 
-def replay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
+def replay(source: Source, log: Log) -> tuple[Overlay, ReplaySummary]:
     """Return the file as it reads after the replay of its log, and what that changes.
 
     Nothing is written. The log has to be dirty, i.e. its header has a LogGuid.
@@ -145,7 +146,7 @@ def replay(source: Source, log: Log) -> tuple[ReplayedSource, ReplaySummary]:
     end = updates[-1].end if updates else 0
     size = max(source.size, sequence[-1].header.last_file_offset, end)
     changed = sum(update.end - update.start for update in updates)
-    return ReplayedSource(source, updates, size), ReplaySummary(sequence, changed, size)
+    return Overlay(source, updates, size), ReplaySummary(sequence, changed, size)
 
 
 def _updates(sequence: tuple[Entry, ...], log: Log) -> list[Update]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..copying.convert import Difference
+from ..copying.compare import Difference
 from .document import Document, headed
 
 

@@ -1,4 +1,4 @@
-"""Exact, bounded reads of a file, also seen through a replayed log.
+"""Exact, bounded reads of a file.
 
 A source never returns fewer bytes than asked for: what is not there raises.
 Its size is taken once, when it is opened, so that every bound which is checked
@@ -12,12 +12,11 @@ import errno
 import io
 import os
 import stat
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
-from ..records import TYPE_CHECKING, NamedTuple
+from ..records import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
@@ -79,7 +78,7 @@ class Source(Uncopied):
 
         Args:
             _start: File offset in bytes, the same in that file.
-            _end: File offset behind the range.
+            _end: File offset after the range.
         """
         return None
 
@@ -187,7 +186,7 @@ class FileSource(Source):
 
         Args:
             start: File offset in bytes.
-            end: File offset past the range.
+            end: File offset after the range.
         """
         while True:
             start = self.hole_end(start, end)
@@ -273,96 +272,6 @@ def _status_of(file: BinaryIO) -> os.stat_result | None:
         return os.fstat(file.fileno())
     except (AttributeError, OSError, ValueError):  # it has no descriptor
         return None
-
-
-class Update(NamedTuple):
-    """One range of a file that reads otherwise than it is stored.
-
-    Attributes:
-        start: File offset of its first byte.
-        end: File offset behind its last byte.
-        origin: File offset of the stored bytes that stand for `prefix` and
-            `suffix`, too; None when the range reads as zeros.
-        prefix: Replaces the first bytes.
-        suffix: Replaces the last bytes.
-    """
-
-    start: int
-    end: int
-    origin: int | None = None
-    prefix: bytes = b""
-    suffix: bytes = b""
-
-
-class ReplayedSource(Source):
-    """A source seen through updates that were never written into it.
-
-    The updates do not overlap and stand in order. Updates with data name the
-    place where the source itself holds them, so memory is needed for their
-    number, not for their length.
-    """
-
-    def __init__(self, base: Source, updates: Sequence[Update], size: int) -> None:
-        self.base = base
-        self.path = base.path
-        self.size = size
-        self._updates = updates
-        self._starts = [update.start for update in updates]
-
-    @property
-    def updates(self) -> Sequence[Update]:
-        """The updates in the order of their place."""
-        return self._updates
-
-    def local_file(self, start: int, end: int, /) -> FileSource | None:
-        """Return the local file that holds a range just as it reads; None when there is none."""
-        index = bisect_left(self._starts, end) - 1  # the last update that begins before the end
-        is_updated = index >= 0 and self._updates[index].end > start
-        return None if is_updated or end > self.base.size else self.base.local_file(start, end)
-
-    def _fill(self, buffer: memoryview, offset: int) -> None:
-        end = offset + len(buffer)
-        index = max(0, bisect_right(self._starts, offset) - 1)
-        position = offset
-        while position < end:
-            update = self._updates[index] if index < len(self._updates) else None
-            if update is not None and update.end <= position:
-                index += 1
-            elif update is None or update.start > position:
-                stop = end if update is None else min(end, update.start)
-                self._read_base(buffer[position - offset : stop - offset], position)
-                position = stop
-            else:
-                stop = min(end, update.end)
-                self._read_update(buffer[position - offset : stop - offset], position, update)
-                position = stop
-
-    def status(self) -> os.stat_result | None:
-        """Return what the system says of the file below."""
-        return self.base.status()
-
-    def close(self) -> None:
-        """Close the source below."""
-        self.base.close()
-
-    def _read_base(self, buffer: memoryview, offset: int) -> None:
-        # The replay may have made the file longer; the new part is zeros.
-        stored = max(0, min(len(buffer), self.base.size - offset))
-        if stored:
-            self.base.readinto(buffer[:stored], offset)
-        if stored < len(buffer):
-            buffer[stored:] = bytes(len(buffer) - stored)
-
-    def _read_update(self, buffer: memoryview, offset: int, update: Update) -> None:
-        if update.origin is None:
-            buffer[:] = bytes(len(buffer))
-            return
-        length = update.end - update.start
-        stored = self.base.read(update.origin, length)
-        inner = stored[len(update.prefix) : length - len(update.suffix)]
-        whole = update.prefix + inner + update.suffix
-        start = offset - update.start
-        buffer[:] = whole[start : start + len(buffer)]
 
 
 class Cursor:

@@ -1,4 +1,4 @@
-"""Exact, bounded reads: all of the bytes or an error, from files, buffers and through a log."""
+"""Exact, bounded reads: all of the bytes or an error, from files, buffers and file objects."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ from tests.images.structures import MIB
 from tests.reading_fixtures import open_descriptors
 from tests.support import SparseSource
 from vhdx_kaitai.errors import TruncatedError
+from vhdx_kaitai.storage.overlay import Overlay, Update
 from vhdx_kaitai.storage.source import (
     BufferSource,
     Cursor,
     FileObjectSource,
     FileSource,
-    ReplayedSource,
     Source,
-    Update,
     open_source,
 )
 
@@ -62,7 +61,7 @@ def as_replayed(path: Path) -> Source:
     data = path.read_bytes()
     half = len(data) // 2
     update = Update(half, len(data), 0, data[half:-1], data[-1:])
-    return ReplayedSource(BufferSource(data[:half]), [update], len(data))
+    return Overlay(BufferSource(data[:half]), [update], len(data))
 
 
 WAYS: dict[str, Callable[[Path], Source]] = {
@@ -354,7 +353,7 @@ def test_what_the_system_says_of_a_file_is_passed_on(tmp_path: Path) -> None:
     path = tmp_path / "content"
     path.write_bytes(CONTENT)
     with path.open("rb") as file:
-        sources = [as_file(path), open_source(file), ReplayedSource(as_file(path), [], 1)]
+        sources = [as_file(path), open_source(file), Overlay(as_file(path), [], 1)]
         for source in sources:
             status = source.status()
             assert status is not None
@@ -565,89 +564,6 @@ def test_a_buffer_of_larger_items_is_seen_as_bytes() -> None:
 def test_anything_else_is_a_type_error(thing: Any) -> None:
     with pytest.raises(TypeError):
         open_source(thing)
-
-
-# -- through a log --------------------------------------------------------------------------------
-
-
-@st.composite
-def updates(draw: st.DrawFn, base: bytes) -> tuple[list[Update], bytes]:
-    """Draw updates that do not overlap, and the bytes that a file has after them."""
-    size = len(base) + draw(st.integers(0, 30))
-    cuts = sorted(draw(st.sets(st.integers(0, size), max_size=12)))
-    model = bytearray(base.ljust(size, b"\0"))
-    made = []
-    for start, end in zip(cuts[::2], cuts[1::2], strict=False):
-        length = end - start
-        if length <= len(base) and draw(st.booleans()):
-            origin = draw(st.integers(0, len(base) - length))
-            prefix = draw(st.binary(max_size=min(8, length)))
-            suffix = draw(st.binary(max_size=min(4, length - len(prefix))))
-            made.append(Update(start, end, origin, prefix, suffix))
-            inner = base[origin + len(prefix) : origin + length - len(suffix)]
-            model[start:end] = prefix + inner + suffix
-        else:
-            made.append(Update(start, end))
-            model[start:end] = bytes(length)
-    return made, bytes(model)
-
-
-@given(st.data(), st.binary(max_size=60))
-def test_a_replayed_source_reads_like_a_file_that_was_written(
-    data: st.DataObject, base: bytes
-) -> None:
-    made, model = data.draw(updates(base))
-    source = ReplayedSource(BufferSource(base), made, len(model))
-    assert source.size == len(model)
-    assert source.read(0, len(model)) == model
-    for _ in range(5):
-        start = data.draw(st.integers(0, len(model)))
-        length = data.draw(st.integers(0, len(model) - start))
-        assert source.read(start, length) == model[start : start + length]
-    with pytest.raises(TruncatedError):
-        source.read(1, len(model))
-
-
-class LocalBuffer(BufferSource):
-    """Bytes that pass for those of a local file."""
-
-    def local_file(self, _start: int, _end: int, /) -> FileSource:
-        return cast("FileSource", self)
-
-
-@given(st.data(), st.binary(max_size=60))
-def test_a_range_without_updates_is_that_of_the_file(data: st.DataObject, base: bytes) -> None:
-    made, model = data.draw(updates(base))
-    file: Source = LocalBuffer(base)
-    source = ReplayedSource(file, made, len(model))
-    for _ in range(5):
-        start = data.draw(st.integers(0, len(model)))
-        end = data.draw(st.integers(start, len(model)))
-        is_updated = any(update.start < end and start < update.end for update in made)
-        found = source.local_file(start, end)
-        assert (found is file) == (not is_updated and end <= len(base))
-        assert found is file or found is None
-
-
-def test_what_is_behind_the_end_of_the_file_is_zeros_up_to_the_new_end() -> None:
-    source = ReplayedSource(BufferSource(b"abc"), [Update(5, 6, 0, b"x")], 9)
-    assert source.read(0, 9) == b"abc\0\0x\0\0\0"
-
-
-def test_a_replayed_source_reads_no_more_than_it_needs() -> None:
-    base = SparseSource(Sparse(1 << 40))
-    source = ReplayedSource(base, [Update(1 << 30, 1 << 39)], 1 << 41)
-    assert source.read(1 << 35, 4096) == bytes(4096)
-    assert source.read(1 << 40, 4096) == bytes(4096)
-    assert base.bytes_read == 0
-    assert source.read(0, 100) == bytes(100)
-    assert base.bytes_read == 100
-
-
-def test_closing_a_replayed_source_closes_the_file() -> None:
-    base = SparseSource(Sparse(10))
-    ReplayedSource(base, [], 10).close()
-    assert base.is_closed
 
 
 # -- the cursor -----------------------------------------------------------------------------------

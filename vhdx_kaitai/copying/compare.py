@@ -1,0 +1,113 @@
+"""Whether two disks hold the same, up to their first difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..reading.disk import Disk
+from ..storage.source import FileSource, open_source
+from ..units import MIB
+from .data import DataRange, data_ranges
+
+Progress = Callable[[int], object]
+"""Called with the number of bytes of the disks that are done, now and then."""
+
+
+class RawDisk:
+    """A raw image, with as much of `Disk` as is needed to compare it.
+
+    Attributes:
+        size: Length in bytes.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._source = open_source(path)
+        self.size = self._source.size
+
+    def start(self, length: int) -> bytes:
+        """Return bytes from the start of the file, fewer when it has no more."""
+        return self._source.read(0, min(length, self.size))
+
+    def readinto_at(self, buffer: bytearray, offset: int) -> int:
+        """Fill a buffer from an offset on; the caller stays inside the file."""
+        self._source.readinto(memoryview(buffer), offset)
+        return len(buffer)
+
+    def zero_end(self, offset: int, end: int) -> int:
+        """Return how far a hole goes that begins at an offset; that offset when there is none."""
+        source = self._source
+        return source.hole_end(offset, end) if isinstance(source, FileSource) else offset
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+
+class Difference(NamedTuple):
+    """Where two disks differ first.
+
+    Attributes:
+        offset: Virtual offset in bytes; the smaller size when the sizes differ.
+        reason: What is different there.
+    """
+
+    offset: int
+    reason: str
+
+
+def compare(one: Disk | RawDisk, two: Disk | RawDisk, progress: Progress) -> Difference | None:
+    """Return the first difference between two disks, None when their contents are the same.
+
+    Disks of different sizes differ, even if one is the start of the other; a
+    difference before that is found first.
+    """
+    end = min(one.size, two.size)
+    left, right = bytearray(MIB), bytearray(MIB)
+    zeros = (_zero_ranges(one, end), _zero_ranges(two, end))
+    position = 0
+    while position < end:
+        skipped = min(zeros[0](position), zeros[1](position))
+        if skipped > position:
+            position = skipped
+            continue
+        count = min(MIB, end - position)
+        if count < len(left):
+            del left[count:], right[count:]
+        one.readinto_at(left, position)
+        two.readinto_at(right, position)
+        if left != right:
+            at = _first_difference(left, right)
+            return Difference(position + at, f"{left[at]:#04x} against {right[at]:#04x}")
+        position += count
+        progress(position)
+    if one.size != two.size:
+        return Difference(end, f"sizes {one.size} against {two.size} bytes")
+    return None
+
+
+def _zero_ranges(disk: Disk | RawDisk, end: int) -> Callable[[int], int]:
+    """Return a function that tells how far zeros go from an offset on, for growing offsets."""
+    if isinstance(disk, RawDisk):
+        return lambda offset: disk.zero_end(offset, end)
+    ranges = data_ranges(disk, 0, end)
+    current = DataRange(0, 0)
+
+    def zero_end(offset: int) -> int:
+        nonlocal current
+        while current.end <= offset:
+            current = next(ranges, DataRange(end, end + 1))
+        return max(offset, min(current.start, end))
+
+    return zero_end
+
+
+def _first_difference(left: bytearray, right: bytearray) -> int:
+    low, high = 0, len(left)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if left[low:middle] != right[low:middle]:
+            high = middle
+        else:
+            low = middle
+    return low

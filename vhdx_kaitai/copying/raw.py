@@ -1,0 +1,143 @@
+"""A virtual disk as a raw file, or as a stream of bytes.
+
+Holes stay holes: what is zero is not written into a file, whether the image says
+so, the file below has a hole there, or the bytes themselves are zero. Where the
+file system lets files share blocks, a copy shares those of the images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from ..reading.disk import Disk
+from ..storage.source import FileSource
+from ..storage.target import OutFile, new_file
+from ..units import MIB
+from .data import DataRange, data_ranges
+from .files import refuse_source
+from .sparse import PIECE, written_ranges
+
+Progress = Callable[[int], object]
+"""Called with the number of bytes of the disk that are done, now and then."""
+
+
+def convert(
+    disk: Disk, path: str, offset: int, length: int, progress: Progress, *, replace: bool = True
+) -> None:
+    """Write a range of a disk to a raw file, which appears under its name when it is whole.
+
+    Args:
+        disk: The disk.
+        path: Path of the file.
+        offset: Virtual offset in bytes.
+        length: Bytes.
+        progress: Told how far it is.
+        replace: Whether a file that is there may be replaced.
+
+    Raises:
+        FormatError: The image should hold bytes and does not.
+        OSError: The file cannot be written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        refuse_source((image.stored for image in disk.chain), os.stat(path), path)
+    with new_file(path, replace=replace) as out:
+        write_raw(disk, out, offset, length, progress)
+
+
+def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
+    """Write a range of a disk to the start of an empty file, with holes for zeros.
+
+    Two threads take turns at the pieces: one reads and looks for zeros while
+    the other writes. What was read is written from the buffer, since looking
+    for zeros has brought it there; a copy by the kernel would read it again. So
+    the kernel copies only between files that can share blocks.
+
+    Args:
+        disk: The disk.
+        out: The file.
+        offset: Virtual offset in bytes.
+        length: Bytes.
+        progress: Told how far it is, by the calling thread.
+    """
+    files = {image.stored for image in disk.chain}
+    sharing = {file for file in files if isinstance(file, FileSource) and out.can_share(file)}
+    out.set_length(length)
+    ranges = data_ranges(disk, offset, offset + length)
+    # Small ranges that follow each other are read together, unless each is to be shared.
+    pieces = _pieces(ranges if sharing else _adjoined(ranges))
+    turn = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work(progress: Progress | None = None) -> None:
+        buffer = bytearray(PIECE)
+        view = memoryview(buffer)
+        try:
+            while not failures:
+                with turn:
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                start, end, file, distance = piece
+                disk.readinto_at(view[: end - start], start)
+                for low, high in written_ranges(buffer, end - start):
+                    at = start - offset + low
+                    if file in sharing:
+                        shared = out.share(file, start + low + distance, high - low, at)
+                        low, at = low + shared, at + shared
+                    out.write(view[low:high], at)
+                if progress is not None:
+                    progress(end - offset)
+        except BaseException as error:
+            failures.append(error)
+
+    helper = threading.Thread(target=work, daemon=True)
+    helper.start()
+    try:
+        work(progress)
+        helper.join()
+    except BaseException as error:  # interrupted between the pieces
+        failures.append(error)
+        helper.join()
+    if failures:
+        raise failures[0]
+    progress(length)
+
+
+def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
+    """Yield ranges in pieces that fit into a buffer."""
+    for start, end, file, distance in ranges:
+        for stop in range(start - start % PIECE + PIECE, end + PIECE, PIECE):
+            yield DataRange(start, min(stop, end), file, distance)
+            start = stop
+
+
+def _adjoined(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
+    """Yield ranges, those that follow each other as one."""
+    begin = end = 0
+    for start, stop, _file, _distance in ranges:
+        if start != end:
+            if begin < end:
+                yield DataRange(begin, end)
+            begin = start
+        end = stop
+        if end - begin >= MIB:  # a long one need not be known to its end
+            yield DataRange(begin, end)
+            begin = end
+    if begin < end:
+        yield DataRange(begin, end)
+
+
+def write_stream(
+    disk: Disk, write: Callable[[memoryview], object], offset: int, length: int, progress: Progress
+) -> None:
+    """Hand a range of a disk to a function that writes it, zeros included."""
+    buffer = memoryview(bytearray(min(PIECE, length)))
+    end = offset + length
+    for position in range(offset, end, PIECE):
+        piece = buffer[: min(PIECE, end - position)]
+        disk.readinto_at(piece, position)
+        write(piece)
+        progress(position + len(piece) - offset)
