@@ -18,7 +18,8 @@ from ..format.bat import FULLY_PRESENT, STATE_MASK
 from ..ranges import overlapping
 from ..reading.image import Image
 from ..units import MIB, ceil_div
-from .classes import MOST_GAPS, Gaps
+from . import classes
+from .classes import Gaps
 from .tally import batches, occupying, places_of
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _gaps(marks: Marks, length: int, others: list[tuple[int, int]], end: int) ->
     for start, stop in others:
         marks[start:stop] = 1
     free = len(marks) - int(numpy.count_nonzero(marks))
-    first = islice(_free_ranges(marks), MOST_GAPS if free else 0)
+    first = islice(_free_ranges(marks), classes.MOST_GAPS if free else 0)
     return Gaps(free, list(first), not marks[-1])
 
 

@@ -13,7 +13,8 @@ from ..reading.image import Image
 from ..storage.source import Source
 from ..text import human_size
 from ..units import MIB
-from .classes import MOST_GAPS, Gaps
+from . import classes
+from .classes import Gaps
 from .told import NotLookedAt
 
 # Bytes that are read in search of the first that is not zero. Holes of the file do not count.
@@ -41,7 +42,7 @@ def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | No
         yield Finding("BLK-13", "note", Span(f"file at {offset:#x}", offset), message)
     elif not is_all or gaps.total > sum(end - start for start, end in gaps.first):
         what = f"{human_size(length)} of the file that belong to nothing"
-        limits = f"{human_size(_MOST_READ)} or {MOST_GAPS} gaps"
+        limits = f"{human_size(_MOST_READ)} or {classes.MOST_GAPS} gaps"
         yield NotLookedAt(what, f"the first {limits} of them hold zeros alone")
 
 
