@@ -13,7 +13,7 @@ good is a warning. Breaches that are only reported are
 
 Refusal. "open": opening must raise. "read": opening may succeed, because a reader need not walk
 the whole BAT, but then reading at `read_at` must raise. "check": only a reader that looks at all
-entries together can know; opening and reading may succeed, checking must report it.
+entries together can know what is wrong; opening and reading may succeed, checking must report it.
 
 A damaged log entry just ends a run, so what shows is that no valid sequence is left: such damages
 name the rule of the entry first and LOG-31 second. `visible` holds the rules of which at least one
@@ -1615,13 +1615,13 @@ def bat_not_present_with_an_offset(layout: Layout) -> None:
     layout.set_entry(7, 0, layout.payload[0])
 
 
-@damage("BAT-02", "BAT-05", "BAT-10", base="wide", refusal="read", read_at=512 * MIB)
+@damage("BAT-02", "BAT-05", "BAT-10", base="wide", refusal="check")
 def bat_page_of_ones(layout: Layout) -> None:
     """All bits of the second page of the BAT are set."""
     layout.bat |= dict.fromkeys(range(512, 1024), END - 1)
 
 
-@damage("BAT-10", base="fixed", refusal="read", read_at=0)
+@damage("BAT-10", base="fixed", refusal="check")
 def bat_counts_sectors(layout: Layout) -> None:
     """The places of all blocks are in sectors of 512 bytes instead of MiB."""
     for block, place in layout.payload.items():
