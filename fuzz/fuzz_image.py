@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
+    from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.checks import check
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
     from vhdx_kaitai.format.descent import state_of_log
@@ -208,10 +209,10 @@ def exercise(data: bytes) -> None:
     recipe = Recipe.parse(data)
     image = recipe.image()
     before, began = _peak(), time.process_time()
-    worthwhile = bulk.WORTHWHILE_BLOCKS
+    worthwhile = bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
     try:
         if recipe.is_bulky:
-            bulk.WORTHWHILE_BLOCKS = 0
+            bulk.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
         errors = _check(image)
         _open(image, random.Random(recipe.seed), errors)
         for look in (_log, _tree):
@@ -222,7 +223,7 @@ def exercise(data: bytes) -> None:
             except VhdxError as error:
                 str(error)
     finally:
-        bulk.WORTHWHILE_BLOCKS = worthwhile
+        bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
     if seconds > MAX_SECONDS:
         raise BrokenInvariantError(f"took {seconds:.1f} s")

@@ -21,7 +21,6 @@ MODULES = {
 
 MAX_ROOM = 500
 LARGE_ROOMS = {
-    "checking.allocation": "judges in Python and with numpy; to be parted",
     "copying.metadump": "finds, keeps and redacts; to be parted",
     "format.grammar": "records, parsing and bytes; to be parted",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
@@ -77,8 +76,9 @@ _START = "starting takes time, and not everything needs it"
 LATE_IMPORTS = {
     "__init__: importlib": "names of the face come when they are used",
     "__init__: importlib.resources": _START,
-    "checking.allocation: numpy": _START,
-    "checking.allocation: threading": _START,
+    "checking.logged: .crowds": "numpy is for large disks",
+    "checking.survey: .crowds": "numpy is for large disks",
+    "checking.survey: .tally": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.disk": _START,
     "commands.info: .disks": _START,

@@ -20,7 +20,7 @@ from ..reading import disk, parents
 from ..reading.image import Image
 from ..storage.source import Source, SourceLike, open_source
 from ..text import human_size
-from . import blocks
+from . import blocks, told
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
@@ -288,15 +288,15 @@ class _Check:
             )
 
     def _blocks(self, image: Image) -> None:
-        for told in blocks.check_blocks(image, MOST_PER_RULE, is_skeleton=self._skeleton):
-            match told:
+        for news in blocks.check_blocks(image, MOST_PER_RULE, is_skeleton=self._skeleton):
+            match news:
                 case Finding():
-                    self._take.add_one(told)
-                case blocks.Several(finding, more):
+                    self._take.add_one(news)
+                case told.Several(finding, more):
                     self._take.add_one(finding, more)
-                case blocks.NotCompared(what, why):
+                case told.NotLookedAt(what, why):
                     self._take.skip(what, why)
-                case blocks.Sentence(text, rules):
+                case told.Sentence(text, rules):
                     self._take.diagnose(text, *rules)
 
     def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
