@@ -1,13 +1,14 @@
 # Everything a developer runs. `make` alone lists the targets.
 
-PYTHON ?= python3
-VENV   ?= .venv
-IMAGE  ?=
-ARGS   ?=
+PYTHON  ?= python3
+VENV    ?= .venv
+IMAGE   ?=
+SAMPLES ?= ../shared/samples
+ARGS    ?=
 
 BUILD := build
 BIN   := $(VENV)/bin
-CODE  := $(wildcard vhdx_kaitai tests benchmarks)
+CODE  := vhdx_kaitai tests benchmarks fuzz tools
 
 # Stamps, so that set-up runs once and again when its input changes.
 RUNTIME  := $(VENV)/.installed
@@ -16,6 +17,9 @@ COMPILER := $(BUILD)/compiler/.fetched
 WEBIDE   := $(BUILD)/webide/.fetched
 USERS    := $(BUILD)/users
 
+# Real images, whose dumps docs/metadump.md measures.
+IMAGES := $(wildcard $(SAMPLES)/*.vhdx.gz $(SAMPLES)/*.vhdx.bz2)
+
 # JAVA_TOOL_OPTIONS would make the JVM print a line that looks like a compiler warning.
 KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
        -cp '$(BUILD)/compiler/*' io.kaitai.struct.JavaMain
@@ -23,7 +27,8 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
-        compile-all compiler diagram gallery webide webide-test build docs clean vectors conformance
+        compile-all compiler diagram gallery webide webide-test build docs docs-webide docs-conformance \
+        clean vectors conformance
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,9 +97,24 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 	@$(PYTHON) -m venv $@
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
 
-docs: $(RUNTIME) ## Make docs/rules.md from the catalogue
+# A page that takes what is not there stays as it is.
+docs: $(DEV) ## Make every generated page of docs/
 	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.showing.rules import rules_page; \
 	  Path("docs/rules.md").write_text(rules_page(), encoding="utf-8")'
+	@$(BIN)/python -m tools.damage_table -o docs/damage.md
+	@$(if $(IMAGES),$(BIN)/python -m tools.dump_sizes --update $(IMAGES), \
+	  echo "make: no images in $(SAMPLES); going on without the sizes in docs/metadump.md" >&2)
+	@for set in 'node npm:docs-webide' 'java mvn:docs-conformance' 'java mvn dot:diagram'; do \
+	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || \
+	    { echo "make: '$$tool' not found; going on without $${set#*:}" >&2; continue 2; }; done; \
+	  $(MAKE) --no-print-directory $${set#*:} || exit; \
+	done
+
+docs-webide: $(DEV) $(WEBIDE)
+	@$(BIN)/python -m tests.webide.page
+
+docs-conformance: $(DEV) $(COMPILER)
+	@$(BIN)/python -m tests.conformance --save docs/conformance.md
 
 fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
 	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)
@@ -116,23 +136,26 @@ $(COMPILER): pom.xml
 	  >$(@D)/maven.log 2>&1 || { cat $(@D)/maven.log >&2; exit 1; }
 	@touch $@
 
-# $(call compile_python,FOLDER): both Python modules, into a folder of their own.
+MODULES := vhdx.py vhdx_positions.py layout.py
+
+# $(call compile_python,FOLDER): all Python modules, into a folder of their own.
 define compile_python
 	@rm -rf $(1)
 	@$(KSC) -t python --outdir $(1)/plain vhdx.ksy
 	@$(KSC) -t python --read-pos --outdir $(1)/positions vhdx.ksy
 	@mv $(1)/plain/vhdx.py $(1)/vhdx.py
 	@mv $(1)/positions/vhdx.py $(1)/vhdx_positions.py
+	@$(BIN)/python -m tools.layout vhdx.ksy $(1)/layout.py
 endef
 
-generated: $(COMPILER) ## Compile vhdx.ksy into generated/
+generated: $(COMPILER) $(DEV) ## Compile vhdx.ksy into generated/
 	$(call compile_python,$(BUILD)/generated)
-	@mv $(BUILD)/generated/vhdx.py $(BUILD)/generated/vhdx_positions.py generated/
-	@echo "generated/vhdx.py and generated/vhdx_positions.py are up to date"
+	@mv $(addprefix $(BUILD)/generated/,$(MODULES)) generated/
+	@echo "$(addprefix generated/,$(MODULES)) are up to date"
 
-check-generated: $(COMPILER) ## Fail when generated/ is not what vhdx.ksy compiles to
+check-generated: $(COMPILER) $(DEV) ## Fail when generated/ is not what vhdx.ksy compiles to
 	$(call compile_python,$(BUILD)/check)
-	@same=yes; for module in vhdx.py vhdx_positions.py; do \
+	@same=yes; for module in $(MODULES); do \
 	  diff -u generated/$$module $(BUILD)/check/$$module || same=no; done; \
 	[ $$same = yes ] || { echo "generated/ differs from vhdx.ksy: run 'make generated'" >&2; exit 1; }
 	@echo "generated/ is what vhdx.ksy compiles to"

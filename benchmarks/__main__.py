@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         " failure, unless --strict; on a busy machine look at the column +/-.",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="benchmarks whose names begin so; all unless given"
+        "names", nargs="*", metavar="NAME", help="benchmarks whose names begin so; all by default"
     )
     parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
     parser.add_argument(

@@ -44,7 +44,7 @@ def _race(bench: Bench, order: str, places: Array, limit: float) -> None:
 
 
 def _roomy(folder: Path, size: int) -> Path:
-    """Return a folder that can hold a file of so many bytes, nearly all of them a hole.
+    """Return a folder that can hold a file of that many bytes, nearly all of them a hole.
 
     ext4 ends at 16 TiB, a file system in memory does not.
     """

@@ -18,7 +18,7 @@ _CP, _QEMU = "cp", "qemu-img"
 
 _GOALS = [at_most(1.2, _CP), at_most(1.25, _QEMU, is_best=True)]
 
-# The largest piece in which a converter has reason to read, and what it may need besides.
+# The largest piece in which a converter has reason to read, and what else it may need.
 _MEMORY_LIMIT = 2 * 256 * KIB + 2 * MIB
 
 

@@ -59,12 +59,12 @@ class Goal:
 
 
 def at_most(limit: float, peer: str | None = None, *, is_best: bool = False) -> Goal:
-    """Return the goal to cost at most so many times what a peer costs."""
+    """Return the goal to cost at most a multiple of what a peer costs."""
     return Goal(limit, peer, is_best=is_best)
 
 
 def at_least(limit: float, peer: str) -> Goal:
-    """Return the goal to do at least so many times as many operations per second as a peer."""
+    """Return the goal to do at least a multiple of a peer's operations per second."""
     return Goal(limit, peer, is_rate=True)
 
 
@@ -197,7 +197,7 @@ class Bench:
         for number in range(-1 if warm_up else 0, rounds):
             order = list(runners)
             for name in order if number % 2 else reversed(order):
-                gc.collect()  # nobody pays for what others left behind
+                gc.collect()  # nobody pays for what others left
                 figure = runners[name]()
                 if number >= 0:
                     figures[name].append(figure)

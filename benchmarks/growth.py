@@ -48,7 +48,7 @@ def opening(known: str, path: str) -> int:
 
 
 def reading(path: str, length: str, count: str) -> int:
-    """Make so many requests of a length at random places."""
+    """Make a number of requests of one length at random places."""
     size = int(length)
     with vhdx_kaitai.open(path) as disk:
         disk.pread(4096, 0)

@@ -130,7 +130,7 @@ def image(
     *,
     disk_type: DiskType = "dynamic",
     is_filled: bool = True,
-    is_behind: bool = False,
+    is_after: bool = False,
     is_dirty: bool = False,
 ) -> Made:
     """Make a fixed or dynamic image.
@@ -143,11 +143,11 @@ def image(
             present; None when none is, and then nothing of the BAT is stored.
         disk_type: `fixed` or `dynamic`.
         is_filled: Whether blocks hold anything; else they are holes in the file.
-        is_behind: Whether log, metadata and BAT lie behind the blocks.
+        is_after: Whether log, metadata and BAT lie after the blocks.
         is_dirty: Whether the log has to be replayed, which clears the end of the BAT region.
     """
     described = Image(size, disk_type, block_size=block_size)
-    if is_behind and places is not None:
+    if is_after and places is not None:
         end = MIB + (int(places.max()) + 1) * block_size
         described = described.but(
             log_offset=end, metadata_offset=end + MIB, bat_offset=end + 2 * MIB
@@ -160,7 +160,7 @@ def image(
     built.write(path)
     if places is None:
         return Made(path, built, built.length, in_order(0))
-    made = Made(path, built, MIB if is_behind else built.length, places)
+    made = Made(path, built, MIB if is_after else built.length, places)
     _write(path, built.layout.bat_offset, _bat(made, FULLY_PRESENT))
     _write_payload(made, tag=1, is_filled=is_filled)
     return made

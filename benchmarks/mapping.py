@@ -55,7 +55,7 @@ def map_large(bench: Bench) -> None:
 
 
 def _measure(bench: Bench, made: Made, runs: int, name: str) -> None:
-    """Add rows for time and memory of a map with so many runs."""
+    """Add rows for time and memory of a map with a number of runs."""
     output = bench.folder / "count"
     for form, option, limit in (
         ("counted", "--count", _COUNT_LIMIT),

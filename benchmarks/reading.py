@@ -14,7 +14,7 @@ from .framework import OURS, Bench, Benchmark, Goal, Runner, at_least, at_most, 
 from .images import ABSENT, GIB, KIB, MIB, SECTOR, TIB, Array, DiskType, Made
 from .readers import DISSECT, LIBVHDI, PLANNED, READERS, Reader, Work
 
-# Contenders take turns after so many bytes, or random requests.
+# Contenders take turns after this many bytes, or random requests.
 _TURN = 256 * MIB
 _RANDOM_TURN = 4000
 
@@ -82,13 +82,13 @@ def read_shuffled(bench: Bench) -> None:
     _read(bench, shuffled(bench), "shuffled blocks")
 
 
-def read_behind(bench: Bench) -> None:
-    """A dynamic image whose log, metadata and BAT lie behind its blocks."""
+def read_after(bench: Bench) -> None:
+    """A dynamic image whose log, metadata and BAT lie after its blocks."""
     size, block_size = _size(bench), 32 * MIB
     places = images.in_order(size // block_size)
-    path = bench.folder / "behind.vhdx"
-    made = images.image(path, size, block_size, places, is_behind=True)
-    _read(bench, made, "structures behind", random_goals=_RANDOM)
+    path = bench.folder / "after.vhdx"
+    made = images.image(path, size, block_size, places, is_after=True)
+    _read(bench, made, "structures after", random_goals=_RANDOM)
 
 
 def read_dirty(bench: Bench) -> None:
@@ -128,7 +128,7 @@ def read_memory(bench: Bench) -> None:
     """By how much memory grows at the peak of a read, whatever the disk: 2 x the request + 2 MiB.
 
     The request is made with `pread`, so that what it returns counts, too. In the last image every
-    sector may come from somewhere else. What thousands of reads leave behind is told as well: of a
+    sector may come from somewhere else. What thousands of reads leave in memory is told, too: of a
     disk with many blocks, up to 8 MiB of its BAT are kept.
     """
     size = bench.pick(GIB, 128 * MIB)
@@ -260,7 +260,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "read-fixed": read_fixed,
     "read-half-empty": read_half_empty,
     "read-shuffled": read_shuffled,
-    "read-behind": read_behind,
+    "read-after": read_after,
     "read-dirty": read_dirty,
     "read-child": read_child,
     "read-1tib": read_1tib,

@@ -47,7 +47,7 @@ except ImportError:  # it is for Linux and macOS, and follows new versions of Py
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="exercise images that nobody thought of")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="inputs to repeat")
-    parser.add_argument("--seconds", type=float, default=60, help="how long (60 unless told)")
+    parser.add_argument("--seconds", type=float, default=60, help="how long (default: 60)")
     parser.add_argument("--seed", type=int, default=1, help="of the random numbers")
     parser.add_argument("--random", action="store_true", help="do without atheris")
     return parser

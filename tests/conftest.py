@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -123,3 +123,22 @@ def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
 def sample(request: pytest.FixtureRequest, samples: Callable[[str], Path]) -> tuple[Sample, Path]:
     """Each real image: what is known about it, and its file."""
     return REAL_IMAGES[request.param], samples(request.param)
+
+
+@pytest.fixture
+def opened_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The path of every file that is opened from now on, in order; of folders none."""
+    paths: list[str] = []
+    folders: dict[int, str] = {}
+    real = os.open
+
+    def note(path: Any, flags: int, *arguments: Any, dir_fd: int | None = None) -> int:
+        whole = os.path.join("" if dir_fd is None else folders[dir_fd], os.fspath(path))
+        if not flags & os.O_DIRECTORY:
+            paths.append(whole)
+        fd = real(path, flags, *arguments, dir_fd=dir_fd)
+        folders[fd] = whole
+        return fd
+
+    monkeypatch.setattr(os, "open", note)
+    return paths

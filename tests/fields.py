@@ -1,4 +1,4 @@
-"""Where [MS-VHDX] puts every field, in bytes from the start of its structure (`format.md` 2-8)."""
+"""Where [MS-VHDX] puts every field, in bytes from the start of its structure."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ RULES = SHARED / "spec" / "rules.yaml"
 SCHEMAS = ROOT / "vhdx_kaitai" / "schemas"
 
 
-def tool(name: str) -> ModuleType:
-    """Return a module of `tools/`, which is not on the path when tests run."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+def tool(name: str, folder: str = "tools") -> ModuleType:
+    """Return a module of a folder at the root, which is not on the path when tests run."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[name] = module  # for its records to know where they come from
     spec.loader.exec_module(module)
     return module
 
@@ -144,7 +144,7 @@ class Sample(NamedTuple):
         return "dirty" in self.name
 
 
-# Sizes and blocks from ../shared/samples/README.md; identifiers as vhdiinfo and dissect print them.
+# Sizes and blocks as their collector noted them; identifiers as vhdiinfo and dissect print them.
 REAL_IMAGES = {
     sample.name: sample
     for sample in (

@@ -28,10 +28,10 @@ from tests.images.structures import (
 from tests.support import SparseSource, fewer, good, opened
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import bat, grammar
-from vhdx_kaitai.format.grammar import Place
+from vhdx_kaitai.format.place import Place
 from vhdx_kaitai.reading.image import Image as Opened
 
-# The table of `format.md` 6.1: blocks per chunk by sector size and block size.
+# Blocks per chunk by sector size and block size, worked out by hand [MS-VHDX 2.4].
 CHUNK_RATIOS = {
     512: (4096, 2048, 1024, 512, 256, 128, 64, 32, 16),
     4096: (32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128),

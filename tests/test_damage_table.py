@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import ROOT, SparseSource
+from tests.support import ROOT, SparseSource, tool
 from vhdx_kaitai.checking.checks import check
 
 # In the order in which they were asked for.
@@ -55,18 +53,7 @@ QEMU_FINDS = {
 }
 
 
-def load_script() -> Any:
-    """Return tools/damage_table.py as a module; it is no part of any package."""
-    path = ROOT / "tools" / "damage_table.py"
-    spec = importlib.util.spec_from_file_location("damage_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = tool("damage_table")
 BY_NAME = {kind.name: kind for kind in SCRIPT.KINDS}
 
 
@@ -105,7 +92,7 @@ def test_the_page_says_that_we_find_all_of_them() -> None:
 
 def test_the_page_says_with_what_it_was_made() -> None:
     page = (ROOT / "docs" / "damage.md").read_text(encoding="utf-8")
-    assert "python -m tools.damage_table -o docs/damage.md" in page
+    assert "`make docs`" in page
     for program in ("vhdx-kaitai", "qemu-img", "7-Zip"):
         assert any(program in line for line in page.splitlines() if line.startswith("Made with"))
     peers = {cell for row in table() for cell in row[3:]}
@@ -119,6 +106,26 @@ def test_a_program_that_is_not_installed_is_absent(
     path = BY_NAME["bad block size"].make().build().write(tmp_path / "image.vhdx")
     assert SCRIPT.qemu(path) == SCRIPT.seven_zip(path) == SCRIPT.ABSENT
     assert list(SCRIPT.versions())[1:] == ["qemu-img (absent)", "7-Zip (absent)"]
+
+
+def test_a_page_that_would_miss_a_program_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["damage_table", "-o", str(page)])
+    SCRIPT.main()
+    said = capsys.readouterr().err
+    assert said == f"{page} stays as it is: qemu-img (absent), 7-Zip (absent)\n"
+    assert not page.exists()
+
+
+@pytest.mark.slow
+def test_the_page_is_what_the_programs_say(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "damage.md").read_text(encoding="utf-8")
+    if f"Made with {', '.join(SCRIPT.versions())} by" not in page:
+        pytest.skip("made with programs of other versions")
+    assert page == SCRIPT.page(tmp_path), "run 'make docs'"
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")

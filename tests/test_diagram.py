@@ -34,7 +34,7 @@ def test_the_drawing_is_made_from_the_grammar() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "JAVA_TOOL_OPTIONS"}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     drawn = TOOL.diagram((folder / "vhdx.dot").read_text(encoding="utf-8"))
-    assert drawn == DOT, "run 'make diagram'"
+    assert drawn == DOT, "run 'make docs'"
 
 
 def test_every_type_and_every_field_of_the_file_is_drawn() -> None:

@@ -1039,7 +1039,7 @@ def test_reading_takes_little_more_memory_than_the_request(name: str, length: in
 
 
 def extended_by_its_log(image: Image) -> Layout:
-    """Return an image whose last block is behind the end of the stored file, and zeros."""
+    """Return an image whose last block is past the end of the stored file, and zeros."""
     blocks = {0: Block(), 1: Block(data=b""), 2: Block(data=b"")}
     after = image.but(blocks=blocks)
     return dirty(after, file_length=after.layout().payload[1])

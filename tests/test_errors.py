@@ -119,7 +119,7 @@ def test_an_error_knows_the_file_it_was_found_in(files: Files) -> None:
 
 
 def rules_of_the_catalogue(path: Path) -> dict[str, str]:
-    """Return the section of each rule in rules.yaml."""
+    """Return the section of each rule in a catalogue."""
     text = path.read_text(encoding="utf-8")
     return dict(re.findall(r"^- id: (\S+)\n  section: '?([0-9.]+)'?$", text, re.MULTILINE))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import struct
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,24 +20,12 @@ from tests.images.goods import GOODS
 from tests.images.image import Block, Layout, differencing, dynamic, partial
 from tests.images.log import Entry
 from tests.images.structures import HEADER_OFFSETS, MIB
-from tests.support import ROOT, SparseSource, good
+from tests.support import ROOT, SparseSource, good, tool
 from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.image import Image
 
-
-def load_harness() -> Any:
-    """Return fuzz/fuzz_image.py as a module; it is no part of any package."""
-    spec = importlib.util.spec_from_file_location("fuzz_image", ROOT / "fuzz" / "fuzz_image.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # for its records to know where they come from
-    spec.loader.exec_module(module)
-    return module
-
-
-FUZZ = load_harness()
+FUZZ: Any = tool("fuzz_image", "fuzz")
 SMALL = ("dynamic-plain", "differencing-plain", "items-of-all-kinds", "dirty-everything")
 
 

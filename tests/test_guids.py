@@ -10,7 +10,7 @@ from tests.images.structures import BAT_REGION, METADATA_REGION, VIRTUAL_DISK_ID
 from tests.support import good, opened
 from vhdx_kaitai import guids
 
-# The table of `format.md` 1.2: bytes as they were seen in images.
+# Bytes as they were seen in images [MS-VHDX 2.2.3.2, 2.6.2].
 ON_DISK = {
     "BAT_REGION": "66 77 C2 2D 23 F6 00 42 9D 64 11 5E 9B FD 4A 08",
     "METADATA_REGION": "06 A2 7C 8B 90 47 9A 4B B8 FE 57 5F 05 0F 88 6E",

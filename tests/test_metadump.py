@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -45,6 +46,7 @@ from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.copying.metadump import Manifest, metadump, redacted_locator
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import grammar
+from vhdx_kaitai.format.place import Place
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.showing import tree
 from vhdx_kaitai.storage.source import open_source
@@ -563,7 +565,7 @@ def test_a_locator_whose_table_is_impossible_gives_nothing_away() -> None:
     raw = bytearray(layout.locator_item().data)
     for count in (0xFFFF, 300, 0):
         raw[18:20] = count.to_bytes(2, "little")
-        place = grammar.Place("Parent Locator", "parent_locator_item", 0)
+        place = Place("Parent Locator", "parent_locator_item", 0)
         data = redacted_locator(grammar.parent_locator(bytes(raw), place))
         assert len(data) == len(raw)
         assert not is_secret_in(data)
@@ -606,7 +608,7 @@ def test_a_file_cut_inside_its_header_section_is_dumped_as_far_as_it_goes(
     path = files.damaged("file-shorter-than-the-header-section")
     dump, manifest = dump_of(path, tmp_path)
     assert dump.stat().st_size == path.stat().st_size
-    assert "everything behind the header section" in {m.what for m in manifest.missing}
+    assert "everything after the header section" in {m.what for m in manifest.missing}
     assert dump.read_bytes() == path.read_bytes()
 
 
@@ -723,7 +725,7 @@ def test_half_a_dump_never_has_its_name(
     def full(fd: int, view: memoryview, offset: int) -> int:
         calls.append(offset)
         if len(calls) > 3:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, view, offset)
 
     monkeypatch.setattr(os, "pwrite", full)

@@ -380,7 +380,7 @@ def test_extents_of_a_cut_block_go_as_far_as_the_file(
 
 
 def test_what_a_cut_block_leaves_to_the_parent_is_still_read(tmp_path: Path) -> None:
-    """Whatever there is behind the end of the file."""
+    """Whatever there is past the end of the file."""
     sectors = (*range(100), 300, *range(1000, 1100), 2000)
     base = dynamic(4 * MIB, tag=7, others=Block()).build()
     image = child_of(base, "base.vhdx", blocks={1: Block(), 2: partial(*sectors)})

@@ -148,7 +148,7 @@ def test_what_a_person_meets_first_is_said_beside_it(tmp_path: Path, ide: WebIde
 def test_the_page_shows_what_the_ide_shows(tmp_path: Path, ide: WebIde) -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page.count("<!-- panel ") >= 3
-    assert rendered(page, ide, tmp_path) == page, "run 'python -m tests.webide.page'"
+    assert rendered(page, ide, tmp_path) == page, "run 'make docs'"
 
 
 # --- Places ---

@@ -135,7 +135,7 @@ def versions() -> Iterator[str]:
     ):
         done = _run("7z" if name == "7-Zip" else name, option)
         match = re.search(pattern, done.stdout if done else "")
-        yield f"{name} {match[1]}" if match else f"{name} (absent)"
+        yield f"{name} {match[1]}" if match else f"{name} ({ABSENT})"
 
 
 # -- the page -------------------------------------------------------------------------------------
@@ -174,9 +174,7 @@ A header or region table that is damaged while its copy is good is a warning to 
 reads rightly; refusing such an image keeps its owner from the data. What each rule is about is in
 [rules.md](rules.md).
 
-Made with {versions} by
-
-    python -m tools.damage_table -o docs/damage.md
+Made with {versions} by `make docs`.
 """
 
 
@@ -225,8 +223,11 @@ def main() -> None:
     output: Path | None = parser.parse_args().output
     with tempfile.TemporaryDirectory() as folder:
         text = page(Path(folder))
+    absent = [name for name in versions() if name.endswith(f"({ABSENT})")]
     if output is None:
         sys.stdout.write(text)
+    elif absent:
+        sys.stderr.write(f"{output} stays as it is: {', '.join(absent)}\n")
     else:
         output.write_text(text, encoding="utf-8")
 

@@ -17,23 +17,22 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, cast
 
 from vhdx_kaitai.copying.metadump import metadump
 
 PAGE = Path(__file__).parent.parent / "docs" / "metadump.md"
 TABLE = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- end of sizes -->)", re.DOTALL)
 
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
+PACKED = (".gz", ".bz2")
 
 
 def row(image: Path, folder: Path) -> str:
     """Return the line of the table about one image."""
     path = image
-    if image.suffix in _OPENERS:
+    if image.suffix in PACKED:
         path = folder / image.stem
-        opener = _OPENERS[image.suffix]
-        with cast(IO[bytes], opener(image, "rb")) as source, path.open("wb") as target:
+        unpack = gzip.open if image.suffix == ".gz" else bz2.open
+        with unpack(image, "rb") as source, path.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
     cells = [path.name, f"{path.stat().st_size:,}"]
     dump = folder / "dump"

@@ -7,7 +7,7 @@ for the decisions a caller can take; which rule was broken is in the finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .records import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +100,13 @@ def mismatch(
 ) -> Finding:
     """Return a finding about one value that is not what it has to be."""
     return Finding(rule, level, place, f"{name} {actual}, expected {expected}", expected, actual)
+
+
+def check_zeros(rule: str, place: Where, name: str, data: bytes) -> Iterator[Finding]:
+    """Yield how many of some bytes that are ignored, and should be zero, are not."""
+    count = len(data) - data.count(0)
+    if count:
+        yield mismatch(rule, "note", place, f"number of {name} that are not zero", str(count), "0")
 
 
 class VhdxError(Exception):

@@ -488,7 +488,7 @@ def states(folder: Path) -> Iterator[tuple[str, int, str]]:
         yield path.name, path.stat().st_mtime_ns, hashlib.sha256(data).hexdigest()
 
 
-def test_a_check_changes_no_byte_and_leaves_nothing_behind(tmp_path: Path, run: Run) -> None:
+def test_a_check_changes_no_byte_and_leaves_nothing(tmp_path: Path, run: Run) -> None:
     made = chain(2, change=damage_headers).write(tmp_path)
     good("dirty-bat").write(tmp_path / "dirty.vhdx")
     damaged("bat-state-4").write(tmp_path / "damaged.vhdx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -78,7 +79,7 @@ def test_what_cannot_be_written_wholly_leaves_what_was_there(
     way: str, files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fill(*_: object) -> int:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     out = tmp_path / "out"
     out.write_bytes(b"precious")

@@ -364,9 +364,8 @@ def table(results: Sequence[Result], asked: Sequence[Vector]) -> str:
 
 
 INTRODUCTION = """\
-Made by `make conformance ARGS='--save docs/conformance.md'`; vectors, expected values and runners
-are in `tests/conformance/`. `3 known` are deviations that the language has by no fault of the
-grammar."""
+Made by `make docs`; vectors, expected values and runners are in `tests/conformance/`. `3 known` are
+deviations that the language has by no fault of the grammar."""
 
 
 def page(results: Sequence[Result], asked: Sequence[Vector]) -> str:
@@ -401,7 +400,10 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
         for one in results:
             record(one, options.record)
     show(table(results, asked))
-    if options.save:
+    skipped = [one.language for one in results if one.reason]
+    if options.save and skipped:
+        show(f"{options.save} stays as it is: {', '.join(skipped)} skipped")
+    elif options.save:
         options.save.write_text(page(results, asked), encoding="utf-8", newline="\n")
     for one in results:
         if one.reason:
@@ -414,5 +416,5 @@ def main(arguments: Sequence[str], show: Callable[[str], None] = print) -> int:
             show(f"  {mismatch}")
         for vector, path, answer in one.gone[:20]:
             show(f"  {vector}: {path}: no longer {_short(answer)}")
-    is_complete = not os.environ.get("CI") or not any(one.reason for one in results)
+    is_complete = not (os.environ.get("CI") and skipped)
     return 0 if is_complete and all(one.is_good for one in results) else 1

@@ -144,7 +144,7 @@ DEPARTURES: dict[str, dict[str, str]] = {
 }
 CHAIN_DEPARTURES: dict[str, dict[str, str]] = {
     "libvhdi": {
-        "child-larger-than-parent": "it cannot read behind the end of the parent",
+        "child-larger-than-parent": "it cannot read past the end of the parent",
         "linked-by-parent-linkage2": "it compares parent_linkage only",
         "linkage-in-upper-case": "it compares the text of the GUIDs",
         "dirty-parent": NO_REPLAY,
@@ -156,7 +156,7 @@ CHAIN_DEPARTURES: dict[str, dict[str, str]] = {
             "where one partially present block lies over another, sectors are lost",
         ),
         "sectors-of-4096": "it loses sectors of partially present blocks with such sectors",
-        "child-larger-than-parent": "it reads on behind the end of the parent",
+        "child-larger-than-parent": "it reads on past the end of the parent",
         "relative-path-stale": "it does not look beside the child",
         "disk-item-only-in-the-parent": "it fails on items that it does not know",
         "paths-lead-out": "it needs a relative path",
@@ -226,7 +226,7 @@ def test_a_chain_reads_as_others_read_it(reader: str, name: str, tmp_path: Path)
 # -- departures, looked at ----------------------------------------------------------------------
 
 
-def test_libvhdi_is_one_block_off_behind_the_first_chunk_of_a_fixed_disk(tmp_path: Path) -> None:
+def test_libvhdi_is_one_block_off_after_the_first_chunk_of_a_fixed_disk(tmp_path: Path) -> None:
     """Entry 16 is that of a sector bitmap; who takes it for block 16 finds nothing there."""
     built = fixed(4 * GIB + 768 * MIB, block_size=256 * MIB).build()
     path = built.write(tmp_path / "fixed.vhdx")

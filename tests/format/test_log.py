@@ -143,7 +143,7 @@ def test_numbers_do_not_go_on_from_the_greatest_to_zero() -> None:
 def header_of_a_ring() -> grammar.Header:
     """Return a header that leads to a log which is all of the file."""
     made = Header(1, LOG_GUID, LOG_GUID, LOG_GUID, log_length=MIB, log_offset=0).pack()
-    return grammar.Root(BufferSource(bytes(64 * KIB) + made.ljust(MIB, b"\0"))).header(1)
+    return grammar.HeaderSection(BufferSource(bytes(64 * KIB) + made.ljust(MIB, b"\0"))).header(1)
 
 
 @fewer(2)

@@ -329,7 +329,7 @@ EXAMPLES = [
         "REG-20",
         "region-table-tail-not-zero",
         "note",
-        "number of bytes behind the last entry that are not zero 1, expected 0",
+        "number of bytes after the last entry that are not zero 1, expected 0",
     ),
     Example(
         "MET-01",
@@ -671,7 +671,7 @@ EXAMPLES = [
         "LOC-20",
         "locator-absolute-path-without-prefix",
         "note",
-        "absolute_win32_path 'C:\\\\images\\\\parent.vhdx', expected \\\\?\\ in front",
+        "absolute_win32_path 'C:\\\\images\\\\parent.vhdx', expected \\\\?\\ at its start",
     ),
     Example(
         "LOC-21",

@@ -1,7 +1,6 @@
 """Any bytes give a result or a `VhdxError`, from every way to look at an image.
 
-The invariant of `design/interface.md`: whatever the bytes, a call returns or raises a `VhdxError`,
-in bounded memory and time. Files in memory have no `OSError` to raise.
+And in bounded memory and time. Files in memory have no `OSError` to raise.
 """
 
 from __future__ import annotations

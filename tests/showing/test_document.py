@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import unicodedata
 from typing import Any
@@ -54,7 +55,7 @@ def test_the_document_of_a_refusal_is_what_the_schema_says(name: str) -> None:
 
 
 def test_an_error_without_a_finding_has_a_message_and_no_rule() -> None:
-    document = error_document("x", FileNotFoundError(2, "No such file", "x"))
+    document = error_document("x", FileNotFoundError(errno.ENOENT, "No such file", "x"))
     assert_valid(document, "error")
     assert document["error"] == {
         "type": "FileNotFoundError",

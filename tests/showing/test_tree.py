@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 import tracemalloc
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.fields import ELEMENTS, FIELDS
+from tests.images.damage import base_differencing
 from tests.images.goods import GOODS
-from tests.images.image import Block, Built, Layout, differencing, dynamic, partial
+from tests.images.image import Block, Built, Layout, differencing, dynamic, partial, windows_locator
 from tests.images.structures import (
     GIB,
     HEADER_OFFSETS,
@@ -28,6 +31,7 @@ from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.showing.tree import (
     MAX_ELEMENTS,
     MAX_RAW,
+    MAX_TEXT,
     Node,
     PathError,
     Tree,
@@ -245,6 +249,26 @@ def test_a_long_list_is_cut_and_its_elements_can_be_asked_for() -> None:
     assert f"{len(slots.value) - MAX_ELEMENTS} more" in last
     assert tree.find("log.slots[255]").value is not None
     assert node_document(tree, slots, 0)["count"] == 256
+
+
+def test_a_long_text_is_cut() -> None:
+    """Many keys may share one text; every key that is shown would show it again."""
+    layout = base_differencing().layout()
+    made = windows_locator(UUID(int=7), "parent.vhdx")
+    made.set("as long as may be", "x" * MAX_TEXT)
+    made.set("longer", "y" * (MAX_TEXT + 1))
+    layout.set_locator(made)
+    tree = tree_of(layout)
+    items = [item for _, item in layout.metadata.placed()]
+    number = items.index(layout.locator_item())
+    entries = tree.find(f"metadata.items[{number}].data.key_values")
+    lines = "\n".join(tree_text(tree, entries, 4))
+    assert "x" * MAX_TEXT in lines
+    assert "y" * MAX_TEXT + "..." in lines
+    assert "y" * (MAX_TEXT + 1) not in lines
+    document = json.dumps(node_document(tree, entries, 4))
+    assert document.count("y" * MAX_TEXT + "...") == lines.count("y" * MAX_TEXT + "...")
+    assert "y" * (MAX_TEXT + 1) not in document
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_an_error_of_the_system_passes_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> int:
-        raise OSError(5, "Input/output error")
+        raise OSError(errno.EIO, "Input/output error")
 
     path = tmp_path / "content"
     path.write_bytes(CONTENT)

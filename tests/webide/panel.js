@@ -29,8 +29,8 @@ const KaitaiStream = require('kaitai-struct/KaitaiStream');
 const compiler = require('kaitai-struct-compiler');
 const yaml = require('js-yaml');
 
-const LONG = 64; // above so many bytes an answer has their hash
-const HUGE = 1 << 20; // above so many, only their number
+const LONG = 64; // of more bytes than this an answer has the hash
+const HUGE = 1 << 20; // of more than this, only their number
 
 // --- Names ---
 

@@ -7,7 +7,6 @@ at because something before it is broken is listed as skipped, with the reason.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from typing import Literal, NamedTuple
@@ -210,15 +209,15 @@ class _Check:
     def run(self) -> Image | None:
         """Check everything that can be got at, and return the image if it can be opened."""
         try:
-            root = headers.read_root(self._stored)
+            section = headers.read_header_section(self._stored)
         except FormatError as error:
             self._take.add_one(error.finding)
             self._take.skip("everything else", "the file is not long enough or no VHDX file")
             return None
         self._take.add(headers.check_file_length(self._stored.size))
-        self._take.add(headers.check_creator(root))
-        self._take.add(headers.check_slack(root))
-        header = self._headers(root)
+        self._take.add(headers.check_creator(section))
+        self._take.add(headers.check_slack(section))
+        header = self._headers(section)
         if header is None:
             self._take.skip(
                 "log, regions, metadata, BAT", "no header is current, or it cannot be used"
@@ -230,7 +229,7 @@ class _Check:
                 "regions, metadata, BAT", "the log has to be replayed first and cannot be"
             )
             return None
-        self._layers(grammar.Root(source), source, header)
+        self._layers(grammar.HeaderSection(source), source, header)
         return self._opened()
 
     def _opened(self) -> Image | None:
@@ -244,8 +243,8 @@ class _Check:
         self._blocks(image)
         return image
 
-    def _headers(self, root: grammar.Root) -> grammar.Header | None:
-        copies = headers.judge_copies(root)
+    def _headers(self, section: grammar.HeaderSection) -> grammar.Header | None:
+        copies = headers.judge_copies(section)
         self._take.add(headers.check_copies(copies))
         self._take.add(headers.check_update(copies))
         current = headers.choose_current(copies)
@@ -289,8 +288,10 @@ class _Check:
         )
         return source
 
-    def _layers(self, root: grammar.Root, source: Source, header: grammar.Header) -> None:
-        tables = (root.region_table(1), root.region_table(2))
+    def _layers(
+        self, section: grammar.HeaderSection, source: Source, header: grammar.Header
+    ) -> None:
+        tables = (section.region_table(1), section.region_table(2))
         defects = (regions.defect(tables[0]), regions.defect(tables[1]))
         self._take.add(regions.check_copies(tables, defects))
         copy = regions.choose_copy(defects)
@@ -423,22 +424,26 @@ class _Chain:
             self._take.add_apart(Finding(rule, "error", place, name + str(error)))
             self._take.fail("the parents", f"no parent that can be used was found [{rule}]")
             return False
+        except OSError as error:
+            if parent is not None:
+                raise
+            self._take.fail("the parents", f"{error.filename}: {error.strerror}")
+            return False
         self._chain.append(found)
         may_be_used = self._take.add(disk.check_link(self._chain))
         self._take.add(disk.check_likeness(self._chain))
         place = Span(f"parent {found.path or 'in memory'}")
         self._take.add(metadata.check_fork(child.metadata, found.metadata, place))
         if child.path is not None and found.path is not None:
-            self._take.add(self._check_way(child.path, found.path, link, place))
+            self._take.add(self._check_way(found.path, link, place))
         return may_be_used
 
-    def _check_way(self, path: str, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+    def _check_way(self, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
-        folder = os.path.dirname(os.path.realpath(path))
-        search = parents.search_folders(self._search)
+        folders = parents.folders_of(self._chain[-2].stored, self._search)
         tried: Iterator[parents.Candidate] = iter(())
         if link.key is not None and not self._follow_absolute:
-            all_candidates = parents.candidates(locator, folder, search, follow_absolute=False)
+            all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
-        return parents.check_way(locator, folder, parent, tried, place)
+        return parents.check_way(locator, folders[0].path, parent, tried, place)

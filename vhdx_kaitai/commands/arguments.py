@@ -111,7 +111,7 @@ def add_range(command: Parser) -> None:
         "--offset", type=size, default=0, metavar="N", help="start there; 64K, 1M, 0x200 will do"
     )
     command.add_argument(
-        "--length", type=size, metavar="N", help="so many bytes, instead of all the rest"
+        "--length", type=size, metavar="N", help="how many bytes; all the rest by default"
     )
 
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ..checking.checks import Report, check
-from ..copying.files import write_file
+from ..copying.files import refuse_image, refuse_to_replace, write_file
 from ..rules import catalogue
 from ..showing.document import json_text
 from ..showing.findings import check_document, check_text
 from ..showing.rules import rule_text, rules_document, rules_text
 from .arguments import Parser, add_force, add_parents, first_about_parents, parent_options
-from .output import (
-    complain,
-    print_colored,
-    print_document,
-    print_lines,
-    refuse_image,
-    refuse_to_replace,
-)
+from .output import complain, print_colored, print_document, print_lines
 from .running import failure
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, worst
 from .streams import write
@@ -51,7 +44,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--skeleton",
         action="store_true",
-        help="blocks may lie behind the end, unused bytes do not count: for metadata dumps",
+        help="blocks may lie past the end, unused bytes do not count: for metadata dumps",
     )
     add_parents(command)
     command.epilog = _EXIT_STATUS

@@ -39,6 +39,6 @@ def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, in
     """Return offset and length of the wanted range, which ends where the disk does."""
     offset: int = arguments.offset
     if offset > disk_size:
-        raise VhdxError(f"offset {offset} is behind the end of the disk at {disk_size}")
+        raise VhdxError(f"offset {offset} is past the end of the disk at {disk_size}")
     left = disk_size - offset
     return offset, left if arguments.length is None else min(arguments.length, left)

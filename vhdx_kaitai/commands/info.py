@@ -47,7 +47,8 @@ def _describe_parent(arguments: argparse.Namespace, image: Image, document: Docu
     try:
         parent, link = find_parent(image, **parent_options(arguments))
     except (VhdxError, OSError) as error:
-        document["parent"]["error"] = plain_message(error)
+        path = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        document["parent"]["error"] = path + plain_message(error)
     else:
         parent.close()
         add_parent(document, parent.path, link)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from .. import grammar_text
-from ..copying.files import write_file
+from ..copying.files import refuse_image, refuse_to_replace, write_file
 from .arguments import Parser, add_force, output
-from .output import refuse_image, refuse_to_replace
 from .status import DONE
 from .streams import flush, write
 

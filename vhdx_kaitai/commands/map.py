@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
-    """Return all extents of a range; None when numpy pays for so many, or not all can be told."""
+    """Return all extents of a range; None when numpy is quicker or some cannot be told."""
     if bulk.is_large(disk):
         return None
     sample = bulk.WORTHWHILE_EXTENTS // 8
@@ -55,7 +55,7 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
         found = disk.extents(offset, length)
         extents = list(islice(found, sample))
         if len(extents) == sample > 0 and 8 * (extents[-1].offset - offset) < length:
-            return None  # there will be too many, when so many cover so little of the range
+            return None  # there will be too many, when these cover a small part of the range
         extents += islice(found, bulk.WORTHWHILE_EXTENTS - len(extents))
     except FormatError:
         return None

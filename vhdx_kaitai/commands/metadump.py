@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from ..copying.files import refuse_to_replace
 from ..copying.metadump import metadump
 from ..showing.dump import dump_document, dump_text, too_long
 from .arguments import Parser, add_file, add_force, add_json, file_name
-from .output import complain, print_result, refuse_to_replace
+from .output import complain, print_result
 from .running import interruptible
 from .status import DONE
 
@@ -17,7 +18,7 @@ def add_arguments(command: Parser) -> None:
     add_file(command)
     command.add_argument("output", metavar="OUT", type=file_name, help="the dump")
     command.add_argument(
-        "--sparse", action="store_true", help="as long as the image, not cut behind the metadata"
+        "--sparse", action="store_true", help="as long as the image, not cut after the metadata"
     )
     choice = command.add_mutually_exclusive_group()
     choice.add_argument(

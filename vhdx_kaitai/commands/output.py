@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -84,19 +83,3 @@ def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[in
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
-
-
-def refuse_to_replace(path: str, force: bool) -> None:
-    """Let no output replace a file that nobody allowed to be replaced."""
-    if os.path.lexists(path) and not force:
-        raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
-
-
-def refuse_image(path: str) -> None:
-    """Let no report take the place of an image, which is hardly what is wanted."""
-    from ..format.headers import probe
-
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            if probe(file.read(8)):
-                raise FileExistsError(errno.EEXIST, "is a VHDX file, and stays one", path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from ..copying import raw
+from ..copying.files import refuse_to_replace
 from .arguments import Parser, add_file, add_force, add_parents, add_range, output
 from .disks import chosen_range, open_disk
-from .output import progress, refuse_to_replace
+from .output import progress
 from .running import interruptible
 from .status import DONE
 from .streams import flush, write

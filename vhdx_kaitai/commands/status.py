@@ -18,7 +18,7 @@ exit status:
   64 usage   130 interrupted   141 the pipe's reader is gone
 """
 OF_ALL_COMMANDS = f"""\
-{OF_MOST_COMMANDS}  check besides: 3 usable, with warnings
+{OF_MOST_COMMANDS}  check also: 3 usable, with warnings
   compare: 0 same   1 different   4 failed; the others as above
 """
 

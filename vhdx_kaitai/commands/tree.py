@@ -20,7 +20,7 @@ def add_arguments(command: Parser) -> None:
     )
     add_json(command)
     command.add_argument(
-        "--depth", type=number, metavar="N", help="levels below PATH (2 unless told)", default=2
+        "--depth", type=number, metavar="N", help="levels below PATH (default: 2)", default=2
     )
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable
 
+from ..format.headers import probe
 from ..storage.source import Source
 from ..storage.target import new_file
 
@@ -40,3 +41,17 @@ def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) 
         status = source.status()
         if status is not None and os.path.samestat(status, output):
             raise OSError(errno.EINVAL, "is an image of the disk itself", name)
+
+
+def refuse_to_replace(path: str, force: bool) -> None:
+    """Let no output replace a file that nobody allowed to be replaced."""
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
+
+
+def refuse_image(path: str) -> None:
+    """Let no report take the place of an image, which is hardly what is wanted."""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if probe(file.read(8)):
+                raise FileExistsError(errno.EEXIST, "is a VHDX file, and stays one", path)

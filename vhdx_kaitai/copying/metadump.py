@@ -28,9 +28,10 @@ from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, LimitError
 from ..format import bat, grammar, headers, log, metadata, regions
-from ..format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
-from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, Place, RegionEntry
+from ..format.checksum import sealed
+from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, RegionEntry
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
+from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
 from ..format.replay import replay
 from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
@@ -40,7 +41,7 @@ from .sparse import copy_range
 
 Form = Literal["cut", "sparse"]
 
-TOO_LONG_FOR_WEB_IDE = 2 * GIB  # browsers cannot load so much at once
+TOO_LONG_FOR_WEB_IDE = 2 * GIB  # browsers cannot load more at once
 
 
 class Kept(NamedTuple):
@@ -75,7 +76,7 @@ class Manifest(NamedTuple):
     """What a dump consists of; sizes in bytes.
 
     Attributes:
-        form: `cut`: it ends behind the last structure. `sparse`: as long as the image.
+        form: `cut`: it ends after the last structure. `sparse`: as long as the image.
         is_redacted: Whether creator, paths and unknown items are blanked.
         file_size: Length of the image.
         length: Length of the dump.
@@ -112,7 +113,7 @@ def metadump(
     Args:
         source: Path, buffer or binary file object; it is only read.
         path: Path of the dump; a file that is there is replaced.
-        form: `cut` ends behind the last structure, `sparse` is as long as the image.
+        form: `cut` ends after the last structure, `sparse` is as long as the image.
         redact: Blank creator, paths, and items that the specification does not name.
         slack: Keep the rest of the header section and of all regions, unknown ones
             included; never what lies between them, which may be former payload.
@@ -237,11 +238,11 @@ class _Plan:
         size = self._stored.size
         signature = self._stored.read(0, min(size, len(headers.SIGNATURE)))
         if not headers.probe(signature):
-            headers.read_root(self._stored)  # which says so
+            headers.read_header_section(self._stored)  # which says so
         view = self._view(self._stored, "")
         self._keep_header_section(view)
         if size < headers.HEADER_SECTION_LENGTH:
-            self._miss("everything behind the header section", f"the file has only {size} bytes")
+            self._miss("everything after the header section", f"the file has only {size} bytes")
             return
         header = self._keep_log(view)
         replayed = self._replay(header) if header is not None else None
@@ -250,7 +251,7 @@ class _Plan:
             self._keep_regions(view)
             del self.missing[complaints:]  # the log brings what is not there yet
             view = self._view(replayed, ", after log replay")
-            tables = [(place.offset or 0, place.length) for place in grammar.REGION_TABLES]
+            tables = [(place.offset or 0, place.length) for place in REGION_TABLES]
             view.copied += [(offset, offset + length) for offset, length in tables]
             view.numbers += view.copied
         self._keep_regions(view)
@@ -282,7 +283,7 @@ class _Plan:
         view.copied.append((offset, end))
         if is_numbers:
             view.numbers.append((offset, end))
-        stored_end = min(end, self._stored.size)  # behind that it is in the log alone
+        stored_end = min(end, self._stored.size)  # after that it is in the log alone
         if offset < stored_end:
             self._list(Kept(name, offset, stored_end - offset, reason + view.note))
 
@@ -293,8 +294,8 @@ class _Plan:
             self.kept.append(kept)
 
     def _keep_header_section(self, view: _View) -> None:
-        identifier = grammar.IDENTIFIER
-        end = grammar.HEADERS[0].offset or 0
+        identifier = IDENTIFIER
+        end = HEADERS[0].offset or 0
         if self._redact:
             self._keep(view, identifier.name, 0, identifier.length, "signature")
             creator = identifier.field("raw_creator")
@@ -302,7 +303,7 @@ class _Plan:
             self.blanked.append(Kept("creator", offset, creator.length, identifier.name))
         else:
             self._keep(view, identifier.name, 0, end, "fixed place")
-        for place in (*grammar.HEADERS, *grammar.REGION_TABLES):
+        for place in (*HEADERS, *REGION_TABLES):
             offset = place.offset or 0
             self._keep(view, place.name, offset, place.length, "fixed place", is_numbers=True)
         if self._slack:
@@ -311,8 +312,11 @@ class _Plan:
 
     def _keep_log(self, view: _View) -> grammar.Header | None:
         """Keep the log, and return the header if it may be believed in everything."""
-        root = grammar.Root(self._stored)
-        copies = (headers.judge_copy(1, root.header(1)), headers.judge_copy(2, root.header(2)))
+        section = grammar.HeaderSection(self._stored)
+        copies = (
+            headers.judge_copy(1, section.header(1)),
+            headers.judge_copy(2, section.header(2)),
+        )
         current = headers.choose_current(copies)
         is_right = current is not None
         if current is None:
@@ -367,8 +371,8 @@ class _Plan:
             self._reach, self.ends_with = end, name
 
     def _keep_regions(self, view: _View) -> None:
-        root = grammar.Root(view.source)
-        tables = (root.region_table(1), root.region_table(2))
+        section = grammar.HeaderSection(view.source)
+        tables = (section.region_table(1), section.region_table(2))
         copy = regions.choose_copy((regions.defect(tables[0]), regions.defect(tables[1])))
         if copy is not None:
             self._keep_each_region(view, tables[copy - 1])
@@ -413,7 +417,7 @@ class _Plan:
             self._miss("metadata items", str(error))
             return None
         length = place.length
-        if self._redact:  # what is behind the entries may be anything
+        if self._redact:  # what is after the entries may be anything
             end = metadata.entry_place(table, len(table.entries)).offset or 0
             length = end - region.file_offset
         self._keep(view, place.name, region.file_offset, length, reason)
@@ -435,7 +439,7 @@ class _Plan:
             self.blanked.append(Kept(name, offset, length, "not named by the specification"))
             return
         if self._redact and entry.kind != "parent_locator":  # a longer one may be anything
-            length = min(length, Place("", f"{entry.kind}_item", 0).length)
+            length = min(length, length_of(f"{entry.kind}_item"))
         self._keep(view, name, offset, length, "metadata table")
         if self._redact and entry.kind == "parent_locator":
             self.blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
@@ -502,7 +506,7 @@ class _Plan:
     def cut_length(self) -> int:
         """Return where the cut form ends, in bytes.
 
-        That is behind the last structure, at the end of a MiB; if the image does
+        That is after the last structure, at the end of a MiB; if the image does
         not end at one, neither does the dump (GEN-08).
         """
         size = self._stored.size
@@ -551,7 +555,7 @@ class _Plan:
         if self._log_range is None:
             return 0
         start, end = self._log_range
-        head = Place("", "log_entry_header", 0).length
+        head = length_of("log_entry_header")
         written = 0
         for position in range(start, end, MIB):
             piece = self._stored.read(position, min(MIB, end - position))
@@ -609,19 +613,17 @@ class _LogRedactor:
         data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
         head = Place("", "log_entry", 0)
         sector = entry.data_start - entry.offset
-        used = head.element("descriptors", len(entry.descriptors), "", "log_descriptor").offset or 0
+        used = head.element("descriptors", len(entry.descriptors), "").offset or 0
         data[used:sector] = bytes(sector - used)
         for index, descriptor in enumerate(entry.descriptors):
             if descriptor.kind != DescriptorKind.data:
                 continue
             start = descriptor.file_offset
             if not self._numbers.hold(start, start + log.SECTOR):
-                place = head.element("descriptors", index, "", "log_descriptor").field("body")
+                place = head.element("descriptors", index, "").field("body")
                 self._replace(data, place.offset or 0, sector, self._final(start, log.SECTOR))
             sector += log.SECTOR
-        crc = structure_checksum(memoryview(data)).to_bytes(CHECKSUM_LENGTH, "little")
-        data[CHECKSUM_OFFSET : CHECKSUM_OFFSET + CHECKSUM_LENGTH] = crc
-        return bytes(data)
+        return sealed(data)
 
     def _replace(self, entry: bytearray, body: int, sector: int, update: bytes) -> None:
         """Put an update into an entry.
@@ -672,8 +674,7 @@ def redacted_locator(locator: ParentLocator) -> bytes:
     """
     raw = locator.raw
     is_table_there = locator.entries and len(locator.entries) <= MAX_KEYS
-    head = Place("", "parent_locator_item", 0).field("key_values").offset
-    start = locator.len_table if is_table_there else head
+    start = locator.len_table if is_table_there else length_of("parent_locator_item")
     data = bytearray(raw[:start].ljust(len(raw), b"\0"))
     if _errors(check_shape(locator)):
         return bytes(data)

@@ -1,22 +1,28 @@
-"""CRC-32C as VHDX uses it: the checksum's own field counts as zero [MS-VHDX 2]."""
+"""CRC-32C as VHDX uses it: the checksum's own field counts as zero [MS-VHDX 2].
+
+Headers, region tables and log entries have one. A wrong one is told in the same
+words for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 
+from ..errors import Finding, Level
 from ..records import TYPE_CHECKING
+from .place import span_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-# Headers, region tables and log entries all begin with a signature of four
-# bytes and the checksum behind it; a test compares this with the grammar.
-CHECKSUM_OFFSET = 4
-CHECKSUM_LENGTH = 4
+    from ..errors import Where
 
-_ZEROS = bytes(CHECKSUM_LENGTH)
+# Headers, region tables and log entries have it in the same place; a test says so.
+_START, _LENGTH = span_of("header", "checksum")
+_END = _START + _LENGTH
+_ZEROS = bytes(_LENGTH)
 
 
 def _load_crc32c() -> Callable[..., int]:
@@ -40,13 +46,38 @@ def _load_crc32c() -> Callable[..., int]:
 crc32c = _load_crc32c()
 
 
-def structure_checksum(data: bytes | memoryview) -> int:
+def structure_checksum(data: bytes | bytearray | memoryview) -> int:
     """Return the CRC-32C of a whole header, region table or log entry.
 
     Args:
         data: The structure from its signature to its end.
     """
     view = memoryview(data)
-    crc = crc32c(view[:CHECKSUM_OFFSET])
+    crc = crc32c(view[:_START])
     crc = crc32c(_ZEROS, crc)
-    return crc32c(view[CHECKSUM_OFFSET + CHECKSUM_LENGTH :], crc)
+    return crc32c(view[_END:], crc)
+
+
+def check(
+    rule: str, level: Level, place: Where, data: bytes | memoryview, stored: int
+) -> Iterator[Finding]:
+    """Yield whether the bytes of a structure are not those that its writer summed up.
+
+    Args:
+        rule: The rule that this breaks.
+        level: How bad that is.
+        place: Where the structure, or its checksum, is.
+        data: The structure from its signature to its end.
+        stored: The checksum that it holds.
+    """
+    computed = structure_checksum(data)
+    if computed != stored:
+        expected, actual = f"{computed:#010x}", f"{stored:#010x}"
+        message = f"checksum {actual} stored, {expected} computed"
+        yield Finding(rule, level, place, message, expected, actual)
+
+
+def sealed(data: bytes | bytearray) -> bytes:
+    """Return a whole header, region table or log entry with the right checksum in its place."""
+    crc = structure_checksum(data).to_bytes(_LENGTH, "little")
+    return b"".join((data[:_START], crc, data[_END:]))

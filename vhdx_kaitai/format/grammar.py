@@ -2,28 +2,33 @@
 
 Nothing else imports the generated parser to read an image. Records are what
 the bytes say, nothing is judged here except that they could be parsed at all;
-Kaitai's errors become findings. The layout lives in the grammar alone: where a
-field stands in the file is asked of a second compilation of it, which records
-positions and is imported only when somebody wants to know (`Place`).
+Kaitai's errors become findings. `encode` is the inverse.
 """
 
 from __future__ import annotations
 
-import contextlib
-import struct as struct_module
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
-from io import BytesIO
+from functools import lru_cache
 from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from ..errors import Finding, Span, mismatch, refusal
+from ..errors import Finding, FormatError, Span, mismatch, refusal
 from ..generated.vhdx import Vhdx
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import Cursor, Source
+from ..storage.source import Source
 from ..text import signature_text
-from ..units import MIB
+from .place import (
+    END_OF_IDENTIFIER,
+    HEADERS,
+    IDENTIFIER,
+    REGION_TABLES,
+    TOP_LEVEL,
+    Place,
+    length_of,
+    signature_of,
+)
+from .stream import BytesStream
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,79 +38,19 @@ if TYPE_CHECKING:
 DescriptorKind = Vhdx.DescriptorKind
 
 
-def _number_reader(code: str) -> Callable[[_Buffer], int]:
-    """Return a method that reads one number of a kind that `struct` knows."""
-    kind = struct_module.Struct(code)
-    unpack, length = kind.unpack_from, kind.size
+class FileTypeIdentifier(NamedTuple):
+    """What the file begins with [MS-VHDX 2.2.1]."""
 
-    def read(self: _Buffer) -> int:
-        start = self._position
-        try:
-            (value,) = unpack(self._data, start)
-        except struct_module.error:
-            raise self._end(length) from None
-        self._position = start + length
-        self.bits_left = 0
-        return value  # type: ignore[no-any-return]
+    raw_creator: bytes
 
-    return read
+    @property
+    def creator(self) -> str | None:
+        """The creator, up to the first NUL; None when the field is empty.
 
-
-class _Buffer(KaitaiStream):  # type: ignore[misc]
-    """The runtime's stream over bytes that are in memory already.
-
-    The runtime's own takes four calls and a file object for every number, which
-    is most of the time of opening an image; this one takes one.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-        self.bits = self.bits_left = 0
-        self.bits_le = False
-
-    def pos(self) -> int:
-        return self._position
-
-    def seek(self, n: int) -> None:
-        self._position = n
-
-    def size(self) -> int:
-        return len(self._data)
-
-    def is_eof(self) -> bool:
-        return self.bits_left == 0 and self._position >= len(self._data)
-
-    read_u2le = _number_reader("<H")
-    read_u4le = _number_reader("<I")
-    read_u8le = _number_reader("<Q")
-
-    def read_bits_int_le(self, n: int) -> int:
-        left, bits = self.bits_left, self.bits
-        if n > left:
-            count = n - left + 7 >> 3
-            bits = int.from_bytes(self.read_bytes(count), "little") << left | (bits if left else 0)
-            left += 8 * count
-        self.bits = bits >> n
-        self.bits_left = left - n
-        return bits & (1 << n) - 1
-
-    def read_bytes(self, n: int) -> bytes:
-        self.bits_left = 0
-        start = self._position
-        self._position = end = start + n
-        data = self._data[start:end]
-        if len(data) != n:
-            self._position = start
-            raise self._end(n)
-        return data
-
-    def _end(self, wanted: int) -> EndOfStreamError:
-        found = max(0, len(self._data) - self._position)
-        return EndOfStreamError(f"{wanted} bytes wanted, {found} there", wanted, found)
-
-    def read_bytes_full(self) -> bytes:
-        return self.read_bytes(max(0, len(self._data) - self._position))
+        Surrogates without a partner are kept: the field is for diagnosis, and
+        decoding it must not fail.
+        """
+        return self.raw_creator.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
 
 
 class Header(NamedTuple):
@@ -149,7 +94,7 @@ class RegionTable(NamedTuple):
     @property
     def unused(self) -> bytes:
         """What is behind the last entry."""
-        unused: bytes = Vhdx.RegionTable(_Buffer(self.raw)).unused
+        unused: bytes = Vhdx.RegionTable(BytesStream(self.raw)).unused
         return unused
 
 
@@ -266,11 +211,7 @@ class LogEntry(NamedTuple):
     len_descriptor_sectors: int
 
 
-# The structures of the header section behind the identifier, in the order of place.
-_IN_ORDER = ("header_1", "header_2", "region_table_1", "region_table_2")
-
-
-class Root:
+class HeaderSection:
     """The structures at fixed places of an image.
 
     Args:
@@ -280,30 +221,32 @@ class Root:
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def creator(self) -> str | None:
-        """Return the creator, up to the first NUL; None when the field is empty.
+    def identifier(self) -> FileTypeIdentifier:
+        """Return the file type identifier.
 
-        Surrogates without a partner are kept: the field is for diagnosis, and
-        decoding it must not fail.
+        Raises:
+            FormatError: Its signature is wrong (FTI-01).
         """
-        raw: bytes = Vhdx(KaitaiStream(Cursor(self._source))).file_identifier.raw_creator
-        return raw.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
+        data = self._source.read(0, END_OF_IDENTIFIER)
+        try:
+            struct = Vhdx.FileTypeIdentifier(BytesStream(data))
+        except KaitaiStructError:  # the file was another one when it was opened
+            raise wrong_signature("FTI-01", IDENTIFIER, data) from None
+        return FileTypeIdentifier(struct.raw_creator)
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""
-        begin = _end_of_identifier()
-        for name in _IN_ORDER:
-            offset, length = _top_level(name)
+        rule, begin = "FTI-05", END_OF_IDENTIFIER
+        for offset, length in TOP_LEVEL.values():
             if begin < offset:
-                rule = "FTI-05" if name == _IN_ORDER[0] else "HDR-17"
                 place = Span(f"reserved at {begin:#x}", begin, offset - begin)
                 yield rule, place, self._source.read(begin, offset - begin)
-            begin = offset + length
+            rule, begin = "HDR-17", offset + length
 
     def header(self, copy: int) -> Header:
         """Return copy 1 or 2 of the header."""
-        data = self._source.read(*_top_level(f"header_{copy}"))
-        struct = Vhdx.Header(_Buffer(data))
+        data = self._source.read(*TOP_LEVEL[f"header_{copy}"])
+        struct = Vhdx.Header(BytesStream(data))
         return Header(
             HEADERS[copy - 1],
             data,
@@ -322,12 +265,26 @@ class Root:
 
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
-        data = self._source.read(*_top_level(f"region_table_{copy}"))
+        data = self._source.read(*TOP_LEVEL[f"region_table_{copy}"])
         return _region_table(data, REGION_TABLES[copy - 1])
 
 
+def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
+    """Return the exception for a structure that does not begin as it has to.
+
+    Args:
+        rule: The rule that says so.
+        place: The structure, or its signature.
+        data: What stands there, from the first byte of the signature on.
+    """
+    signature = signature_of(place.type_name)
+    actual, expected = signature_text(data[: len(signature)]), signature_text(signature)
+    field = place.field("signature")
+    return refusal(mismatch(rule, "error", field, "signature", actual, expected))
+
+
 def _region_table(data: bytes, place: Place) -> RegionTable:
-    struct = Vhdx.RegionTable(_Buffer(data))
+    struct = Vhdx.RegionTable(BytesStream(data))
     entries = tuple(
         RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
         for entry in struct.entries
@@ -358,26 +315,15 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
         FormatError: The signature is wrong (MET-01).
     """
     place = Place("metadata table", "metadata_table", ofs_region)
-    offset, length = _metadata_table_place()
-    data = source.read(ofs_region + offset, _BEGIN_OF_TABLE)
+    data = source.read(ofs_region, _BEGIN_OF_TABLE)
     try:
         try:
-            struct = Vhdx.MetadataTable(_Buffer(data))
+            struct = Vhdx.MetadataTable(BytesStream(data))
         except EndOfStreamError:
-            data = source.read(ofs_region + offset, length)
-            struct = Vhdx.MetadataTable(_Buffer(data))
+            data = source.read(ofs_region, place.length)
+            struct = Vhdx.MetadataTable(BytesStream(data))
     except KaitaiStructError:
-        signature = place.field("signature")
-        raise refusal(
-            mismatch(
-                "MET-01",
-                "error",
-                signature,
-                "signature",
-                signature_text(data[: signature.length]),
-                signature_text(_STUBS["metadata_table"]),
-            )
-        ) from None
+        raise wrong_signature("MET-01", place, data) from None
     entries = tuple(
         MetadataEntry(
             entry.kind.name,
@@ -429,9 +375,9 @@ def physical_sector_size(data: bytes, place: Place) -> int:
 def parent_locator(data: bytes, place: Place) -> ParentLocator:
     """Return the parent locator; without entries when their count does not fit."""
     try:
-        struct = Vhdx.ParentLocatorItem(_Buffer(data))
+        struct = Vhdx.ParentLocatorItem(BytesStream(data))
     except KaitaiStructError:
-        expected = f"at least {_positions(place.type_name)[None][1]}"
+        expected = f"at least {length_of(place.type_name)}"
         raise refusal(
             mismatch("ITEM-02", "error", place, "Length", str(len(data)), expected)
         ) from None
@@ -451,7 +397,7 @@ def parent_locator(data: bytes, place: Place) -> ParentLocator:
 
 def log_entry_header(data: bytes) -> LogEntryHeader:
     """Return the head of a log entry from its first bytes; a log slot has enough of them."""
-    return _log_entry_header(Vhdx.LogEntryHeader(_Buffer(data)))
+    return _log_entry_header(Vhdx.LogEntryHeader(BytesStream(data)))
 
 
 def log_entry(data: bytes) -> LogEntry | None:
@@ -462,7 +408,7 @@ def log_entry(data: bytes) -> LogEntry | None:
             put together.
     """
     try:
-        struct = Vhdx.LogEntry(_Buffer(data))
+        struct = Vhdx.LogEntry(BytesStream(data))
     except KaitaiStructError:
         return None
     return LogEntry(
@@ -488,7 +434,7 @@ class BatEntry(NamedTuple):
 
 def bat_entry(data: bytes) -> BatEntry:
     """Return a BAT entry as the grammar sees it. Bulk readers decode by themselves."""
-    struct = Vhdx.PayloadBatEntry(_Buffer(data))
+    struct = Vhdx.PayloadBatEntry(BytesStream(data))
     return BatEntry(int(struct.state), struct.reserved, struct.file_offset_mb)
 
 
@@ -524,181 +470,13 @@ def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
 
 
 def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:
-    stream = _Buffer(data)
+    stream = BytesStream(data)
     try:
         item = struct(stream)
     except KaitaiStructError:
         item = None
     if item is None or not stream.is_eof():
-        expected = _positions(place.type_name)[None][1]
+        expected = length_of(place.type_name)
         message = f"Length {len(data)}, expected {expected}"
         raise refusal(Finding("ITEM-02", "error", place, message, str(expected), str(len(data))))
     return item
-
-
-class Place:
-    """Where a structure or one of its fields stands in the file.
-
-    Reading needs no such thing, only people who are told about a finding do;
-    so the numbers are worked out when they are asked for.
-
-    Args:
-        name: What the structure is called in messages.
-        type_name: Its type in the grammar.
-        origin: File offset of the structure in bytes; or the name of the
-            grammar's top-level instance that says so; or None when it does not
-            stand in the file as one piece.
-        field: A field of it.
-        index: Number of an element, when the field is repeated.
-    """
-
-    __slots__ = ("field_name", "index", "name", "origin", "type_name")
-
-    def __init__(
-        self,
-        name: str,
-        type_name: str,
-        origin: int | str | Place | None,
-        field: str | None = None,
-        index: int | None = None,
-    ) -> None:
-        self.name = name
-        self.type_name = type_name
-        self.origin = origin
-        self.field_name = field
-        self.index = index
-
-    def field(self, name: str) -> Place:
-        """Return the place of one field of the structure."""
-        return Place(self.name, self.type_name, self.origin, name)
-
-    def element(self, field: str, index: int, name: str, type_name: str) -> Place:
-        """Return the place of one element of a repeated field, itself a structure."""
-        parent = Place(self.name, self.type_name, self.origin, field, index)
-        return Place(name, type_name, parent)
-
-    @property
-    def base(self) -> int | None:
-        """File offset of the structure in bytes."""
-        if isinstance(self.origin, Place):
-            return self.origin.offset
-        if isinstance(self.origin, str):
-            return _top_level(self.origin)[0]
-        return self.origin
-
-    @property
-    def text(self) -> str:
-        """The structure and its file offset, for people."""
-        base = self.base
-        return self.name if base is None else f"{self.name} at {base:#x}"
-
-    @property
-    def offset(self) -> int | None:
-        """File offset of the field, or of the structure when no field is named, in bytes."""
-        base = self.base
-        return None if base is None else base + self._span[0]
-
-    @property
-    def length(self) -> int:
-        """Bytes of the field, or of the structure when no field is named."""
-        start, end = self._span
-        return end - start
-
-    @property
-    def _span(self) -> tuple[int, int]:
-        spans = _positions(self.type_name)
-        start, end = spans[self.field_name]
-        if self.index is None:
-            return start, end
-        element = _positions(_ELEMENTS[self.type_name, self.field_name])[None][1]
-        return start + self.index * element, start + (self.index + 1) * element
-
-
-IDENTIFIER = Place("file type identifier", "file_type_identifier", 0, "signature")
-HEADERS = tuple(Place(f"header {copy}", "header", f"header_{copy}") for copy in (1, 2))
-REGION_TABLES = tuple(
-    Place(f"region table {copy}", "region_table", f"region_table_{copy}") for copy in (1, 2)
-)
-
-# Repeated fields have no elements in a buffer of zeros, so their type is needed.
-_ELEMENTS: dict[tuple[str, str | None], str] = {
-    ("region_table", "entries"): "region_table_entry",
-    ("metadata_table", "entries"): "metadata_table_entry",
-    ("parent_locator_item", "key_values"): "parent_locator_entry",
-    ("log_entry", "descriptors"): "log_descriptor",
-}
-
-# Types that check what they see are parsed from these, all others from zeros.
-_STUBS = {"file_type_identifier": b"vhdxfile", "metadata_table": b"metadata"}
-
-# Fields of some bits share their bytes.
-_BIT_FIELDS = {
-    "metadata_table_entry": ("is_user", "is_virtual_disk", "is_required", "reserved"),
-    "file_parameters_item": ("leave_block_allocated", "has_parent", "reserved"),
-}
-
-
-@cache
-def _positions(type_name: str) -> dict[str | None, tuple[int, int]]:
-    """Return start and end of every field of a struct; None names the whole of it."""
-    from ..generated.vhdx_positions import Vhdx as Positions
-
-    stream = KaitaiStream(BytesIO(_STUBS.get(type_name, b"").ljust(MIB, b"\0")))
-    class_name = "".join(word.capitalize() for word in type_name.split("_"))
-    struct = getattr(Positions, class_name)(stream)
-    spans: dict[str | None, tuple[int, int]] = {
-        name: (span["start"], span["end"]) for name, span in struct._debug.items()
-    }
-    bits = _BIT_FIELDS.get(type_name, ())
-    if bits:
-        spans |= dict.fromkeys(bits, (spans[bits[0]][0], spans[bits[-1]][1]))
-    spans[None] = (0, _whole_lengths().get(type_name) or stream.pos())
-    return spans
-
-
-@cache
-def _whole_lengths() -> dict[str, int]:
-    """Return lengths of the structs that end with bytes which are no field of theirs."""
-    return {
-        "region_table": _top_level("region_table_1")[1],
-        "metadata_table": _metadata_table_place()[1],
-    }
-
-
-class _Probe(_Buffer):
-    """An empty file, which notes what the grammar reads last."""
-
-    def __init__(self) -> None:
-        super().__init__(_STUBS["file_type_identifier"])
-        self.last_read = (0, 0)
-
-    def read_bytes(self, n: int) -> bytes:
-        start = self._position
-        self._position += n
-        self.last_read = (start, n)
-        return self._data[start : start + n].ljust(n, b"\0")
-
-
-@cache
-def _top_level(name: str) -> tuple[int, int]:
-    """Return file offset and length, in bytes, of a structure at the grammar's top level."""
-    probe = _Probe()
-    getattr(Vhdx(probe), name)
-    return probe.last_read
-
-
-@cache
-def _end_of_identifier() -> int:
-    """Return how many bytes the fields of the file type identifier take."""
-    probe = _Probe()
-    Vhdx(probe)
-    return probe.pos()
-
-
-@cache
-def _metadata_table_place() -> tuple[int, int]:
-    """Return where the metadata table begins in its region, and its length, in bytes."""
-    probe = _Probe()
-    with contextlib.suppress(KaitaiStructError):  # there is no signature
-        _ = Vhdx.MetadataRegion(0, 0, probe).table
-    return probe.last_read

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, mismatch, refusal, refuse
+from ..errors import Finding, Level, Span, check_zeros, mismatch, refuse
 from ..guids import NIL
 from ..records import NamedTuple
 from ..storage.source import Source
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
+from .place import IDENTIFIER, signature_of
 
 HEADER_SECTION_LENGTH = MIB
 
@@ -80,20 +80,18 @@ def check_file_length(size: int) -> Iterator[Finding]:
 
 def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
     """Return a copy of the header with the reason why it is not valid, if it is not."""
-    return HeaderCopy(copy, header, _defect(header))
+    return HeaderCopy(copy, header, next(check_copy(header), None))
 
 
-def _defect(header: grammar.Header) -> Finding | None:
+def check_copy(header: grammar.Header) -> Iterator[Finding]:
+    """Yield why a copy of the header is not valid."""
+    field = header.place.field
     if not header.is_signature_valid:
-        actual, place = signature_text(header.raw[:4]), header.place.field("signature")
-        return mismatch("HDR-02", "warning", place, "signature", actual, signature_text(b"head"))
-    computed = structure_checksum(header.raw)
-    if computed != header.checksum:
-        place = header.place.field("checksum")
-        stored = f"{header.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        return Finding("HDR-03", "warning", place, message, f"{computed:#010x}", stored)
-    return None
+        place, expected = field("signature"), signature_text(signature_of("header"))
+        actual = signature_text(header.raw[: place.length])
+        yield mismatch("HDR-02", "warning", place, "signature", actual, expected)
+        return
+    yield from checksum.check("HDR-03", "warning", field("checksum"), header.raw, header.checksum)
 
 
 def choose_current(copies: tuple[HeaderCopy, HeaderCopy]) -> int | None:
@@ -179,22 +177,19 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
                 yield finding._replace(level="warning")
 
 
-def check_creator(root: grammar.Root) -> Iterator[Finding]:
+def check_creator(section: grammar.HeaderSection) -> Iterator[Finding]:
     """Yield whether the name of the file's maker is no text; it is for diagnosis only."""
-    creator = root.creator() or ""
+    creator = section.identifier().creator or ""
     index = next((i for i, char in enumerate(creator) if "\ud800" <= char <= "\udfff"), None)
     if index is not None:
         message = f"Creator is not UTF-16 at its character {index}, expected text"
-        yield Finding("FTI-03", "note", grammar.IDENTIFIER.field("raw_creator"), message)
+        yield Finding("FTI-03", "note", IDENTIFIER.field("raw_creator"), message)
 
 
-def check_slack(root: grammar.Root) -> Iterator[Finding]:
+def check_slack(section: grammar.HeaderSection) -> Iterator[Finding]:
     """Yield where reserved bytes of the header section are not zero; they are ignored."""
-    for rule, place, data in root.slack():
-        count = len(data) - data.count(0)
-        if count:
-            name = "number of reserved bytes that are not zero"
-            yield mismatch(rule, "note", place, name, str(count), "0")
+    for rule, place, data in section.slack():
+        yield from check_zeros(rule, place, "reserved bytes", data)
 
 
 def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
@@ -213,10 +208,7 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
         actual = str(header.log_version)
         yield mismatch("HDR-09", level, place("log_version"), "LogVersion", actual, "0")
     yield from _check_log_place(header, size)
-    count = len(header.reserved) - header.reserved.count(0)
-    if count:
-        name = "number of reserved bytes that are not zero"
-        yield mismatch("HDR-16", "note", place("reserved"), name, str(count), "0")
+    yield from check_zeros("HDR-16", place("reserved"), "reserved bytes", header.reserved)
     for name, guid in (
         ("FileWriteGuid", header.file_write_guid),
         ("DataWriteGuid", header.data_write_guid),
@@ -276,7 +268,7 @@ def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
             )
 
 
-def read_root(source: Source) -> grammar.Root:
+def read_header_section(source: Source) -> grammar.HeaderSection:
     """Return the structures at fixed places, when this is a VHDX file long enough to have them.
 
     Raises:
@@ -284,28 +276,17 @@ def read_root(source: Source) -> grammar.Root:
     """
     signature = source.read(0, min(source.size, len(SIGNATURE)))
     if signature != SIGNATURE:
-        raise refusal(
-            mismatch(
-                "FTI-01",
-                "error",
-                grammar.IDENTIFIER,
-                "signature",
-                signature_text(signature),
-                signature_text(SIGNATURE),
-            )
-        )
+        raise grammar.wrong_signature("FTI-01", IDENTIFIER, signature)
     refuse(check_file_length(source.size))
-    return grammar.Root(source)
+    return grammar.HeaderSection(source)
 
 
-# The one piece of layout that is needed before there is anything to parse;
-# a test compares it with the grammar.
-SIGNATURE = b"vhdxfile"
+SIGNATURE = signature_of("file_type_identifier")
 
 
-def judge_copies(root: grammar.Root) -> tuple[HeaderCopy, HeaderCopy]:
+def judge_copies(section: grammar.HeaderSection) -> tuple[HeaderCopy, HeaderCopy]:
     """Return both copies of the header, judged."""
-    return judge_copy(1, root.header(1)), judge_copy(2, root.header(2))
+    return judge_copy(1, section.header(1)), judge_copy(2, section.header(2))
 
 
 def read_headers(source: Source) -> Headers:
@@ -318,7 +299,7 @@ def read_headers(source: Source) -> Headers:
         FormatError: It is no VHDX file, or too short, no header is current, or
             the current one refuses the file.
     """
-    copies = judge_copies(read_root(source))
+    copies = judge_copies(read_header_section(source))
     refuse(check_copies(copies))
     current = choose_current(copies)
     assert current is not None  # check_copies refuses whenever there is none

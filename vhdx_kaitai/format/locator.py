@@ -12,15 +12,16 @@ from uuid import UUID
 
 from ..errors import Finding, Level, mismatch, refuse
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
-from ..records import TYPE_CHECKING, NamedTuple
+from ..records import NamedTuple
 from ..text import quoted
-from .grammar import KeyValue, ParentLocator, Place
+from .grammar import KeyValue, ParentLocator
+from .metadata import MAX_ITEM_LENGTH
+from .place import Place
 
-if TYPE_CHECKING:
-    pass
-
-# Ours: Windows writes five keys, and each may claim 128 KiB of text.
+# Ours: Windows writes five keys, and each may claim 128 KiB of text. Texts may share
+# their bytes; only those that do can be longer together than an item can be.
 MAX_KEYS = 256
+MAX_TEXT_LENGTH = MAX_ITEM_LENGTH
 
 LINKAGE, LINKAGE_2 = "parent_linkage", "parent_linkage2"
 # In the order in which they are to be tried [MS-VHDX 2.6.2.6.3].
@@ -81,12 +82,16 @@ def check_shape(locator: ParentLocator) -> Iterator[Finding]:
         return
     for index, entry in enumerate(locator.entries):
         yield from _check_entry(entry, locator, entry_place(locator, index))
+    length = sum(entry.len_key + entry.len_value for entry in locator.entries)
+    if length > MAX_TEXT_LENGTH:
+        expected = f"at most {MAX_TEXT_LENGTH:#x} (our limit)"
+        yield mismatch("LOC-09", "limit", place, "length of all texts", f"{length:#x}", expected)
 
 
 def entry_place(locator: ParentLocator, index: int) -> Place:
     """Return the place of an entry of the locator."""
     name = f"{locator.place.name}, entry {index}"
-    return locator.place.element("key_values", index, name, "parent_locator_entry")
+    return locator.place.element("key_values", index, name)
 
 
 def _check_entry(entry: KeyValue, locator: ParentLocator, place: Place) -> Iterator[Finding]:
@@ -172,7 +177,7 @@ def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
         expected = r"\\?\Volume{GUID}\..."
         yield mismatch("LOC-19", "warning", place, "volume_path", quoted(volume), expected)
     if absolute is not None and not absolute.startswith("\\\\?\\"):
-        expected = "\\\\?\\ in front"
+        expected = "\\\\?\\ at its start"
         yield mismatch("LOC-20", "note", place, "absolute_win32_path", quoted(absolute), expected)
 
 

@@ -26,21 +26,20 @@ from functools import cached_property
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.source import Source
+from ..storage.source import Source, Uncopied
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
+from . import checksum, grammar
 from .grammar import DescriptorKind
+from .place import length_of, signature_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-SECTOR = 4096  # unit of the log [MS-VHDX 2.3.1]
+SECTOR = length_of("log_data_sector")  # unit of the log [MS-VHDX 2.3.1]
 
-# What an entry begins with, for going through a log at the speed of reading it. The
-# grammar says the same; a test holds the two together.
-ENTRY_SIGNATURE = b"loge"
+# What an entry begins with, for going through a log at the speed of reading it.
+ENTRY_SIGNATURE = signature_of("log_entry_header")
 
 # Ours: a log without tricks needs each of its bytes once or twice. Forged entries
 # that overlap each other could ask for all of the log again at every sector. An
@@ -51,7 +50,7 @@ _MAX_ENTRIES = 1 << 17
 
 # Ours, too: a MiB of log has room for 255 updates with data.
 _MAX_DESCRIPTORS = 1 << 17
-_DESCRIPTOR_LENGTH = 32
+_DESCRIPTOR_LENGTH = length_of("log_descriptor")
 
 
 class Entry(NamedTuple):
@@ -104,7 +103,7 @@ class Run(NamedTuple):
         return () if self.tail_index is None else self.entries[self.tail_index :]
 
 
-class Log:
+class Log(Uncopied):
     """The log of a file, as its current header places it.
 
     Args:
@@ -246,7 +245,8 @@ class Log:
             return Entry(offset, header, defect=defect)
         self._spend(offset, header)
         data = self.read(offset, header.entry_length)
-        defect = next(check_entry_checksum(data, header, self, offset), None)
+        place = self.place(offset, header.entry_length)
+        defect = next(checksum.check("LOG-06", "note", place, data, header.checksum), None)
         if defect is not None:
             return Entry(offset, header, defect=defect)
         entry = grammar.log_entry(data)
@@ -307,18 +307,6 @@ def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) ->
         yield mismatch("LOG-11", "note", place, "SequenceNumber", "0", "more than 0")
 
 
-def check_entry_checksum(
-    data: bytes, header: grammar.LogEntryHeader, log: Log, offset: int
-) -> Iterator[Finding]:
-    """Yield why the bytes of an entry are not those that its writer checksummed."""
-    computed = structure_checksum(data)
-    if computed != header.checksum:
-        stored = f"{header.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        place = log.place(offset, len(data))
-        yield Finding("LOG-06", "note", place, message, f"{computed:#010x}", stored)
-
-
 def check_entry(
     entry: grammar.LogEntry | None, header: grammar.LogEntryHeader, log: Log, offset: int
 ) -> Iterator[Finding]:
@@ -346,7 +334,8 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
         name = f"descriptor {index}: "
         offset = f"{descriptor.file_offset:#x}"
         if descriptor.kind == DescriptorKind.other:
-            expected = f"{signature_text(b'zero')} or {signature_text(b'desc')}"
+            zero, data = (signature_of("log_descriptor", kind) for kind in ("zero", "data"))
+            expected = f"{signature_text(zero)} or {signature_text(data)}"
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
@@ -376,7 +365,7 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
                 place,
                 f"data sector {index}: signature",
                 "unknown",
-                signature_text(b"data"),
+                signature_text(signature_of("log_data_sector")),
             )
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)

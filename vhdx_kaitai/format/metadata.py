@@ -17,7 +17,8 @@ from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, Place
+from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator
+from .place import Place
 
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
@@ -67,9 +68,7 @@ class Metadata(NamedTuple):
 
 def entry_place(table: MetadataTable, index: int) -> Place:
     """Return the place of an entry of the metadata table."""
-    return table.place.element(
-        "entries", index, f"metadata table, entry {index}", "metadata_table_entry"
-    )
+    return table.place.element("entries", index, f"metadata table, entry {index}")
 
 
 def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, mismatch, refuse
+from ..errors import Finding, Span, check_zeros, mismatch, refuse
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
 from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
-from . import grammar
-from .checksum import structure_checksum
-from .grammar import Place, RegionEntry, RegionTable
+from . import checksum, grammar
+from .grammar import RegionEntry, RegionTable
+from .place import Place, signature_of
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
 
@@ -41,17 +41,18 @@ class Regions(NamedTuple):
 
 def defect(table: RegionTable) -> Finding | None:
     """Return why a copy of the table is not valid, None when it is."""
+    return next(check_copy(table), None)
+
+
+def check_copy(table: RegionTable) -> Iterator[Finding]:
+    """Yield why a copy of the table is not valid."""
+    field = table.place.field
     if not table.is_signature_valid:
-        place = table.place.field("signature")
-        actual = signature_text(table.raw[:4])
-        return mismatch("REG-02", "warning", place, "signature", actual, signature_text(b"regi"))
-    computed = structure_checksum(table.raw)
-    if computed != table.checksum:
-        stored = f"{table.checksum:#010x}"
-        message = f"checksum {stored} stored, {computed:#010x} computed"
-        place = table.place.field("checksum")
-        return Finding("REG-03", "warning", place, message, f"{computed:#010x}", stored)
-    return None
+        place, expected = field("signature"), signature_text(signature_of("region_table"))
+        actual = signature_text(table.raw[: place.length])
+        yield mismatch("REG-02", "warning", place, "signature", actual, expected)
+        return
+    yield from checksum.check("REG-03", "warning", field("checksum"), table.raw, table.checksum)
 
 
 def choose_copy(defects: tuple[Finding | None, Finding | None]) -> int | None:
@@ -107,7 +108,7 @@ def check_table(table: RegionTable, size: int) -> Iterator[Finding]:
 def entry_place(table: RegionTable, index: int) -> Place:
     """Return the place of an entry of a region table."""
     name = f"{table.place.name}, entry {index}"
-    return table.place.element("entries", index, name, "region_table_entry")
+    return table.place.element("entries", index, name)
 
 
 def _check_entry(table: RegionTable, index: int, size: int) -> Iterator[Finding]:
@@ -154,11 +155,8 @@ def is_known(entry: RegionEntry) -> bool:
 
 
 def check_unused(table: RegionTable) -> Iterator[Finding]:
-    """Yield whether there is anything behind the last entry; it is ignored."""
-    count = len(table.unused) - table.unused.count(0)
-    if count:
-        name = "number of bytes behind the last entry that are not zero"
-        yield mismatch("REG-20", "note", table.place, name, str(count), "0")
+    """Yield whether there is anything after the last entry; it is ignored."""
+    yield from check_zeros("REG-20", table.place, "bytes after the last entry", table.unused)
 
 
 def usable_metadata(table: RegionTable, size: int) -> RegionEntry | None:
@@ -200,20 +198,20 @@ def _overlap(rule: str, table: RegionTable, index: int, other: str) -> Finding:
     return Finding(rule, "error", entry_place(table, index).field("file_offset"), message)
 
 
-def read_regions(root: grammar.Root, size: int, log: tuple[int, int]) -> Regions:
+def read_regions(section: grammar.HeaderSection, size: int, log: tuple[int, int]) -> Regions:
     """Return the regions of a file.
 
     Args:
-        root: The structures at fixed places, after log replay.
+        section: The structures at fixed places, after log replay.
         size: Length of the file after log replay, in bytes.
         log: File offset and length of the log in bytes.
 
     Raises:
         FormatError: Neither table is valid, or the one in use refuses the file.
     """
-    copy, table = 1, root.region_table(1)
+    copy, table = 1, section.region_table(1)
     if defect(table) is not None:
-        tables = table, root.region_table(2)
+        tables = table, section.region_table(2)
         defects = defect(tables[0]), defect(tables[1])
         refuse(check_copies(tables, defects))
         copy, table = 2, tables[1]

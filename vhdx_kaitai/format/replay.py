@@ -23,8 +23,9 @@ from ..storage.source import Source
 from . import grammar
 from .grammar import DescriptorKind
 from .log import SECTOR, Entry, Log, check_tolerated
+from .place import TOP_LEVEL
 
-_LOGGED_FROM = 192 * 1024  # identifier and headers are never logged [MS-VHDX 2.3]
+_LOGGED_FROM = TOP_LEVEL["region_table_1"][0]  # identifier, headers are not [MS-VHDX 2.3]
 
 # Ours: no image of at most 64 TiB needs a longer file.
 MAX_FILE_LENGTH = 1 << 48

@@ -34,7 +34,7 @@ from ..format.bat import STATE_NAMES
 from ..format.locator import Locator, matching_key
 from ..format.metadata import DiskType
 from ..guids import NIL
-from ..storage.source import Source, SourceLike
+from ..storage.source import Source, SourceLike, Uncopied
 from ..text import quoted
 from . import parents, resolve
 from .image import Image, Replay
@@ -69,12 +69,13 @@ class Extent(NamedTuple):
     kind: ExtentKind
 
 
-class Disk:
+class Disk(Uncopied):
     """A virtual disk, read-only; safe to be read from many threads.
 
     Attributes:
         image: The image that was opened.
         chain: That image, its parent, and so on to the base.
+        links: How each parent was found, nearest first; none for images put together by hand.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
     more than 4096 blocks keeps up to 8 MiB of its BAT besides.
@@ -475,7 +476,7 @@ def fill_from(source: Source | None, view: memoryview, position: int) -> int:
     return len(view)
 
 
-class DiskFile(io.RawIOBase):
+class DiskFile(Uncopied, io.RawIOBase):
     """A position in a virtual disk: a binary, seekable, read-only file object.
 
     Reads are full, short only at the end of the disk. Closing it leaves the
@@ -585,7 +586,7 @@ def open_disk(
         ReplayRequiredError: A log is dirty and `replay` is `refuse`.
         ParentNotFoundError: No parent was found; the message names all that was tried.
         ParentMismatchError: Only other files were found in its place.
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or what may be a parent.
     """
     chain = [Image(source, replay=replay)]
     links: list[Link] = []
@@ -641,12 +642,10 @@ def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
 
 
 def _is_same_file(one: Image, other: Image) -> bool:
-    if one.path is None or other.path is None:
+    status, others = one.stored.status(), other.stored.status()
+    if status is None or others is None:
         return one.stored is other.stored
-    try:
-        return os.path.samefile(one.path, other.path)
-    except OSError:  # one of them is gone by now
-        return False
+    return os.path.samestat(status, others)
 
 
 def find_parent(
@@ -673,6 +672,8 @@ def find_parent(
         ParentNotFoundError: No parent was found.
         ParentMismatchError: Only other files were found in its place.
         VhdxError: The parent that the caller named cannot be opened.
+        OSError: The system keeps what may be the parent from being opened, and no other
+            file is the parent.
     """
     locator = child.locator
     assert locator is not None
@@ -687,36 +688,48 @@ def find_parent(
             refusal.path = child.path
             raise refusal
         return _accepted(image, replay), Link(None, key)
+    folders = parents.folders_of(child.stored, search)
+    opener = None if follow_absolute else parents.confined(folders)
     rejected: list[str] = []
     found_another = False
-    folder = None if child.path is None else os.path.dirname(os.path.realpath(child.path))
-    folders = parents.search_folders(search)
-    for candidate in parents.candidates(locator, folder, folders, follow_absolute=follow_absolute):
+    failure: Exception | None = None
+    for candidate in parents.candidates(locator, folders, follow_absolute=follow_absolute):
         if candidate.path is None:
             rejected.append(f"{candidate.key} {quoted(candidate.text)}: {candidate.reason}")
             continue
         try:
-            image = Image(candidate.path)
+            if candidate.error is not None:
+                raise candidate.error
+            image = Image(candidate.path, opener=opener)
         except FileNotFoundError:
             rejected.append(f"{candidate.key}: {candidate.path}: no such file")
-            continue
-        except (VhdxError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            rejected.append(f"{candidate.key}: {candidate.path}: {reason}")
-            continue
-        key = matching_key(locator, image.headers.current.data_write_guid)
-        if key is not None:
-            return _accepted(image, replay), Link(candidate.key, key)
-        rejected.append(f"{candidate.key}: {candidate.path}: {_wrong_guid(image, locator)}")
-        found_another = True
-        image.close()
+        except OSError as error:
+            rejected.append(f"{candidate.key}: {candidate.path}: {error.strerror}")
+            if error.errno not in parents.NO_SUCH_FILE:  # it may be the parent
+                failure = failure or _named(error, candidate.path)
+        except VhdxError as error:
+            rejected.append(f"{candidate.key}: {candidate.path}: {error}")
+        else:
+            key = matching_key(locator, image.headers.current.data_write_guid)
+            if key is not None:
+                return _accepted(image, replay), Link(candidate.key, key)
+            rejected.append(f"{candidate.key}: {candidate.path}: {_wrong_guid(image, locator)}")
+            found_another = True
+            image.close()
+    if failure is not None:
+        raise failure
     kind = ParentMismatchError if found_another else ParentNotFoundError
     hint = "--search DIR adds a folder to look in"
     if may_be_named:
         hint = f"--parent PATH names it outright, {hint}"
-    failure = kind(f"no parent found: {'; '.join(rejected)} ({hint})")
-    failure.path = child.path
-    raise failure
+    none_found = kind(f"no parent found: {'; '.join(rejected)} ({hint})")
+    none_found.path = child.path
+    raise none_found
+
+
+def _named(error: OSError, path: str) -> OSError:
+    """Return an error of the system that names the file it is about."""
+    return error if error.filename is not None else OSError(error.errno, error.strerror, path)
 
 
 def _accepted(image: Image, replay: Replay) -> Image:

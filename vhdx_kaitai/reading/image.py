@@ -10,7 +10,7 @@ from ..errors import ReplayRequiredError, VhdxError, refuse
 from ..format import bat, grammar, headers, metadata, regions
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
-from ..storage.source import Source, SourceLike, open_source
+from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 Replay: TypeAlias = 'Literal["memory", "refuse"]'
 
 
-class Image:
+class Image(Uncopied):
     """One VHDX file, read-only; its parents are not looked at.
 
     Attributes:
         path: Path of the file; None when its bytes come from somewhere else.
         file_size: Length of the file as it is stored, in bytes.
+        stored: The file as it is stored.
         source: The file as it reads after log replay; `size` is its length then.
         headers: Both headers.
         replayed: What the replay of the log changes; None when the log is clean.
@@ -40,12 +41,15 @@ class Image:
         locator: The parent locator; None unless the disk is a differencing disk.
     """
 
-    def __init__(self, source: SourceLike, *, replay: Replay = "memory") -> None:
+    def __init__(
+        self, source: SourceLike, *, replay: Replay = "memory", opener: Opener | None = None
+    ) -> None:
         """Open a file.
 
         Args:
             source: Path, buffer or binary file object.
             replay: `memory` applies a dirty log in memory, `refuse` raises instead.
+            opener: Opens the file at a path, in the place of `os.open`.
 
         Raises:
             FormatError: A rule refuses the file.
@@ -55,7 +59,7 @@ class Image:
         if replay not in ("memory", "refuse"):
             raise ValueError(f"replay is {replay!r}, expected 'memory' or 'refuse'")
         self._owned = not isinstance(source, Source)
-        self.stored = open_source(source)
+        self.stored = open_source(source, opener)
         self.path = self.stored.path
         try:
             self._open(replay)
@@ -74,8 +78,8 @@ class Image:
             self._replay(replay)
         header = self.headers.current
         place_of_log = (header.log_offset, header.log_length)
-        root = grammar.Root(self.source)
-        self.regions = regions.read_regions(root, self.source.size, place_of_log)
+        section = grammar.HeaderSection(self.source)
+        self.regions = regions.read_regions(section, self.source.size, place_of_log)
         self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
         self.geometry = bat.Geometry(
             self.metadata.virtual_disk_size,
@@ -139,7 +143,7 @@ class Image:
     @property
     def creator(self) -> str | None:
         """Who made the file, for diagnosis only; None when it does not say."""
-        return grammar.Root(self.stored).creator()
+        return grammar.HeaderSection(self.stored).identifier().creator
 
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""

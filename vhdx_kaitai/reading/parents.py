@@ -1,11 +1,14 @@
-"""Where a parent locator lets a parent be looked for [MS-VHDX 2.6.2.6.3].
+"""Where a parent locator lets a parent be looked for, and opened [MS-VHDX 2.6.2.6.3].
 
 Unless the caller allows more, that is the folder of the child and below, and
-folders that the caller names. Nothing here opens a file.
+folders that the caller names. What is there may be replaced by something else
+at any time, by whoever put the image there. So a name is looked at only to
+know what to try; what counts is the way by which the file is then opened.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..errors import Finding, mismatch
 from ..format.locator import PATH_KEYS, Locator, is_absolute
 from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.source import Opener, Source
 from ..text import quoted
 
 if TYPE_CHECKING:
@@ -23,6 +27,24 @@ if TYPE_CHECKING:
 # Folders to look in, or a single one.
 Search: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
+# So many names that differ only in case, or in the way of composing characters, are
+# looked at to follow one path: ours. A path has a few steps, and one or two such names each.
+MOST_ALIKE = 256
+
+
+class Folder(NamedTuple):
+    """A folder in which a parent may be, there or below.
+
+    Attributes:
+        path: Its path.
+        child: Name of the file that has to be in it; None for one that the caller named.
+        status: What the system said of that file when it was opened.
+    """
+
+    path: str
+    child: str | None = None
+    status: os.stat_result | None = None
+
 
 class Candidate(NamedTuple):
     """A file that may be the parent, or a path that is not followed.
@@ -32,12 +54,14 @@ class Candidate(NamedTuple):
         text: Value of the key, or the link that it leads to.
         path: Path of the file; None when it is not followed or there is none.
         reason: Why there is no path.
+        error: Why the system does not let the folder `path` be looked into.
     """
 
     key: str
     text: str
     path: str | None
     reason: str | None = None
+    error: OSError | None = None
 
 
 # Names that Windows gives to devices, in whatever folder and with whatever extension.
@@ -46,29 +70,60 @@ _DEVICES = re.compile(
 )
 _EXTENDED_PREFIX = "\\\\?\\"
 _LEADS_OUT = "leads out of the folder (--follow-absolute would allow it)"
+_A_LINK_LEADS_OUT = f"a link that {_LEADS_OUT}"
+
+# What the system says of a path at which there is no file that could be the parent. Whatever
+# else it says, that it lacks a permission or descriptors, tells nothing about the parent.
+NO_SUCH_FILE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ELOOP,
+        errno.EMLINK,  # ELOOP, as FreeBSD says it of a link that is not to be followed
+        errno.ENAMETOOLONG,
+        errno.EILSEQ,  # a name that the file system has no characters for
+        errno.EINVAL,  # or does not allow
+        errno.EISDIR,
+        errno.ESPIPE,  # a pipe
+        errno.ENXIO,  # a socket
+        errno.EXDEV,  # ours: it leads out of the folder
+    }
+)
+
+_DIRECTORY = (
+    getattr(os, "O_PATH", os.O_RDONLY)  # so that it need not be readable
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_GOES_STEP_BY_STEP = {os.open, os.stat} <= os.supports_dir_fd  # Windows does not
 
 
-def search_folders(search: Search) -> list[str]:
-    """Return the folders to look in; a path that stands alone is one of them, not many."""
-    if isinstance(search, (str, bytes, os.PathLike)):
+def folders_of(child: Source, search: Search) -> list[Folder]:
+    """Return the folders to look in: that of a child, if it has one, and those of the caller."""
+    folders = []
+    if child.path is not None:
+        folder, name = os.path.split(os.path.realpath(child.path))
+        folders.append(Folder(folder, name, child.status()))
+    if isinstance(search, (str, bytes, os.PathLike)):  # a path that stands alone is one of them
         search = [search]
-    return [os.fsdecode(folder) for folder in search]
+    return folders + [Folder(os.fsdecode(path)) for path in search]
 
 
 def candidates(
-    locator: Locator, folder: str | None, search: Sequence[str], *, follow_absolute: bool
+    locator: Locator, folders: Sequence[Folder], *, follow_absolute: bool
 ) -> Iterator[Candidate]:
     """Yield where the parent may be, in the order in which it is to be tried.
 
     Args:
         locator: The locator of the child.
-        folder: Folder of the child; None when the child is not a file with a path.
-        search: Further folders.
+        folders: The folders to look in.
         follow_absolute: Follow absolute paths and such that leave the folder.
     """
     seen = set()
+    look = _Look([folder.path for folder in folders], follow=follow_absolute)
     for key, text in locator.paths:
-        for candidate in _candidates_of(key, text, folder, search, follow=follow_absolute):
+        for candidate in look.candidates(key, text):
             if candidate.path is not None and not _is_encodable(candidate.path):
                 reason = "a name that files cannot have under this locale"
                 candidate = Candidate(key, candidate.path, None, reason)
@@ -78,77 +133,226 @@ def candidates(
             seen.add(mark)
 
 
-def _candidates_of(
-    key: str, text: str, folder: str | None, search: Sequence[str], *, follow: bool
-) -> Iterator[Candidate]:
-    plain = text.removeprefix(_EXTENDED_PREFIX)
-    names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
-    folders = ([] if folder is None else [folder]) + list(search)
-    if key == "relative_path" and not is_absolute(text):
-        for place in folders:
-            yield from _relative(key, text, place, names, folders, follow=follow)
-    elif follow:
-        yield from _absolute(key, text, plain, names)
-    else:
-        yield Candidate(key, text, None, _LEADS_OUT)
-    for place in folders:
-        yield from _below(key, text, place, names[-1:], folders, follow=follow)
-    if not folders:
-        yield Candidate(
-            key, text, None, "no folder to look in (--search or --parent would name one)"
-        )
+class _Look:
+    """A look for a parent, in some folders.
 
-
-def _relative(
-    key: str, text: str, folder: str, names: list[str], folders: list[str], *, follow: bool
-) -> Iterator[Candidate]:
-    """Yield where a relative path leads; up and down again into the same folder is inside it.
-
-    Like Windows, this takes `..` back from the text, whatever there is on the disk.
+    Args:
+        folders: Their paths.
+        follow: Whether paths may lead out of them.
     """
-    steps: list[str] = []
-    for name in names:
-        if name == ".." and steps and steps[-1] != "..":
-            steps.pop()
+
+    def __init__(self, folders: list[str], *, follow: bool) -> None:
+        self._folders = folders
+        self._follow = follow
+        self._alike: dict[tuple[int, int, str], list[str]] = {}
+
+    def candidates(self, key: str, text: str) -> Iterator[Candidate]:
+        """Yield where the value of a key leads."""
+        plain = text.removeprefix(_EXTENDED_PREFIX)
+        names = [name for name in re.split(r"[\\/]", plain) if name not in ("", ".")]
+        if key == "relative_path" and not is_absolute(text):
+            for folder in self._folders:
+                yield from self._relative(key, text, folder, names)
+        elif self._follow:
+            yield from self._absolute(key, text, plain, names)
         else:
-            steps.append(name)
-    up = steps.count("..")
-    down = steps[up:]
-    left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
-    if [_folded(name) for name in left] == [_folded(name) for name in down[:up]]:
-        yield from _below(key, text, folder, down[up:], folders, follow=follow)
-    elif follow:
-        above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
-        for path in _descended(above, down):
-            yield Candidate(key, text, path)
-    else:
-        yield Candidate(key, text, None, _LEADS_OUT)
+            yield Candidate(key, text, None, _LEADS_OUT)
+        for folder in self._folders:
+            yield from self._below(key, text, folder, names[-1:])
+        if not self._folders:
+            reason = "no folder to look in (--search or --parent would name one)"
+            yield Candidate(key, text, None, reason)
 
+    def _relative(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
+        """Yield where a relative path leads; up and down again into the same folder is inside it.
 
-def _absolute(key: str, text: str, plain: str, names: list[str]) -> Iterator[Candidate]:
-    """Yield where an absolute path leads when it is followed to wherever it wants."""
-    if os.name == "nt":
-        yield Candidate(key, text, text)
-    elif plain.startswith("/"):
-        for path in _descended("/", names):
-            yield Candidate(key, text, path)
-    else:
-        reason = "a path of Windows, which means nothing on this system"
-        yield Candidate(key, text, None, reason)
-
-
-def _below(
-    key: str, text: str, folder: str, names: list[str], folders: list[str], *, follow: bool
-) -> Iterator[Candidate]:
-    """Yield files in a folder or below; links out of all folders are not followed unasked."""
-    if not names or not all(_is_plain(name) for name in names):
-        yield Candidate(key, text, None, "not the name of a plain file")
-        return
-    for path in _descended(folder, names):
-        if follow or any(_is_inside(path, place) for place in folders):
-            yield Candidate(key, text, path)
+        Like Windows, this takes `..` back from the text, whatever there is on the disk.
+        """
+        steps: list[str] = []
+        for name in names:
+            if name == ".." and steps and steps[-1] != "..":
+                steps.pop()
+            else:
+                steps.append(name)
+        up = steps.count("..")
+        down = steps[up:]
+        left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
+        if [_folded(name) for name in left] == [_folded(name) for name in down[:up]]:
+            yield from self._below(key, text, folder, down[up:])
+        elif self._follow:
+            above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
+            yield from self._descended(key, text, above, down)
         else:
-            yield Candidate(key, path, None, f"a link that {_LEADS_OUT}")
+            yield Candidate(key, text, None, _LEADS_OUT)
+
+    def _absolute(self, key: str, text: str, plain: str, names: list[str]) -> Iterator[Candidate]:
+        """Yield where an absolute path leads when it is followed to wherever it wants."""
+        if os.name == "nt":
+            yield Candidate(key, text, text)
+        elif plain.startswith("/"):
+            yield from self._descended(key, text, "/", names)
+        else:
+            reason = "a path of Windows, which means nothing on this system"
+            yield Candidate(key, text, None, reason)
+
+    def _below(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
+        """Yield files in a folder or below; links out of all folders are not followed unasked."""
+        if not names or not all(_is_plain(name) for name in names):
+            yield Candidate(key, text, None, "not the name of a plain file")
+            return
+        for candidate in self._descended(key, text, folder, names):
+            path = candidate.path
+            if path is None or self._follow or self._is_inside(path):
+                yield candidate
+            else:
+                yield Candidate(key, path, None, _A_LINK_LEADS_OUT)
+
+    def _is_inside(self, path: str) -> bool:
+        if not os.path.exists(path):
+            return True
+        real = os.path.realpath(path)
+        return any(_steps_below(folder, real) is not None for folder in self._folders)
+
+    def _descended(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
+        """Yield the files that are so many steps below a folder.
+
+        The first has exactly these names; others differ in case, or in the way of
+        composing characters. When there is none, the exact one is yielded all the same.
+        """
+        exact = os.path.join(folder, *names)
+        is_there = os.path.lexists(exact)
+        if is_there:
+            yield Candidate(key, text, exact)
+        paths, left = [folder], MOST_ALIKE
+        for name in names:
+            found: list[str] = []
+            seen: set[tuple[int, int]] = set()
+            for path in paths:
+                try:
+                    found += self._same_names(path, name, seen)
+                except OSError as error:
+                    yield Candidate(key, text, path, error=error)
+            paths = found[:left]
+            left -= len(paths)
+            if len(paths) < len(found):
+                reason = f"more than {MOST_ALIKE} names that differ only in case (our limit)"
+                yield Candidate(key, text, None, reason)
+        if paths:
+            yield from (Candidate(key, text, path) for path in paths if path != exact)
+        elif not is_there:
+            yield Candidate(key, text, exact)
+
+    def _same_names(self, folder: str, name: str, seen: set[tuple[int, int]]) -> list[str]:
+        """Return the paths in a folder whose names are the same but for case and composition.
+
+        Args:
+            folder: The folder.
+            name: The name.
+            seen: Folders that were looked into for this name. A second way into one of
+                them, over a link, leads to nothing else. So there are never more ways
+                than folders, whatever the number of steps.
+
+        Raises:
+            OSError: The folder is there and cannot be read.
+        """
+        wanted = _folded(name)
+        try:
+            status = os.stat(folder)
+            mark = status.st_dev, status.st_ino
+            if mark in seen:
+                return []
+            seen.add(mark)
+            if (*mark, wanted) not in self._alike:
+                names = os.listdir(folder)
+                alike = sorted(entry for entry in names if _folded(entry) == wanted)
+                self._alike[*mark, wanted] = alike
+            return [os.path.join(folder, entry) for entry in self._alike[*mark, wanted]]
+        except UnicodeEncodeError:
+            return []
+        except OSError as error:
+            if error.errno in NO_SUCH_FILE:
+                return []
+            raise
+
+
+def confined(folders: Sequence[Folder]) -> Opener:
+    """Return what opens files in some folders and below, and nothing to which a link leads out.
+
+    Where a path leads is looked up, and then followed from the folder down without
+    any link. So it does not matter what becomes of a link meanwhile, nor of a
+    folder on the way: what is opened lies below the folder.
+
+    Args:
+        folders: The folders.
+
+    Returns:
+        What is to be called like `os.open`, with a path and flags. It raises an
+        OSError whose number is EXDEV when the path leads out.
+    """
+
+    def opened(path: str, flags: int) -> int:
+        os.lstat(path)  # says best what is wrong with the path itself
+        if not _GOES_STEP_BY_STEP:
+            return _opened_by_name(path, flags, folders)
+        real = os.path.realpath(path)
+        for folder in folders:
+            steps = _steps_below(folder.path, real)
+            if steps is not None:
+                try:
+                    return _opened_below(folder, steps, flags)
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, path) from error
+        raise OSError(errno.EXDEV, _A_LINK_LEADS_OUT, path)
+
+    return opened
+
+
+def _steps_below(folder: str, real: str) -> list[str] | None:
+    """Return the names that lead from a folder to a path without links; None when none do."""
+    root = os.path.realpath(folder)
+    if real == root:
+        return [os.curdir]
+    root = os.path.join(root, "")
+    return real.removeprefix(root).split(os.sep) if real.startswith(root) else None
+
+
+def _opened_below(folder: Folder, steps: list[str], flags: int) -> int:
+    """Open a file some steps below a folder, none of them over a link."""
+    fd = os.open(folder.path, _DIRECTORY)
+    try:
+        if folder.child is not None and not _holds_child(folder, fd):
+            raise OSError(errno.EXDEV, "its child is not in that folder any more")
+        for step in steps[:-1]:
+            below = os.open(step, _DIRECTORY | _NO_LINK, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        return os.open(steps[-1], flags | _NO_LINK, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _holds_child(folder: Folder, fd: int) -> bool:
+    """Tell whether an open folder is that of the child, from which the search started."""
+    assert folder.child is not None
+    try:
+        status = os.stat(folder.child, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return folder.status is not None and os.path.samestat(status, folder.status)
+
+
+def _opened_by_name(path: str, flags: int, folders: Sequence[Folder]) -> int:
+    """Open a file where the system cannot be led step by step, and see where it lies after that."""
+    fd = os.open(path, flags)
+    try:
+        real = os.path.realpath(path)
+        is_inside = any(_steps_below(folder.path, real) is not None for folder in folders)
+        if is_inside and os.path.samestat(os.fstat(fd), os.lstat(real)):
+            return fd
+        raise OSError(errno.EXDEV, _A_LINK_LEADS_OUT, path)
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def _is_plain(name: str) -> bool:
@@ -161,40 +365,6 @@ def _is_encodable(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    if not os.path.exists(path):
-        return True
-    real, root = (os.path.join(os.path.realpath(place), "") for place in (path, folder))
-    return real.startswith(root)
-
-
-def _descended(folder: str, names: list[str]) -> Iterator[str]:
-    """Yield the files that are so many steps below a folder.
-
-    The first has exactly these names; others differ in case, or in the way of
-    composing characters. When there is none, the exact one is yielded all the same.
-    """
-    exact = os.path.join(folder, *names)
-    is_there = os.path.lexists(exact)
-    if is_there:
-        yield exact
-    paths = [folder]
-    for name in names:
-        paths = [os.path.join(path, step) for path in paths for step in _same_names(path, name)]
-    if paths:
-        yield from (path for path in paths if path != exact)
-    elif not is_there:
-        yield exact
-
-
-def _same_names(folder: str, name: str) -> list[str]:
-    wanted = _folded(name)
-    try:
-        return sorted(entry for entry in os.listdir(folder) if _folded(entry) == wanted)
-    except (OSError, UnicodeEncodeError):
-        return []
 
 
 def _folded(name: str) -> str:

@@ -30,7 +30,7 @@ from ..format.bat import (
     STATE_MASK,
     STATE_NAMES,
 )
-from ..storage.source import FileSource, Source
+from ..storage.source import FileSource, Source, Uncopied
 from ..units import MIB
 from .image import Image
 
@@ -71,7 +71,7 @@ _FEW_CHANGES = 64
 WINDOW = MIB
 
 
-class Layer:
+class Layer(Uncopied):
     """One image of a chain, ready to resolve ranges of the disk.
 
     Attributes:

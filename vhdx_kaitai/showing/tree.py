@@ -16,7 +16,7 @@ from uuid import UUID
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import VhdxError
-from ..format.headers import read_root
+from ..format.headers import read_header_section
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
@@ -25,6 +25,7 @@ from .document import Document, headed
 
 MAX_ELEMENTS = 64  # of a repeated field, when it is not asked for by its index
 MAX_RAW = 16  # bytes shown of a field
+MAX_TEXT = 1024  # characters shown of a text; thousands of texts may share their bytes
 
 _GUID_NAMES = {**REGION_NAMES, **ITEM_NAMES, **UNSPECIFIED_ITEM_NAMES}
 _STEP = re.compile(r"(\w+)((?:\[\d+\])*)")
@@ -89,7 +90,7 @@ class Tree:
     """
 
     def __init__(self, source: Source) -> None:
-        read_root(source)
+        read_header_section(source)
         self._source = source
         self._cursor = _TreeCursor(source)
         self._bases: dict[int, int] = {}
@@ -259,7 +260,7 @@ def _summary(tree: Tree, node: Node) -> str:
         return tree.raw(node).hex(" ") + more
     if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value > 9:
         return f"{node.value} ({node.value:#x})"
-    return printable(str(node.value))
+    return printable(_begin(str(node.value)))
 
 
 def type_name(value: Any) -> str | None:
@@ -280,11 +281,13 @@ def meaning(value: Any) -> str | None:
     if isinstance(value, Vhdx.Utf16Field):
         data = bytes(value._io.to_byte_array()).decode("utf-16-le", "surrogatepass")
         return data.partition("\0")[0]
-    if isinstance(value, Vhdx.LocatorText):
-        return (
-            str(value.raw.decode("utf-16-le", "surrogatepass")) if len(value.raw) % 2 == 0 else None
-        )
+    if isinstance(value, Vhdx.LocatorText) and len(value.raw) % 2 == 0:
+        return _begin(value.raw.decode("utf-16-le", "surrogatepass"))
     return None
+
+
+def _begin(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 def plain(value: Any, *, as_text: bool = False) -> int | str | bool | None:
@@ -299,4 +302,4 @@ def plain(value: Any, *, as_text: bool = False) -> int | str | bool | None:
     if isinstance(value, int):
         # Numbers above 2**53 would be rounded by many who read JSON.
         return int(value) if int(value) < 2**53 and not as_text else str(int(value))
-    return value if isinstance(value, str) else None
+    return _begin(value) if isinstance(value, str) else None

@@ -12,7 +12,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 # protocol" before Python 3.12, and an mmap is one of them.
 SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
 
+# What opens a file in the place of `os.open`: it is called with a path and flags.
+Opener: TypeAlias = "Callable[[str, int], int]"
+
 
 class Uncopied:
     """Something that is open: neither copied nor pickled, since a copy would close it, too."""
 
     def __reduce_ex__(self, _protocol: SupportsIndex, /) -> NoReturn:
-        raise TypeError(f"cannot copy or pickle {type(self).__name__!r} object")
+        name = type(self).__name__
+        raise TypeError(f"cannot copy or pickle {name!r} object, which is open: open it again")
 
 
 class Source(Uncopied):
@@ -123,17 +127,17 @@ class FileSource(Source):
         fd: Its descriptor; to use it when the file is closed is a ValueError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opener: Opener | None = None) -> None:
         # Non-blocking, or opening a named pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        self.fd: int = _Descriptor(os.open(path, flags))
+        self.fd: int = _Descriptor((opener or os.open)(path, flags))
         self.path = path
         try:
             mode = os.fstat(self.fd).st_mode
             if stat.S_ISDIR(mode):
-                raise IsADirectoryError(21, os.strerror(21), path)
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-                raise OSError(29, "not a regular file or block device", path)
+                raise OSError(errno.ESPIPE, "not a regular file or block device", path)
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
         except BaseException:
             self.close()
@@ -313,8 +317,12 @@ class Cursor:
         """Do nothing: the source belongs to somebody else."""
 
 
-def open_source(source: SourceLike) -> Source:
+def open_source(source: SourceLike, opener: Opener | None = None) -> Source:
     """Return a source for a path, a buffer or a binary file object.
+
+    Args:
+        source: Which.
+        opener: Opens the file at a path, in the place of `os.open`.
 
     Raises:
         OSError: The file cannot be opened.
@@ -325,8 +333,8 @@ def open_source(source: SourceLike) -> Source:
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         if hasattr(os, "preadv"):
-            return FileSource(path)
-        return _OwnedFileSource(path)
+            return FileSource(path, opener)
+        return _OwnedFileSource(path, opener)
     if _is_buffer(source):
         return BufferSource(source)
     if hasattr(source, "read") and hasattr(source, "seek"):
@@ -337,8 +345,8 @@ def open_source(source: SourceLike) -> Source:
 class _OwnedFileSource(FileObjectSource):
     """A file on a system without positional reads."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(open(path, "rb"))  # noqa: SIM115 - closed by close()
+    def __init__(self, path: str, opener: Opener | None = None) -> None:
+        super().__init__(open(path, "rb", opener=opener))  # noqa: SIM115 - closed by close()
         self.path = path
 
     def close(self) -> None:

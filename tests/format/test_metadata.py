@@ -79,7 +79,7 @@ def test_items_are_found_by_id_wherever_they_stand() -> None:
         assert image.metadata.virtual_disk_id == built.model.virtual_disk_id
 
 
-def test_entries_behind_the_count_are_not_looked_at() -> None:
+def test_entries_past_the_count_are_not_looked_at() -> None:
     """Windows leaves a stale copy of an entry there."""
     made = layout()
     stale = MetadataItem(VIRTUAL_DISK_SIZE, bytes(8), IS_REQUIRED, 3).pack(3)

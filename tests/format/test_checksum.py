@@ -13,9 +13,10 @@ from tests.images import crc
 from tests.images.log import Data, Entry, Log
 from tests.images.structures import KIB, MIB
 from tests.support import good
+from vhdx_kaitai.errors import Span
 from vhdx_kaitai.format import checksum
-from vhdx_kaitai.format.checksum import CHECKSUM_LENGTH, CHECKSUM_OFFSET, structure_checksum
-from vhdx_kaitai.format.grammar import HEADERS, REGION_TABLES, Place
+from vhdx_kaitai.format.checksum import sealed, structure_checksum
+from vhdx_kaitai.format.place import HEADERS, REGION_TABLES, Place
 
 
 def test_the_check_value_is_that_of_crc_32c() -> None:
@@ -64,11 +65,18 @@ def test_long_structures_are_summed_whole(length: int) -> None:
     "place", [*HEADERS, *REGION_TABLES, Place("log entry", "log_entry_header", 0)]
 )
 def test_the_checksum_stands_where_the_grammar_has_it(place: Place) -> None:
-    """The one piece of layout that is said twice."""
+    """In headers, where it is looked for, and in the same place of all others."""
     field = place.field("checksum")
     assert place.base is not None
-    assert field.offset == place.base + CHECKSUM_OFFSET
-    assert field.length == CHECKSUM_LENGTH
+    assert field.offset == place.base + 4
+    assert field.length == 4
+
+
+@given(st.binary(min_size=8, max_size=200))
+def test_a_sealed_structure_has_its_own_checksum_and_is_otherwise_the_same(data: bytes) -> None:
+    expected = crc.sealed(data)
+    assert sealed(data) == sealed(bytearray(data)) == expected
+    assert structure_checksum(sealed(data)) == int.from_bytes(expected[4:8], "little")
 
 
 def test_the_structures_of_an_image_have_the_checksums_that_the_builder_gave_them() -> None:
@@ -81,3 +89,13 @@ def test_the_structures_of_an_image_have_the_checksums_that_the_builder_gave_the
     ]
     for data in structures:
         assert structure_checksum(data) == int.from_bytes(data[4:8], "little")
+
+
+def test_a_wrong_checksum_is_told_as_stored_and_computed() -> None:
+    data = crc.sealed(b"head".ljust(4096, b"\0"))
+    right = int.from_bytes(data[4:8], "little")
+    assert list(checksum.check("HDR-03", "warning", Span("it"), data, right)) == []
+    (found,) = checksum.check("HDR-03", "warning", Span("it"), data, 5)
+    assert found.message == f"checksum 0x00000005 stored, {right:#010x} computed"
+    assert (found.rule, found.level, found.where) == ("HDR-03", "warning", "it")
+    assert (found.actual, found.expected) == ("0x00000005", f"{right:#010x}")

@@ -1,32 +1,25 @@
-"""The door to the compiled grammar: records are what the bytes say, places where they say it."""
+"""The door to the compiled grammar: records are what the bytes say."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from io import BytesIO
-from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kaitaistruct import KaitaiStream, KaitaiStructError
-from vhdx_kaitai.generated.vhdx import Vhdx
 
-from tests.fields import ELEMENTS, FIELDS, LENGTHS
 from tests.images.goods import GOODS
 from tests.images.image import Block, differencing, dynamic
 from tests.images.log import Data, Descriptor, Entry, Log, Zero
 from tests.images.structures import (
-    HEADER_OFFSETS,
     IS_REQUIRED,
     IS_USER,
     IS_VIRTUAL_DISK,
     KIB,
     MIB,
-    REGION_TABLE_OFFSETS,
     TIB,
     Header,
     RegionTable,
@@ -34,55 +27,10 @@ from tests.images.structures import (
 from tests.support import SparseSource, damaged, good
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import grammar
-from vhdx_kaitai.format.grammar import Place
+from vhdx_kaitai.format.place import HEADERS, REGION_TABLES, Place
 from vhdx_kaitai.storage.source import BufferSource
 
 SMALL_GOODS = [name for name in GOODS if not name.startswith(("regions-", "user-items", "dirty-"))]
-
-
-# -- places: the tables of the specification ------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("type_name", "field", "offset", "length"),
-    [(name, *field) for name, fields in FIELDS.items() for field in fields],
-)
-def test_a_field_stands_where_the_specification_puts_it(
-    type_name: str, field: str, offset: int, length: int
-) -> None:
-    place = Place("structure", type_name, 7 * MIB).field(field)
-    assert (place.offset, place.length) == (7 * MIB + offset, length)
-    assert place.text == f"structure at {7 * MIB:#x}"
-
-
-@pytest.mark.parametrize("type_name", LENGTHS)
-def test_a_structure_is_as_long_as_the_specification_says(type_name: str) -> None:
-    place = Place("structure", type_name, 0)
-    assert (place.offset, place.length) == (0, LENGTHS[type_name])
-
-
-@pytest.mark.parametrize(("type_name", "field"), [key for key in ELEMENTS if "log" not in key[0]])
-@pytest.mark.parametrize("index", [0, 1, 2046])
-def test_an_element_stands_behind_those_before_it(type_name: str, field: str, index: int) -> None:
-    first, element_type = ELEMENTS[type_name, field]
-    size = LENGTHS[element_type]
-    place = Place("table", type_name, 3 * MIB).element(field, index, "element", element_type)
-    assert place.base == 3 * MIB + first + index * size
-    assert place.text == f"element at {place.base:#x}"
-    for name, offset, length in FIELDS[element_type]:
-        assert place.field(name).offset == place.base + offset
-        assert place.field(name).length == length
-
-
-def test_headers_and_region_tables_stand_where_the_specification_puts_them() -> None:
-    assert tuple(place.base for place in grammar.HEADERS) == HEADER_OFFSETS
-    assert tuple(place.base for place in grammar.REGION_TABLES) == REGION_TABLE_OFFSETS
-    assert (grammar.IDENTIFIER.offset, grammar.IDENTIFIER.length) == (0, 8)
-
-
-def test_a_place_that_is_nowhere_in_the_file_has_no_offset() -> None:
-    place = Place("log entry", "log_entry_header", None)
-    assert (place.text, place.offset, place.length) == ("log entry", None, 64)
 
 
 # -- records: what the builder packed --------------------------------------------------------------
@@ -106,14 +54,14 @@ def is_header(record: grammar.Header, packed: Header) -> bool:
 @pytest.mark.parametrize("name", SMALL_GOODS)
 def test_headers_say_what_the_builder_packed(name: str) -> None:
     built = good(name)
-    root = grammar.Root(SparseSource(built.file))
+    section = grammar.HeaderSection(SparseSource(built.file))
     for copy, packed in enumerate(built.layout.headers, 1):
-        record = root.header(copy)
+        record = section.header(copy)
         raw = packed.pack()[:4096].ljust(4096, b"\0")
         assert record.raw == raw
         assert record.checksum == int.from_bytes(raw[4:8], "little")
         assert record.is_signature_valid == (raw[:4] == b"head")
-        assert record.place is grammar.HEADERS[copy - 1]
+        assert record.place is HEADERS[copy - 1]
         if packed.raw is None:
             assert is_header(record, packed)
 
@@ -139,16 +87,16 @@ def assert_is_table(record: grammar.RegionTable, packed: RegionTable) -> None:
 )
 def test_region_tables_say_what_the_builder_packed(name: str) -> None:
     built = good(name)
-    root = grammar.Root(SparseSource(built.file))
-    tables = root.region_table(1), root.region_table(2)
+    section = grammar.HeaderSection(SparseSource(built.file))
+    tables = section.region_table(1), section.region_table(2)
     for copy, (record, packed) in enumerate(zip(tables, built.layout.region_tables, strict=True)):
         assert_is_table(record, packed)
-        assert record.place is grammar.REGION_TABLES[copy]
+        assert record.place is REGION_TABLES[copy]
 
 
 @pytest.mark.parametrize("name", ["region-entry-count-2048", "region-entry-count-max"])
 def test_a_region_table_never_has_more_entries_than_room_for_them(name: str) -> None:
-    table = grammar.Root(SparseSource(damaged(name).file)).region_table(1)
+    table = grammar.HeaderSection(SparseSource(damaged(name).file)).region_table(1)
     assert table.num_entries > 2047
     assert len(table.entries) <= 2047
 
@@ -159,7 +107,8 @@ def test_the_creator_is_what_the_builder_wrote(name: str) -> None:
     expected = built.layout.identifier.creator
     if isinstance(expected, bytes):
         expected = expected.decode("utf-16-le", "surrogatepass").partition("\0")[0]
-    assert grammar.Root(SparseSource(built.file)).creator() == (expected or None)
+    section = grammar.HeaderSection(SparseSource(built.file))
+    assert section.identifier().creator == (expected or None)
 
 
 @pytest.mark.parametrize(
@@ -269,52 +218,6 @@ def test_a_bat_entry_is_state_reserved_bits_and_offset(value: int) -> None:
     assert entry == (value & 7, value >> 3 & 0x1FFFF, value >> 20)
 
 
-# -- the quick stream reads what the runtime's own does -------------------------------------------
-
-STRUCTS: dict[str, tuple[type[Any], int]] = {
-    "header": (Vhdx.Header, 4096),
-    "region table": (Vhdx.RegionTable, 64 * KIB),
-    "log entry header": (Vhdx.LogEntryHeader, 64),
-    "log entry": (Vhdx.LogEntry, 16 * KIB),
-    "metadata table": (Vhdx.MetadataTable, 64 * KIB),
-    "file parameters": (Vhdx.FileParametersItem, 8),
-    "parent locator": (Vhdx.ParentLocatorItem, 200),
-    "payload entry": (Vhdx.PayloadBatEntry, 8),
-    "sector bitmap entry": (Vhdx.SectorBitmapBatEntry, 8),
-}
-
-
-def dump(value: Any) -> Any:
-    """Return a parsed structure as plain values: its fields, and those of what is in it."""
-    if isinstance(value, list):
-        return [dump(item) for item in value]
-    if hasattr(value, "_io"):
-        skipped = ("_io", "_parent", "_root")
-        return {k: dump(v) for k, v in vars(value).items() if k not in skipped and "raw_" not in k}
-    return value
-
-
-def outcome(kind: type[Any], stream: KaitaiStream) -> Any:
-    """Return what parsing comes to, an error of Kaitai's included."""
-    try:
-        return dump(kind(stream)), stream.is_eof()
-    except KaitaiStructError as error:
-        return type(error).__name__.replace("EndOfStreamError", "EOFError")
-    except EOFError:
-        return "EOFError"
-
-
-@pytest.mark.parametrize("name", STRUCTS)
-@given(st.data())
-def test_parsing_from_memory_gives_what_the_runtime_gives(name: str, data: st.DataObject) -> None:
-    kind, length = STRUCTS[name]
-    start = data.draw(st.sampled_from((b"", b"metadata", b"loge")))
-    content = start + data.draw(st.binary(max_size=100))
-    content = content.ljust(data.draw(st.sampled_from((0, length // 2, length))), b"\0")[:length]
-    quick = outcome(kind, grammar._Buffer(content))
-    assert quick == outcome(kind, KaitaiStream(BytesIO(content)))
-
-
 # -- any bytes ----------------------------------------------------------------------------------
 
 DOORS: dict[str, Callable[[bytes], object]] = {
@@ -340,8 +243,8 @@ DOORS: dict[str, Callable[[bytes], object]] = {
     "metadata table": lambda data: grammar.metadata_table(
         BufferSource(data.ljust(64 * KIB, b"\0")), 0
     ),
-    "header": lambda data: grammar.Root(BufferSource(data.ljust(MIB, b"\0"))).header(1),
-    "region table": lambda data: grammar.Root(
+    "header": lambda data: grammar.HeaderSection(BufferSource(data.ljust(MIB, b"\0"))).header(1),
+    "region table": lambda data: grammar.HeaderSection(
         BufferSource(bytes(192 * KIB) + data.ljust(MIB, b"\0"))
     ).region_table(1),
 }

@@ -16,7 +16,8 @@ from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntr
 from tests.support import good, opened
 from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.format import regions
-from vhdx_kaitai.format.grammar import REGION_TABLES, RegionTable
+from vhdx_kaitai.format.grammar import RegionTable
+from vhdx_kaitai.format.place import REGION_TABLES
 
 
 def layout(**fields: Any) -> Layout:
@@ -122,7 +123,7 @@ def test_2047_regions_fill_a_table() -> None:
         assert len(image.regions.entries) == 2047
 
 
-def test_entries_behind_the_count_are_not_looked_at() -> None:
+def test_entries_past_the_count_are_not_looked_at() -> None:
     made = layout()
     stray = RegionEntry(BAT_REGION, 3, 5).pack() * 3
     made.set_tables(lambda each: setattr(each, "tail", stray))

@@ -18,7 +18,8 @@ from tests.images.structures import MIB, ZERO_GUID, Header
 from tests.support import SparseSource, good, opened
 from vhdx_kaitai import probe
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.format import grammar, headers
+from vhdx_kaitai.format import headers
+from vhdx_kaitai.format.place import IDENTIFIER
 from vhdx_kaitai.storage.source import BufferSource
 
 
@@ -43,9 +44,7 @@ def refused_with(made: Layout) -> str:
 
 
 def test_the_signature_is_the_one_the_grammar_demands() -> None:
-    """The one piece of layout that is needed before there is anything to parse."""
-    place = grammar.IDENTIFIER
-    assert (place.offset, place.length) == (0, len(headers.SIGNATURE))
+    assert (IDENTIFIER.offset, IDENTIFIER.length) == (0, len(headers.SIGNATURE))
     Vhdx.from_bytes(headers.SIGNATURE + bytes(MIB))
     for position in range(len(headers.SIGNATURE)):
         wrong = bytearray(headers.SIGNATURE)
@@ -68,7 +67,7 @@ def test_one_wrong_bit_makes_it_another_file(bit: int) -> None:
     wrong[bit // 8] ^= 1 << bit % 8
     assert probe(bytes(wrong)) == 0
     with pytest.raises(FormatError) as caught:
-        headers.read_root(BufferSource(bytes(wrong) + bytes(MIB)))
+        headers.read_header_section(BufferSource(bytes(wrong) + bytes(MIB)))
     assert caught.value.finding.rule == "FTI-01"
     text = wrong.decode("latin-1")
     shown = f"'{text}'" if text.isascii() and text.isprintable() else wrong.hex(" ")
@@ -239,14 +238,14 @@ def test_the_place_of_the_log_is_judged(fields: dict[str, Any], rule: str) -> No
 def test_one_update_makes_the_number_greater_by_one(newer: int, expected: list[str]) -> None:
     made = layout()
     made.headers[0].sequence_number, made.headers[1].sequence_number = newer, 7
-    copies = headers.judge_copies(headers.read_root(SparseSource(made.build().file)))
+    copies = headers.judge_copies(headers.read_header_section(SparseSource(made.build().file)))
     assert [found.rule for found in headers.check_update(copies)] == expected
 
 
 def test_of_several_fields_that_an_update_left_the_first_is_pointed_at() -> None:
     made = layout()
     made.headers[0] = replace(made.headers[0], file_write_guid=OTHER_GUID, log_offset=3 * MIB)
-    copies = headers.judge_copies(headers.read_root(SparseSource(made.build().file)))
+    copies = headers.judge_copies(headers.read_header_section(SparseSource(made.build().file)))
     (found,) = headers.check_update(copies)
     assert (found.rule, found.offset, found.length) == ("HDR-27", 0x10000 + 16, 16)
 
@@ -266,8 +265,8 @@ def test_a_guid_that_is_zero_is_pointed_at(field: str, offset: int) -> None:
 def test_half_a_surrogate_pair_is_no_text(unit: int, is_text: bool) -> None:
     made = layout()
     made.identifier.creator = b"A\0" + unit.to_bytes(2, "little") + b"B\0"
-    root = headers.read_root(SparseSource(made.build().file))
-    assert [f.rule for f in headers.check_creator(root)] == ([] if is_text else ["FTI-03"])
+    section = headers.read_header_section(SparseSource(made.build().file))
+    assert [f.rule for f in headers.check_creator(section)] == ([] if is_text else ["FTI-03"])
 
 
 def test_the_finding_about_a_field_points_at_the_field() -> None:

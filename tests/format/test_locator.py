@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from tests.images.damage import OTHER_GUID, base_differencing
 from tests.images.image import Layout, windows_locator
-from tests.images.structures import Locator, LocatorEntry, braced
+from tests.images.structures import KIB, Locator, LocatorEntry, braced
 from tests.support import good, opened
 from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
 from vhdx_kaitai.format import grammar
-from vhdx_kaitai.format.grammar import Place
 from vhdx_kaitai.format.locator import (
     MAX_KEYS,
     check_locator,
@@ -24,6 +23,8 @@ from vhdx_kaitai.format.locator import (
     read_locator,
 )
 from vhdx_kaitai.format.locator import Locator as Judged
+from vhdx_kaitai.format.metadata import MAX_ITEM_LENGTH
+from vhdx_kaitai.format.place import Place
 
 PARENT = UUID("9a5e0001-5555-4555-8555-0123456789ab")
 PLACE = Place("Parent Locator", "parent_locator_item", 0x210028)
@@ -223,6 +224,36 @@ def test_as_many_keys_as_we_allow_are_read() -> None:
     assert len(read(made).entries) == MAX_KEYS
 
 
+def sharing(length: int) -> Locator:
+    """Return a locator of 64 KiB with as many keys as we allow, whose values share their bytes."""
+    made = locator()
+    for number in range(MAX_KEYS - len(made.entries)):
+        entry = LocatorEntry(f"key{number}", "", value_offset=32 * KIB, value_length=length)
+        made.entries.append(entry)
+    item = made.pack()
+    made.tail = "x".encode("utf-16-le") * ((64 * KIB - len(item)) // 2)
+    return made
+
+
+def test_texts_that_share_their_bytes_are_read_until_they_take_more_than_an_item_can() -> None:
+    """Each is in the file once, and would be shown 250 times."""
+    assert read(sharing(4000)).entries["key250"] == "x" * 2000
+    with pytest.raises(LimitError) as caught:
+        read(sharing(4200))
+    assert (caught.value.finding.rule, caught.value.finding.level) == ("LOC-09", "limit")
+    assert str(caught.value).startswith("Parent Locator at 0x210028: length of all texts 0x1")
+
+
+def test_an_item_as_long_as_may_be_is_read_whatever_its_texts() -> None:
+    made = locator()
+    for number in range(16):
+        made.set(f"key{number:02}", "x" * 32_000)
+    made.set("last", "x" * ((MAX_ITEM_LENGTH - len(made.pack()) - 12 - 8) // 2))
+    item = made.pack()
+    assert MAX_ITEM_LENGTH - 1 <= len(item) <= MAX_ITEM_LENGTH
+    assert read(item).entries == made.text
+
+
 def test_a_count_that_the_item_has_no_room_for_is_refused() -> None:
     made = locator()
     made.count = 200
@@ -250,7 +281,7 @@ def test_the_place_of_every_string_is_judged(fields: dict[str, int], rule: str) 
     assert refused_with(made) == rule
 
 
-def test_a_string_may_begin_right_behind_the_entries_and_end_with_the_item() -> None:
+def test_a_string_may_begin_right_after_the_entries_and_end_with_the_item() -> None:
     made = locator()
     data = made.pack()
     first = made.entries[0]

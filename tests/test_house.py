@@ -1,0 +1,122 @@
+"""Rooms and functions that can be read at a sitting, and few imports that wait for a call.
+
+What goes past a measure stands here with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+
+from tests.test_layers import FLOORS, PACKAGE, dotted
+
+MODULES = {
+    dotted(path): path.read_text(encoding="utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if dotted(path) not in FLOORS
+}
+
+# -- lines ----------------------------------------------------------------------------------------
+
+MAX_ROOM = 500
+LARGE_ROOMS = {
+    "checking.allocation": "judges in Python and with numpy; to be parted",
+    "copying.metadump": "finds, keeps and redacts; to be parted",
+    "format.grammar": "records, parsing and bytes; to be parted",
+    "reading.bulk": "maps, counts and looks at sectors; to be parted",
+    "reading.disk": "chain, reading and files; to be parted",
+    "reading.resolve": "to be parted",
+}
+
+MAX_FUNCTION = 50
+LONG_FUNCTIONS = {
+    "copying.raw.write_raw": "to be parted",
+    "copying.metadump.metadump": "to be parted",
+    "reading.disk._reader": "closures keep the hot path free of attributes",
+    "reading.disk.find_parent": "to be parted",
+}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(node: ast.AST, scope: str) -> Iterator[tuple[str, Function]]:
+    """Every function below a syntax tree that is in no other function, by its dotted name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function):
+            yield f"{scope}.{child.name}", child
+        else:
+            name = f"{scope}.{child.name}" if isinstance(child, ast.ClassDef) else scope
+            yield from functions(child, name)
+
+
+@cache
+def all_functions() -> dict[str, Function]:
+    return {
+        name: function
+        for module, text in MODULES.items()
+        for name, function in functions(ast.parse(text), module)
+    }
+
+
+def test_a_room_can_be_read_at_a_sitting() -> None:
+    large = {name for name, text in MODULES.items() if text.count("\n") > MAX_ROOM}
+    assert large <= LARGE_ROOMS.keys()
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    lengths = {name: (f.end_lineno or 0) - f.lineno + 1 for name, f in all_functions().items()}
+    long = {name for name, length in lengths.items() if length > MAX_FUNCTION}
+    assert long <= LONG_FUNCTIONS.keys()
+
+
+# -- imports that wait ----------------------------------------------------------------------------
+
+MAX_LATE_IMPORTS = 60
+_START = "starting takes time, and not everything needs it"
+LATE_IMPORTS = {
+    "__init__: importlib": "names of the face come when they are used",
+    "__init__: importlib.resources": _START,
+    "checking.allocation: numpy": _START,
+    "checking.allocation: threading": _START,
+    "commands.check: ..showing.sarif": _START,
+    "commands.info: ..reading.disk": _START,
+    "commands.info: .disks": _START,
+    "commands.main: .running": "help and version run nothing",
+    "commands.main: importlib": "only the command that was asked for is loaded",
+    "commands.output: ..format.headers": _START,
+    "commands.output: rich.console": _START,
+    "commands.output: rich.progress": _START,
+    "commands.running: signal": _START,
+    "errors: .rules": "a finding that nobody prints needs no catalogue",
+    "format.checksum: crc32c": _START,
+    "format.grammar: ..generated.vhdx_positions": "only the tree asks for positions",
+    "reading.bulk: numpy": _START,
+    "reading.image: ..format.locator": "only differencing disks have one",
+    "reading.image: ..format.log": "only a log that is not empty is looked at",
+    "reading.image: ..format.replay": "only a dirty log is replayed",
+    "reading.parents: unicodedata": _START,
+    "rules: importlib.resources": _START,
+    "rules: json": _START,
+    "showing.document: json": _START,
+    "showing.info: textwrap": _START,
+    "storage.source: threading": _START,
+    "storage.target: fcntl": "not every system has it",
+}
+
+
+def late_imports() -> Iterator[str]:
+    """Each import inside a function: the module it is in, and the module it imports."""
+    for name, text in MODULES.items():
+        for _, function in functions(ast.parse(text), name):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom):
+                    yield f"{name}: {'.' * node.level}{node.module or ''}"
+                elif isinstance(node, ast.Import):
+                    yield from (f"{name}: {alias.name}" for alias in node.names)
+
+
+def test_few_imports_wait_for_a_call_and_each_has_its_reason() -> None:
+    late = list(late_imports())
+    assert set(late) <= LATE_IMPORTS.keys()
+    assert len(late) <= MAX_LATE_IMPORTS
