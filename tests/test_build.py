@@ -19,42 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiling import run
+
 ROOT = Path(__file__).parent.parent
 KSY = ROOT / "vhdx.ksy"
 
 
-def run(
-    *command: str | Path, cwd: Path = ROOT, umask: int = -1
-) -> subprocess.CompletedProcess[str]:
-    """Run a command; MAKEFLAGS would tie it to the `make` that runs the tests."""
-    environment = {key: value for key, value in os.environ.items() if "MAKE" not in key}
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        check=False,
-        umask=umask,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 # --- The compiler ---
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Path:
-    """Have `make` fetch the compiler, or skip; on a CI machine it has to be there."""
-    missing = [tool for tool in ("make", "java", "mvn") if shutil.which(tool) is None]
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"compiling the grammar takes {' and '.join(missing)}")
-    fetched = run("make", "compiler")
-    if fetched.returncode and not os.environ.get("CI"):
-        pytest.skip(f"the compiler cannot be fetched: {fetched.stdout.strip().splitlines()[-1]}")
-    assert fetched.returncode == 0, fetched.stdout
-    return ROOT / "build" / "compiler"
 
 
 @pytest.fixture

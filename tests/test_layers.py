@@ -115,7 +115,7 @@ def test_a_module_imports_only_from_below(module: str) -> None:
 
 
 def test_records_come_from_one_door_to_the_compiled_grammar() -> None:
-    """`place` and `encode` know its layout; `tree` is no reader: it shows what the grammar says."""
+    """`place` is that to its layout; `tree` is no reader: it shows what the grammar says."""
     importers = [module for module in MODULES if "generated" in set(imported(module))]
     assert importers == ["format.grammar", "format.place", "showing.tree"]
 

@@ -196,19 +196,37 @@ class Descriptor(NamedTuple):
 
 
 class DataSector(NamedTuple):
-    """What surrounds the data in a data sector [MS-VHDX 2.3.1.4]."""
+    """Bytes 8 to 4091 of an update, and what surrounds them [MS-VHDX 2.3.1.4]."""
 
     is_signature_valid: bool
     sequence_number: int
+    data: bytes
 
 
 class LogEntry(NamedTuple):
-    """A whole log entry [MS-VHDX 2.3.1]."""
+    """A whole log entry [MS-VHDX 2.3.1].
+
+    Attributes:
+        header: Its head.
+        descriptors: What it changes.
+        padding: Rest of the last descriptor sector.
+        data_sectors: One for each data descriptor, if all is well.
+        len_descriptor_sectors: Bytes of head, descriptors and padding.
+    """
 
     header: LogEntryHeader
     descriptors: tuple[Descriptor, ...]
+    padding: bytes
     data_sectors: tuple[DataSector, ...]
     len_descriptor_sectors: int
+
+
+class BatEntry(NamedTuple):
+    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
+
+    state: int
+    reserved: int
+    file_offset_mb: int
 
 
 class HeaderSection:
@@ -422,23 +440,11 @@ def log_entry(data: bytes) -> LogEntry | None:
         return None
     return LogEntry(
         _log_entry_header(struct.header),
-        tuple(_descriptor(descriptor) for descriptor in struct.descriptors),
-        tuple(
-            DataSector(
-                sector.is_signature_valid, (sector.sequence_high << 32) | sector.sequence_low
-            )
-            for sector in struct.data_sectors
-        ),
+        tuple(map(_descriptor, struct.descriptors)),
+        struct.padding,
+        tuple(map(_data_sector, struct.data_sectors)),
         struct.len_descriptor_sectors,
     )
-
-
-class BatEntry(NamedTuple):
-    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
-
-    state: int
-    reserved: int
-    file_offset_mb: int
 
 
 def bat_entry(data: bytes) -> BatEntry:
@@ -476,6 +482,11 @@ def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
     if kind == DescriptorKind.data:
         return Descriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
     return Descriptor(*common)
+
+
+def _data_sector(struct: Vhdx.LogDataSector) -> DataSector:
+    number = (struct.sequence_high << 32) | struct.sequence_low
+    return DataSector(struct.is_signature_valid, number, struct.data)
 
 
 def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:
