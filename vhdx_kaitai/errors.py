@@ -40,7 +40,13 @@ _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"}
 
 
 class Span(NamedTuple):
-    """A place whose numbers are known already."""
+    """A place whose numbers are known already.
+
+    Attributes:
+        text: The structure and its file offset, for people.
+        offset: File offset in bytes of what is in question; None when it is not in the file.
+        length: How many bytes are in question; None when that cannot be said.
+    """
 
     text: str
     offset: int | None = None

@@ -53,6 +53,12 @@ class Metadata(NamedTuple):
 
     Attributes:
         entries: All entries of the table, unknown and user items included.
+        disk_type: `fixed`, `dynamic` or `differencing`.
+        virtual_disk_size: Size of the disk, a multiple of its logical sectors.
+        virtual_disk_id: Identity of the disk, the same in all images of a chain.
+        block_size: Size of a payload block, a power of two from 1 MiB to 256 MiB.
+        logical_sector_size: 512 or 4096.
+        physical_sector_size: 512 or 4096.
         parent_locator: The locator of a differencing disk, None for others.
     """
 
@@ -268,7 +274,16 @@ def check_fork(child: Metadata, parent: Metadata, place: Where) -> Iterator[Find
 
 
 class Items:
-    """The known items of a table, each parsed when it is asked for."""
+    """The known items of a table, each parsed when it is asked for.
+
+    Args:
+        source: The file after log replay.
+        region_offset: File offset of the metadata region in bytes.
+        table: The table.
+
+    Attributes:
+        kinds: The grammar's names of those that are there.
+    """
 
     def __init__(self, source: Source, region_offset: int, table: MetadataTable) -> None:
         self._source = source
