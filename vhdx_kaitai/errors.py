@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from .records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Literal, Protocol, TypeAlias
-
-    from .format.replay import ReplaySummary
+    from collections.abc import Sequence
+    from typing import Any, Literal, Protocol, TypeAlias
 
     class Where(Protocol):
         """A place in a file. Working out the numbers may cost, so they are asked for late."""
@@ -30,6 +29,21 @@ if TYPE_CHECKING:
         @property
         def length(self) -> int | None:
             """How many bytes are in question."""
+
+    class Replay(Protocol):
+        """What the replay of a log does; a `format.replay.ReplaySummary`."""
+
+        @property
+        def entries(self) -> Sequence[Any]:
+            """The entries that are replayed, each a `format.log.Entry`, oldest first."""
+
+        @property
+        def changed_bytes(self) -> int:
+            """Bytes of the file that come from the log."""
+
+        @property
+        def size(self) -> int:
+            """Length of the file after it, in bytes."""
 
 
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
@@ -168,7 +182,7 @@ class ReplayRequiredError(UnsupportedError):
         summary: What the replay would do.
     """
 
-    def __init__(self, message: str, summary: ReplaySummary) -> None:
+    def __init__(self, message: str, summary: Replay) -> None:
         super().__init__(message)
         self.summary = summary
 
