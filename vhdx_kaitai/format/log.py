@@ -106,9 +106,16 @@ class Run(NamedTuple):
 class Log(Uncopied):
     """The log of a file, as its current header places it.
 
+    What was read and judged of it once is kept.
+
     Args:
         source: The file as it is stored.
         header: The current header, judged.
+
+    Attributes:
+        offset: File offset of the log in bytes.
+        length: Its length in bytes.
+        guid: LogGuid of the current header; zero when the log is clean.
     """
 
     def __init__(self, source: Source, header: grammar.Header) -> None:
