@@ -173,7 +173,7 @@ class LogEntryHeader(NamedTuple):
     last_file_offset: int
 
 
-class Descriptor(NamedTuple):
+class LogDescriptor(NamedTuple):
     """One change that a log entry makes [MS-VHDX 2.3.1.2, 2.3.1.3].
 
     Attributes:
@@ -215,8 +215,12 @@ class LogEntry(NamedTuple):
     """
 
     header: LogEntryHeader
+<<<<<<< HEAD
     descriptors: tuple[Descriptor, ...]
     padding: bytes
+=======
+    descriptors: tuple[LogDescriptor, ...]
+>>>>>>> show
     data_sectors: tuple[DataSector, ...]
     len_descriptor_sectors: int
 
@@ -474,14 +478,14 @@ def _log_entry_header(struct: Vhdx.LogEntryHeader) -> LogEntryHeader:
     )
 
 
-def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
+def _descriptor(struct: Vhdx.LogDescriptor) -> LogDescriptor:
     kind = struct.kind
     common = (kind, struct.file_offset, struct.sequence_number)
     if kind == DescriptorKind.zero:
-        return Descriptor(*common, struct.body.zero_length, struct.body.reserved)
+        return LogDescriptor(*common, struct.body.zero_length, struct.body.reserved)
     if kind == DescriptorKind.data:
-        return Descriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
-    return Descriptor(*common)
+        return LogDescriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
+    return LogDescriptor(*common)
 
 
 def _data_sector(struct: Vhdx.LogDataSector) -> DataSector:
