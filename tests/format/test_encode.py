@@ -115,7 +115,7 @@ def item_again(kind: str) -> Callable[[bytes], bytes]:
 STRUCTURES: dict[str, tuple[Maker, Callable[[bytes], bytes]]] = {
     "file_type_identifier": (
         of_bytes(520, b"vhdxfile"),
-        lambda data: encode.file_type_identifier(HeaderSection(BufferSource(data)).identifier()),
+        lambda data: encode.file_type_identifier(grammar.identifier(data)),
     ),
     "header": (a_header, header_again),
     "region_table": (a_region_table, region_table_again),
@@ -175,7 +175,7 @@ def test_a_table_ends_in_zeros_when_nothing_else_is_asked_for() -> None:
 def stored_structures(image: Image) -> Iterator[tuple[str, bytes, bytes]]:
     """Yield every structure of an image that is as it should be: type, bytes, and packed anew."""
     section = HeaderSection(image.stored)
-    identifier = encode.file_type_identifier(section.identifier())
+    identifier = encode.file_type_identifier(grammar.identifier(section.identifier()))
     yield "file_type_identifier", image.stored.read(0, 520), identifier
     for copy in (1, 2):
         header = section.header(copy)
@@ -271,7 +271,7 @@ def test_a_new_parent_locator_is_one_that_a_parent_can_be_found_by() -> None:
     ]
     data = encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, texts)
     record = grammar.parent_locator(data, place("parent_locator_item"))
-    read = locator.read_locator(record)
+    read = locator.judged(record)
     assert read.entries == dict(texts)
     assert read.linkage == UUID("00112233-4455-6677-8899-aabbccddeeff")
 
@@ -281,7 +281,7 @@ def test_a_creator_is_packed_as_text(creator: str) -> None:
     identifier = grammar.FileTypeIdentifier(encode.raw_creator(creator))
     data = encode.file_type_identifier(identifier)
     assert data == b"vhdxfile" + creator.encode("utf-16-le").ljust(512, b"\0")
-    assert HeaderSection(BufferSource(data)).identifier().creator == (creator or None)
+    assert grammar.identifier(data).creator == (creator or None)
 
 
 # -- what cannot be packed ------------------------------------------------------------------------
@@ -324,9 +324,9 @@ MISTAKES: dict[str, Callable[[], bytes]] = {
     "num_descriptors": lambda: encode.log_entry(the_entry()._replace(descriptors=())),
     "entry_length": lambda: encode.log_entry(the_entry()._replace(data_sectors=())),
     "entry_length .*, expected": lambda: encode.log_entry(the_entry()._replace(padding=b"")),
-    "of kind other": lambda: encode.descriptor(grammar.Descriptor(DescriptorKind.other, 0, 1)),
+    "of kind other": lambda: encode.descriptor(grammar.LogDescriptor(DescriptorKind.other, 0, 1)),
     "leading_bytes": lambda: encode.descriptor(
-        grammar.Descriptor(DescriptorKind.data, 0, 1, 0, 0, bytes(7), bytes(4))
+        grammar.LogDescriptor(DescriptorKind.data, 0, 1, 0, 0, bytes(7), bytes(4))
     ),
     "sequence_high": lambda: encode.data_sector(grammar.DataSector(True, 1 << 64, bytes(4084))),
     "file_offset_mb_high": lambda: encode.bat_entry(grammar.BatEntry(6, 0, 1 << 44)),

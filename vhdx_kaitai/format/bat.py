@@ -265,6 +265,8 @@ def check_surplus(table: Bat) -> Iterator[Finding]:
         name = "entries of blocks past the end of the disk that are not 0:"
         actual = f"{len(taken)} ({stored} of stored blocks)"
         yield mismatch("BAT-15", "note", place, name, actual, "none")
+
+
 def check_sharing(table: Bat, first: int, end: int) -> Iterator[Finding]:
     """Yield whether more chunks than we allow have one sector bitmap.
 

@@ -215,12 +215,8 @@ class LogEntry(NamedTuple):
     """
 
     header: LogEntryHeader
-<<<<<<< HEAD
-    descriptors: tuple[Descriptor, ...]
-    padding: bytes
-=======
     descriptors: tuple[LogDescriptor, ...]
->>>>>>> show
+    padding: bytes
     data_sectors: tuple[DataSector, ...]
     len_descriptor_sectors: int
 

@@ -294,7 +294,6 @@ class Items:
         region: The metadata region.
         table: Its table.
 
-
     Attributes:
         region: The metadata region.
         table: The table.
