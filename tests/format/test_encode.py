@@ -24,7 +24,7 @@ from tests.images import crc
 from tests.images.goods import GOODS
 from tests.images.structures import KIB, MIB
 from tests.support import ROOT, Sample, good, opened
-from vhdx_kaitai.errors import Finding, Span
+from vhdx_kaitai.errors import Finding, Span, refuse
 from vhdx_kaitai.format import encode, grammar, locator
 from vhdx_kaitai.format.grammar import DescriptorKind, HeaderSection
 from vhdx_kaitai.format.place import Place
@@ -271,6 +271,7 @@ def test_a_new_parent_locator_is_one_that_a_parent_can_be_found_by() -> None:
     ]
     data = encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, texts)
     record = grammar.parent_locator(data, place("parent_locator_item"))
+    refuse(locator.check_locator(record))
     read = locator.judged(record)
     assert read.entries == dict(texts)
     assert read.linkage == UUID("00112233-4455-6677-8899-aabbccddeeff")

@@ -276,7 +276,20 @@ class HeaderSection:
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
         data = self._source.read(*TOP_LEVEL[f"region_table_{copy}"])
-        return _region_table(data, REGION_TABLES[copy - 1])
+        struct = Vhdx.RegionTable(BytesStream(data))
+        entries = [
+            RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
+            for entry in struct.entries
+        ]
+        return RegionTable(
+            REGION_TABLES[copy - 1],
+            data,
+            struct.is_signature_valid,
+            struct.checksum,
+            struct.num_entries,
+            struct.reserved,
+            tuple(entries),
+        )
 
 
 def identifier(data: bytes) -> FileTypeIdentifier:
@@ -304,23 +317,6 @@ def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
     actual, expected = signature_text(data[: len(signature)]), signature_text(signature)
     field = place.field("signature")
     return refusal(mismatch(rule, "error", field, "signature", actual, expected))
-
-
-def _region_table(data: bytes, place: Place) -> RegionTable:
-    struct = Vhdx.RegionTable(BytesStream(data))
-    entries = [
-        RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
-        for entry in struct.entries
-    ]
-    return RegionTable(
-        place,
-        data,
-        struct.is_signature_valid,
-        struct.checksum,
-        struct.num_entries,
-        struct.reserved,
-        tuple(entries),
-    )
 
 
 _ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}
