@@ -63,7 +63,14 @@ _KEPT_LARGE_PAGES = 128
 
 
 class Geometry(NamedTuple):
-    """The sizes that fix the shape of the BAT, judged; in bytes."""
+    """The sizes that fix the shape of the BAT, judged; in bytes.
+
+    Attributes:
+        virtual_disk_size: Size of the disk.
+        block_size: Size of a payload block.
+        logical_sector_size: Size of a sector.
+        is_differencing: Whether the disk has a parent.
+    """
 
     virtual_disk_size: int
     block_size: int
@@ -188,7 +195,14 @@ def check_sector_bitmap_entry(
 
 
 class Occupied(NamedTuple):
-    """A part of the file that is no place for blocks; file offsets in bytes."""
+    """A part of the file that is no place for blocks.
+
+    Attributes:
+        start: File offset of its first byte.
+        end: File offset after its last byte.
+        rule: What a block there breaks.
+        name: What it is called in messages.
+    """
 
     start: int
     end: int
