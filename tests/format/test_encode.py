@@ -325,9 +325,9 @@ MISTAKES: dict[str, Callable[[], bytes]] = {
     "num_descriptors": lambda: encode.log_entry(the_entry()._replace(descriptors=())),
     "entry_length": lambda: encode.log_entry(the_entry()._replace(data_sectors=())),
     "entry_length .*, expected": lambda: encode.log_entry(the_entry()._replace(padding=b"")),
-    "of kind other": lambda: encode.descriptor(grammar.Descriptor(DescriptorKind.other, 0, 1)),
+    "of kind other": lambda: encode.descriptor(grammar.LogDescriptor(DescriptorKind.other, 0, 1)),
     "leading_bytes": lambda: encode.descriptor(
-        grammar.Descriptor(DescriptorKind.data, 0, 1, 0, 0, bytes(7), bytes(4))
+        grammar.LogDescriptor(DescriptorKind.data, 0, 1, 0, 0, bytes(7), bytes(4))
     ),
     "sequence_high": lambda: encode.data_sector(grammar.DataSector(True, 1 << 64, bytes(4084))),
     "file_offset_mb_high": lambda: encode.bat_entry(grammar.BatEntry(6, 0, 1 << 44)),

@@ -20,11 +20,11 @@ from .checksum import sealed
 from .grammar import (
     BatEntry,
     DataSector,
-    Descriptor,
     FileParameters,
     FileTypeIdentifier,
     Header,
     KeyValue,
+    LogDescriptor,
     LogEntry,
     LogEntryHeader,
     MetadataEntry,
@@ -177,7 +177,7 @@ def log_entry_header(head: LogEntryHeader) -> bytes:
     return _pack("log_entry_header", head)
 
 
-def descriptor(change: Descriptor) -> bytes:
+def descriptor(change: LogDescriptor) -> bytes:
     """Return a zero or a data descriptor [MS-VHDX 2.3.1.2, 2.3.1.3].
 
     Raises:
