@@ -36,9 +36,9 @@ from tests.reading_fixtures import (
 )
 from tests.support import good
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.reading import resolve
+from vhdx_kaitai.reading import extents
 from vhdx_kaitai.reading.disk import Disk
-from vhdx_kaitai.reading.resolve import Layer
+from vhdx_kaitai.reading.layers import BLOCK_OF_ZEROS, FROM_NOWHERE, UNKNOWN_BLOCK, Layer, Pieces
 from vhdx_kaitai.storage.overlay import Overlay
 
 # Log, metadata and BAT are in front of, between and behind the places for blocks.
@@ -84,21 +84,24 @@ def test_the_fast_look_up_of_a_block_finds_what_the_exact_one_does(
             file.write(struct.pack("<Q", entry))
     with vhdx_kaitai.open(path) as disk:
         layer = Layer(disk.image, 0, None)
-        found = layer.block_finder()(block)
+        found = layer.block_finder()[0](block)
         if not 0 <= block < 3:
-            assert found == 0  # not on the disk, or not the whole of it
+            assert found == UNKNOWN_BLOCK  # not on the disk, or not the whole of it
             return
         start = block * 2 * MIB
         try:
-            exact = resolve.window(layer, start, start + 2 * MIB)
+            exact = extents.window(layer, start, start + 2 * MIB)
         except FormatError:
             exact = None
         is_stored = exact is not None and exact[1][0][0] is not None
-        if found:
+        if found == BLOCK_OF_ZEROS:
+            assert exact is not None
+            assert exact[1] == [FROM_NOWHERE]
+        elif found:
             assert is_stored
             assert exact is not None
             assert found - start == exact[1][0][1]
-        elif is_stored:  # only what lies in front of a structure is left to the exact one
+        elif is_stored:  # only what lies before a structure is left to the exact one
             assert entry >> 20 << 20 < max(other.end for other in disk.image.occupied)
 
 
@@ -110,9 +113,9 @@ def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None
     with vhdx_kaitai.open(path) as disk:
         layer = Layer(disk.image, 0, None)
         layer._free_from = MIB
-        assert layer.block_finder()(3)
+        assert layer.block_finder()[0](3) > 0
         os.truncate(path, layout.bat_offset + 8 * 3 + 4)
-        assert not layer.block_finder()(3)
+        assert layer.block_finder()[0](3) == UNKNOWN_BLOCK
 
 
 # -- disks with more blocks than are kept -------------------------------------------------------
@@ -122,7 +125,7 @@ def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None
 def block_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a disk of a few blocks be read as one of more than are kept."""
     if request.param:
-        monkeypatch.setattr("vhdx_kaitai.reading.disk._KEPT_WINDOWS", 0)
+        monkeypatch.setattr("vhdx_kaitai.reading.reader._KEPT_WINDOWS", 0)
 
 
 SMALL = [
@@ -253,12 +256,12 @@ def test_a_block_is_looked_up_once_wherever_the_structures_are(
 ) -> None:
     asked: list[int] = []
 
-    def window(top: Layer, start: int, *others: int) -> resolve.Pieces | None:
+    def window(top: Layer, start: int, *others: int) -> Pieces | None:
         asked.append(start)
         return found(top, start, *others)
 
-    found = resolve.window
-    monkeypatch.setattr(resolve, "window", window)
+    found = extents.window
+    monkeypatch.setattr(extents, "window", window)
     image = dynamic(8 * MIB, blocks={number: Block() for number in range(8)}, order=order)
     with vhdx_kaitai.open(image.build().write(tmp_path / "image.vhdx")) as disk:
         buffer = bytearray(4096)

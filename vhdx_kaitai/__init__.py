@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from .format.place import Place
     from .format.regions import Regions
     from .format.replay import ReplaySummary
-    from .reading.disk import Disk, DiskFile, Extent, Link
+    from .reading.chain import Link
+    from .reading.disk import Disk, DiskFile
     from .reading.disk import open_disk as open
+    from .reading.extents import Extent
     from .reading.image import Image
     from .rules import Rule, catalogue
     from .storage.overlay import Update
@@ -119,7 +121,9 @@ _NAMES_IN = {
     "format.place": "Place",
     "format.regions": "Regions",
     "format.replay": "ReplaySummary",
-    "reading.disk": "Disk DiskFile Extent Link open",
+    "reading.chain": "Link",
+    "reading.disk": "Disk DiskFile open",
+    "reading.extents": "Extent",
     "reading.image": "Image",
     "rules": "Rule catalogue",
     "storage.overlay": "Update",

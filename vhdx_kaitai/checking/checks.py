@@ -16,7 +16,8 @@ from ..format import metadata, regions, replay
 from ..format.descent import Contents, Descent
 from ..format.judge import Check, Judge, Refusal
 from ..guids import REGION_NAMES
-from ..reading import disk, parents
+from ..reading import parents
+from ..reading.chain import Link, check_likeness, check_link, check_way, find_parent
 from ..reading.image import Image
 from ..storage.source import Source, SourceLike, open_source
 from ..text import human_size
@@ -372,7 +373,7 @@ class _Chain:
         """Add the next parent to the chain, and tell whether there is one that may be used."""
         child = self._chain[-1]
         try:
-            found, link = disk.find_parent(
+            found, link = find_parent(
                 child,
                 parent=parent,
                 search=self._search,
@@ -393,15 +394,15 @@ class _Chain:
             self._take.fail("the parents", f"{error.filename}: {error.strerror}")
             return False
         self._chain.append(found)
-        may_be_used = self._take.add(disk.check_link(self._chain))
-        self._take.add(disk.check_likeness(self._chain))
+        may_be_used = self._take.add(check_link(self._chain))
+        self._take.add(check_likeness(self._chain))
         place = Span(f"parent {found.path or 'in memory'}")
         self._take.add(metadata.check_fork(child.metadata, found.metadata, place))
         if child.path is not None and found.path is not None:
             self._take.add(self._check_way(found.path, link, place))
         return may_be_used
 
-    def _check_way(self, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+    def _check_way(self, parent: str, link: Link, place: Span) -> Iterator[Finding]:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
         folders = parents.folders_of(self._chain[-2].stored, self._search)
@@ -409,4 +410,4 @@ class _Chain:
         if link.key is not None and not self._follow_absolute:
             all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
-        return parents.check_way(locator, folders[0].path, parent, tried, place)
+        return check_way(locator, folders[0].path, parent, tried, place)

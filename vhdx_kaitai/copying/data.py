@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..reading.disk import Disk, Extent
+from ..reading.disk import Disk
+from ..reading.extents import Extent
 from ..storage.source import FileSource
 
 

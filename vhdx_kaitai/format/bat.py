@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
 
-from ..errors import Finding, Span, TruncatedError, mismatch
+from ..errors import Finding, Span, mismatch
 from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
@@ -348,17 +348,13 @@ class Bat(Uncopied):
             index: Which entry.
             pages: The pages that are kept, by number.
 
-        Returns:
-            The entry; 0 when its page is not all in the file.
+        Raises:
+            TruncatedError: Its page is not all in the file.
         """
-        try:
-            if len(pages) >= _KEPT_LARGE_PAGES:
-                return int.from_bytes(self.raw(index, 1), "little")
-            number = index >> LARGE_PAGE_SHIFT
-            page = self.numbers(number << LARGE_PAGE_SHIFT, 1 << LARGE_PAGE_SHIFT)
-        except TruncatedError:
-            return 0
-        pages[number] = page
+        if len(pages) >= _KEPT_LARGE_PAGES:
+            return int.from_bytes(self.raw(index, 1), "little")
+        number = index >> LARGE_PAGE_SHIFT
+        pages[number] = page = self.numbers(number << LARGE_PAGE_SHIFT, 1 << LARGE_PAGE_SHIFT)
         return page[index & LARGE_PAGE_MASK]
 
     def count_states(self) -> dict[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import (
     Finding,
@@ -18,7 +18,6 @@ from ..errors import (
     ReplayRequiredError,
     Span,
     VhdxError,
-    Where,
     mismatch,
     refuse,
 )
@@ -28,6 +27,9 @@ from ..storage.source import Opener, SourceLike
 from ..text import quoted
 from .image import Image, Replay
 from .parents import NO_SUCH_FILE, Candidate, Search, candidates, confined, folded, folders_of
+
+if TYPE_CHECKING:
+    from ..errors import Where
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
