@@ -1,124 +1,160 @@
 """What makes reading fast, held together with what makes it right.
 
-The look-up of a block for random reads judges an entry on its own; here it is held against the
-exact one, over entries of any kind. What is kept between requests is bounded.
+What is kept between requests is bounded, and is forgotten when the disk is closed.
 """
 
 from __future__ import annotations
 
+import array
+import mmap
 import os
-import struct
-from array import array
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import vhdx_kaitai
 from tests.conftest import Files
-from tests.images.chain import Chain, child_of
-from tests.images.dirty import dirty
+from tests.images.chain import Chain, chain, child_of
+from tests.images.dirty import STRUCTURES, dirty
 from tests.images.goods import GOODS
-from tests.images.image import Block, Layout, dynamic, partial
+from tests.images.image import (
+    Block,
+    Image,
+    Layout,
+    dynamic,
+    partial,
+)
 from tests.images.log import Zero
 from tests.images.sparse import pattern
-from tests.images.structures import FULLY_PRESENT, GIB, MIB, UNDEFINED, ZERO
+from tests.images.structures import (
+    FULLY_PRESENT,
+    GIB,
+    KIB,
+    MIB,
+    NOT_PRESENT,
+    UNDEFINED,
+    UNMAPPED,
+    ZERO,
+)
 from tests.reading_fixtures import (
+    CANARY,
+    ORDERS,
+    SOURCES,
     assert_reads,
     assert_reads_throughout,
     assert_same,
-    disk_extents,
+    checkerboard,
     measured_memory,
-    model_extents,
+    mixed_chain,
     opened,
+    opened_chain,
+    places,
 )
 from tests.support import good
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.reading import extents
 from vhdx_kaitai.reading.disk import Disk
-from vhdx_kaitai.reading.layers import BLOCK_OF_ZEROS, FROM_NOWHERE, UNKNOWN_BLOCK, Layer, Pieces
 from vhdx_kaitai.storage.overlay import Overlay
 
-# Log, metadata and BAT are in front of, between and behind the places for blocks.
-ORDERS = (
-    ("log", "metadata", "bat", "blocks"),
-    ("blocks", "log", "metadata", "bat"),
-    ("bat", "blocks", "metadata", "log"),
-)
+# -- requests of all shapes -----------------------------------------------------------------------
 
 
-def entries(file_length: int) -> st.SearchStrategy[int]:
-    """Draw entries of a BAT: like those of images, and any number of 64 bits."""
-    near = st.integers(0, file_length // MIB + 2)
-    far = st.sampled_from(((1 << 44) - 1, 1 << 43, 1 << 31))
-    reserved = st.sampled_from((0, 0, 0, 0, 1 << 3, 1 << 12, 1 << 19, 0xFFFF8))
-    state = st.sampled_from((6, 6, 6, 6, 0, 1, 2, 3, 4, 5, 7))
-    like = st.builds(lambda place, bits, low: place << 20 | bits | low, near | far, reserved, state)
-    return like | st.integers(0, (1 << 64) - 1)
+@pytest.mark.parametrize("length", [1, 511, 512, 513, 4096, 65536, MIB, MIB + 1, 5 * MIB])
+def test_a_request_of_any_length_reads_as_the_model_says(length: int) -> None:
+    made = mixed_chain()
+    with opened_chain(made) as disk:
+        for border in range(0, disk.size, MIB):
+            for offset in {border, border - length, border - length // 2, border - 1, border + 511}:
+                if 0 <= offset <= disk.size - length:
+                    assert_reads(disk, made.model, offset, length)
 
 
-@pytest.fixture(scope="module", params=ORDERS, ids=lambda order: order[0])
-def four_blocks(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, int]:
-    """A disk whose last block is not whole, and where its BAT is."""
-    image = dynamic(6 * MIB + 512, block_size=2 * MIB, order=request.param)
-    image = image.but(blocks={number: Block() for number in range(4)})
-    layout = image.layout()
-    return layout.build().write(tmp_path_factory.mktemp("four") / "four.vhdx"), layout.bat_offset
+@pytest.mark.parametrize("kind", ["path", "bytes", "file object"])
+def test_a_read_is_short_only_at_the_end_of_the_disk(kind: str, files: Files) -> None:
+    """Although its last block goes on in the file, and has been read from before."""
+    model = good("odd-sectors").model
+    source = SOURCES[kind](files.good("odd-sectors"))
+    with vhdx_kaitai.open(source) as disk:
+        size = disk.size
+        assert size == 3 * MIB + 512
+        last = model.read(size - 100, 100)
+        assert disk.pread(100, size - 100) == last
+        assert disk.pread(1000, size - 100) == last
+        assert disk.pread(10**15, size - 100) == last
+        buffer = bytearray([CANARY]) * 1000
+        assert disk.readinto_at(buffer, size - 100) == 100
+        assert buffer == last + bytes([CANARY]) * 900
+        for offset in (size, size + 1, 1 << 62):
+            assert disk.pread(512, offset) == b""
+            assert disk.readinto_at(buffer, offset) == 0
+    if hasattr(source, "close"):
+        source.close()
 
 
-@given(st.data())
-def test_the_fast_look_up_of_a_block_finds_what_the_exact_one_does(
-    four_blocks: tuple[Path, int], data: st.DataObject
-) -> None:
-    """It may leave a block to the exact one; what it finds is the same, and never too much."""
-    path, bat_offset = four_blocks
-    entry = data.draw(entries(path.stat().st_size))
-    block = data.draw(st.integers(-1, 5))
-    if 0 <= block < 4:
-        with path.open("r+b") as file:
-            file.seek(bat_offset + 8 * block)
-            file.write(struct.pack("<Q", entry))
-    with vhdx_kaitai.open(path) as disk:
-        layer = Layer(disk.image, 0, None)
-        found = layer.block_finder()[0](block)
-        if not 0 <= block < 3:
-            assert found == UNKNOWN_BLOCK  # not on the disk, or not the whole of it
-            return
-        start = block * 2 * MIB
-        try:
-            exact = extents.window(layer, start, start + 2 * MIB)
-        except FormatError:
-            exact = None
-        is_stored = exact is not None and exact[1][0][0] is not None
-        if found == BLOCK_OF_ZEROS:
-            assert exact is not None
-            assert exact[1] == [FROM_NOWHERE]
-        elif found:
-            assert is_stored
-            assert exact is not None
-            assert found - start == exact[1][0][1]
-        elif is_stored:  # only what lies before a structure is left to the exact one
-            assert entry >> 20 << 20 < max(other.end for other in disk.image.occupied)
+@pytest.mark.parametrize("kind", ["files", "memory"])
+def test_a_request_for_nothing_gives_nothing(kind: str, tmp_path: Path) -> None:
+    """Wherever that is: in blocks of any state, at the end of the disk, or past it."""
+    made = mixed_chain().write(tmp_path)
+    with vhdx_kaitai.open(made.path) if kind == "files" else opened_chain(made) as disk:
+        for offset in (*range(0, disk.size, MIB // 4), disk.size - 1, disk.size, disk.size + 1):
+            assert disk.pread(0, offset) == b""
+            for nothing in (bytearray(), array.array("Q"), memoryview(bytearray())):
+                assert disk.readinto_at(nothing, offset) == 0
 
 
-def test_a_table_that_is_cut_in_an_entry_is_not_believed(tmp_path: Path) -> None:
-    """Half of an entry could look like a whole one."""
-    image = dynamic(4 * MIB, order=("blocks", "log", "metadata", "bat"))
-    layout = image.but(blocks={number: Block() for number in range(4)}).layout()
-    path = layout.build().write(tmp_path / "cut.vhdx")
-    with vhdx_kaitai.open(path) as disk:
-        layer = Layer(disk.image, 0, None)
-        layer._free_from = MIB
-        assert layer.block_finder()[0](3) > 0
-        os.truncate(path, layout.bat_offset + 8 * 3 + 4)
-        assert layer.block_finder()[0](3) == UNKNOWN_BLOCK
+@pytest.mark.parametrize(("length", "offset"), [(512, -1), (-1, 0), (-512, 512), (0, -1)])
+def test_a_negative_offset_or_length_is_a_mistake_of_the_caller(length: int, offset: int) -> None:
+    with opened(good("dynamic-plain")) as disk:
+        with pytest.raises(ValueError, match="expected at least 0"):
+            disk.pread(length, offset)
+        if offset < 0:
+            with pytest.raises(ValueError, match="expected at least 0"):
+                disk.readinto_at(bytearray(max(0, length)), offset)
 
 
-# -- disks with more blocks than are kept -------------------------------------------------------
+def buffers(length: int) -> Iterator[tuple[str, Any]]:
+    """Yield things that bytes can be read into."""
+    yield "bytearray", bytearray(length)
+    yield "memoryview", memoryview(bytearray(length))
+    yield "middle of a bytearray", memoryview(bytearray(length + 64))[32:-32]
+    yield "array", array.array("Q", bytes(length))
+    yield "mmap", mmap.mmap(-1, length)
+    yield "matrix", memoryview(bytearray(length)).cast("B", (length // 64, 64))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in buffers(4096)])
+@pytest.mark.parametrize("name", ["dynamic-plain", "dirty-bat"])
+def test_bytes_are_read_into_any_kind_of_buffer(name: str, kind: str, files: Files) -> None:
+    model = good(name).model
+    with vhdx_kaitai.open(files.good(name)) as disk:
+        for offset in (0, 512, MIB - 4096, MIB, 2 * MIB - 2048, 8 * MIB - 4096):
+            buffer = dict(buffers(8192))[kind]
+            length = min(8192, disk.size - offset)
+            assert disk.readinto_at(buffer, offset) == length
+            assert_same(memoryview(buffer).tobytes()[:length], model.read(offset, length), offset)
+
+
+@pytest.mark.parametrize("offset", [0, MIB])
+def test_a_buffer_that_must_not_be_written_is_refused(offset: int, files: Files) -> None:
+    """Whether the disk holds data there or zeros."""
+    with vhdx_kaitai.open(files.good("dynamic-plain")) as disk:
+        buffer = bytes(512)
+        with pytest.raises((TypeError, BufferError)):
+            disk.readinto_at(buffer, offset)
+        assert not any(buffer)
+
+
+def test_nothing_is_written_around_the_part_of_a_buffer_that_was_handed_over() -> None:
+    with opened(good("dynamic-plain")) as disk:
+        buffer = bytearray([CANARY]) * 4096
+        for offset in (0, MIB - 512, MIB, 4 * MIB):
+            assert disk.readinto_at(memoryview(buffer)[1024:2048], offset) == 1024
+            assert set(buffer[:1024]) == set(buffer[2048:]) == {CANARY}
+
+
+# -- disks with more blocks than are kept ---------------------------------------------------------
 
 
 @pytest.fixture(params=[False, True], ids=["few blocks", "many blocks"])
@@ -146,7 +182,7 @@ def test_a_file_reads_as_its_model_says(name: str, files: Files) -> None:
                 assert_reads(disk, model, offset, length)
         assert disk.pread(10, model.size - 4) == model.read(model.size - 4, 4)
         assert disk.pread(10, model.size) == disk.pread(10, model.size + 5) == b""
-        assert disk.readinto_at(array("Q", bytes(64)), 8) == 64
+        assert disk.readinto_at(array.array("Q", bytes(64)), 8) == 64
         for length, offset in ((1, -1), (-1, 0)):
             with pytest.raises(ValueError, match="expected at least 0"):
                 disk.pread(length, offset)
@@ -160,13 +196,52 @@ def test_zeros_fill_any_buffer(tmp_path: Path) -> None:
             buffer = bytearray(b"x") * (length + 2)
             assert disk.readinto_at(memoryview(buffer)[1:-1], MIB) == length
             assert buffer == b"x" + bytes(length) + b"x"
-        numbers = array("I", [7] * 1000)
+        numbers = array.array("I", [7] * 1000)
         assert disk.readinto_at(numbers, MIB + 8) == 4000
         assert set(numbers) == {0}
         bad_ones: tuple[object, ...] = (bytes(8), memoryview(bytearray(8))[::2])
         for bad in bad_ones:
             with pytest.raises((TypeError, ValueError, BufferError)):
                 disk.readinto_at(bad, MIB)
+
+
+@pytest.mark.usefixtures("block_count")
+@pytest.mark.parametrize("state", [NOT_PRESENT, UNDEFINED, ZERO, UNMAPPED])
+def test_zeros_are_read_from_no_file(state: int, tmp_path: Path) -> None:
+    """Nor is more looked up for them than the entry of their block, and that once."""
+    image = dynamic(6 * MIB, blocks={0: Block(), 5: Block()}, others=Block(state))
+    with vhdx_kaitai.open(image.build().write(tmp_path / "zeros.vhdx")) as disk:
+        for offset in range(0, 6 * MIB, MIB):
+            assert disk.pread(1, offset) == pattern(1, offset, 1) or MIB <= offset < 5 * MIB
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(disk.image.stored, "fd", NoFile())
+            for length in (1, 512, 4096, 65536, MIB, 3 * MIB):
+                for offset in (MIB, 5 * MIB - length):
+                    assert disk.pread(length, offset) == bytes(length)
+                    buffer = bytearray(b"x") * length
+                    assert disk.readinto_at(buffer, offset) == length
+                    assert not any(buffer)
+
+
+class NoFile:
+    """In the place of a descriptor: whoever uses it reads from a file."""
+
+    def __index__(self) -> int:
+        raise AssertionError("a file was read")
+
+
+def test_zeros_that_are_kept_are_few(tmp_path: Path) -> None:
+    """Whoever holds on to them holds what he asked for, and nobody else does."""
+    built = dynamic(64 * MIB, blocks={}, block_size=32 * MIB).build()
+    with vhdx_kaitai.open(built.write(tmp_path / "zeros.vhdx")) as disk:
+        assert disk.pread(512, 0) is disk.pread(512, 4096)
+        with measured_memory() as peak:
+            for length in (16 * MIB, 8 * MIB, MIB, 512 * KIB):
+                assert len(disk.pread(length, 0)) == length
+        assert peak.bytes < 18 * MIB
+        with measured_memory() as left:
+            disk.pread(512, 0)
+        assert left.bytes < MIB
 
 
 @pytest.mark.usefixtures("block_count")
@@ -215,7 +290,7 @@ def test_offsets_may_be_numbers_of_any_kind(kind: str, files: Files) -> None:
                 use()
 
 
-# -- what is kept -------------------------------------------------------------------------------
+# -- what is kept ---------------------------------------------------------------------------------
 
 
 def test_windows_that_are_kept_take_little_memory_whatever_the_disk(tmp_path: Path) -> None:
@@ -245,30 +320,6 @@ def test_pieces_that_are_kept_take_little_memory(tmp_path: Path) -> None:
             for number in range(3000):
                 disk.readinto_at(buffer, number * MIB)
     assert peak.bytes < 2 * MIB
-
-
-# -- blocks and structures in one file ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
-def test_a_block_is_looked_up_once_wherever_the_structures_are(
-    order: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-
-    def window(top: Layer, start: int, *others: int) -> Pieces | None:
-        asked.append(start)
-        return found(top, start, *others)
-
-    found = extents.window
-    monkeypatch.setattr(extents, "window", window)
-    image = dynamic(8 * MIB, blocks={number: Block() for number in range(8)}, order=order)
-    with vhdx_kaitai.open(image.build().write(tmp_path / "image.vhdx")) as disk:
-        buffer = bytearray(4096)
-        for offset in (*range(0, 8 * MIB, 4096), *range(0, 8 * MIB, MIB)):
-            assert disk.readinto_at(buffer, offset) == 4096
-            assert_same(buffer, pattern(1, offset, 4096), offset)
-    assert len(asked) == len(set(asked))
 
 
 def structure_places(layout: Layout) -> dict[str, int]:
@@ -302,7 +353,7 @@ def test_a_block_over_a_structure_is_refused_when_it_is_read(
                 assert_same(disk.pread(512, number * MIB), pattern(1, number * MIB, 512))
 
 
-# -- dirty logs ----------------------------------------------------------------------------------
+# -- dirty logs -----------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("block_count")
@@ -335,82 +386,7 @@ def test_what_a_dirty_log_changes_of_a_block_is_read_from_the_log(at: int, tmp_p
                 assert_same(disk.pread(length, offset), bytes(wanted), offset)
 
 
-# -- extents in front of damage -----------------------------------------------------------------
-
-
-def told(disk: Disk, offset: int = 0, length: int | None = None) -> list[tuple[object, ...]]:
-    """Return the extents that come before the error, which has to come."""
-    rows: list[tuple[object, ...]] = []
-    with pytest.raises(FormatError):
-        rows.extend(tuple(row) for row in disk.extents(offset, length))
-    return rows
-
-
-@pytest.mark.parametrize("bad", [1, 2, 1000, 1023, 1024, 1025, 3000])
-def test_all_extents_before_a_bad_block_are_told(bad: int) -> None:
-    """Every second block is undefined, so each is an extent, more than are looked up at once."""
-    blocks = {number: Block(UNDEFINED) for number in range(0, 4000, 2)}
-    layout = dynamic(4000 * MIB, blocks=blocks).layout()
-    expected = model_extents(layout.build().model, 0, bad * MIB)
-    layout.set_entry(bad, 4)
-    with opened(layout.build()) as disk:
-        for offset in (0, (bad - 1) * MIB):
-            rows = told(disk, offset)
-            assert len(rows) == len(expected) - offset // MIB
-            assert [row[:2] for row in rows] == [(row[0], row[1]) for row in expected][-len(rows) :]
-
-
-@pytest.mark.parametrize("lost", [1, 512, 5000, MIB, 2 * MIB - 1])
-@pytest.mark.parametrize("is_partial", [False, True])
-def test_extents_of_a_cut_block_go_as_far_as_the_file(
-    is_partial: bool, lost: int, tmp_path: Path
-) -> None:
-    block = partial(range(1, 4096)) if is_partial else Block()
-    base = dynamic(4 * MIB, block_size=2 * MIB, blocks={0: Block()}).build()
-    image = child_of(base, "base.vhdx", blocks={0: Block(), 1: block}, block_size=2 * MIB)
-    made = Chain([base, image.build()], ["base.vhdx", "child.vhdx"]).write(tmp_path)
-    with vhdx_kaitai.open(made.path) as disk:
-        whole = disk_extents(disk)
-        position = disk.chain[0].source.size - lost
-        assert whole[-1][4] is not None
-    os.truncate(made.path, position)
-    with vhdx_kaitai.open(made.path) as disk:
-        rows = told(disk)
-        own = 4 * MIB - lost
-        assert sum(int(str(row[1])) for row in rows) == max(own, 2 * MIB + 512 * is_partial)
-        for row in rows:
-            disk.pread(int(str(row[1])), int(str(row[0])))
-
-
-def test_what_a_cut_block_leaves_to_the_parent_is_still_read(tmp_path: Path) -> None:
-    """Whatever there is past the end of the file."""
-    sectors = (*range(100), 300, *range(1000, 1100), 2000)
-    base = dynamic(4 * MIB, tag=7, others=Block()).build()
-    image = child_of(base, "base.vhdx", blocks={1: Block(), 2: partial(*sectors)})
-    made = Chain([base, image.build()], ["base.vhdx", "child.vhdx"]).write(tmp_path)
-    whole = made.model.read(2 * MIB, MIB)
-    with vhdx_kaitai.open(made.path) as disk:
-        block = next(row.file_offset for row in disk.extents(2 * MIB))
-        assert block is not None
-    for left in (512 * 1050 + 100, 200, 0):
-        os.truncate(made.path, block + left)
-        with vhdx_kaitai.open(made.path) as disk:
-            for sector in range(2048):
-                start, stop = sector * 512, sector * 512 + 512
-                if sector in sectors and stop > left:
-                    with pytest.raises(FormatError, match="BAT-10"):
-                        disk.pread(512, 2 * MIB + start)
-                    if start < left:
-                        assert disk.pread(left - start, 2 * MIB + start) == whole[start:left]
-                else:
-                    assert disk.pread(512, 2 * MIB + start) == whole[start:stop]
-            assert_same(disk.pread(MIB, 3 * MIB), made.model.read(3 * MIB, MIB))
-            rows = told(disk, 2 * MIB)
-            first = min(512 * sector for sector in sectors if 512 * sector + 512 > left)
-            assert sum(int(str(row[1])) for row in rows) == max(left, first)
-
-
-# -- a closed disk ------------------------------------------------------------------------------
+# -- a closed disk --------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("block_count")
@@ -432,3 +408,88 @@ def test_nothing_can_be_had_from_a_closed_disk(files: Files) -> None:
     ):
         with pytest.raises(ValueError, match="the disk is closed"):
             use()
+
+
+# -- memory of reading ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["zeros", "data", "checkerboard", "dirty", "behind the end"])
+@pytest.mark.parametrize("length", [64 * KIB, 10 * MIB])
+def test_reading_takes_little_more_memory_than_the_request(name: str, length: int) -> None:
+    """At most twice the request and 2 MiB, the request's own buffer included."""
+    image = dynamic(24 * MIB, others=Block(), block_size=8 * MIB)
+    made = {
+        "zeros": lambda: Chain([image.but(others=Block(ZERO)).build()], []),
+        "data": lambda: Chain([image.build()], []),
+        "checkerboard": lambda: checkerboard(24 * MIB),
+        "dirty": lambda: Chain([dirty(image).build()], []),
+        "behind the end": lambda: Chain([extended_by_its_log(image).build()], []),
+    }[name]()
+    with opened_chain(made) as disk:
+        disk.pread(length, 0)  # what is kept between requests is not theirs
+        with measured_memory() as peak:
+            assert len(disk.pread(length, 0)) == length
+        assert peak.bytes <= 2 * length + 2 * MIB
+
+
+def extended_by_its_log(image: Image) -> Layout:
+    """Return an image whose last block is past the end of the stored file, and zeros."""
+    blocks = {0: Block(), 1: Block(data=b""), 2: Block(data=b"")}
+    after = image.but(blocks=blocks)
+    return dirty(after, file_length=after.layout().payload[1])
+
+
+# -- threads --------------------------------------------------------------------------------------
+
+
+def disks_for_threads(folder: Path) -> dict[str, Callable[[], tuple[Disk, bytes]]]:
+    """Return ways to get a disk, and all of its bytes."""
+
+    def from_path(made: Chain) -> tuple[Disk, bytes]:
+        made.write(folder)
+        return vhdx_kaitai.open(made.path), made.model.read(0, made.model.size)
+
+    def from_file_object() -> tuple[Disk, bytes]:
+        built = dynamic(8 * MIB, blocks={n: Block() for n in (0, 1, 5)}).build()
+        return vhdx_kaitai.open(built.open()), built.model.read(0, built.model.size)
+
+    def dirty_one(_depth: int, image: Image) -> Image | Layout:
+        return dirty(image, hide=STRUCTURES)
+
+    single = dynamic(8 * MIB, blocks={n: Block() for n in (0, 1, 5)})
+    return {
+        "file": lambda: from_path(chain(1, base=single)),
+        "file object": from_file_object,
+        "dirty log": lambda: from_path(chain(1, base=single, change=dirty_one)),
+        "chain": lambda: from_path(chain(4)),
+        "dirty chain": lambda: from_path(mixed_chain()),
+    }
+
+
+@pytest.mark.parametrize("kind", ["file", "file object", "dirty log", "chain", "dirty chain"])
+def test_eight_threads_read_at_random_what_one_would(kind: str, tmp_path: Path) -> None:
+    disk, whole = disks_for_threads(tmp_path)[kind]()
+    start = threading.Barrier(8)
+    failures: list[str] = []
+
+    def work(seed: int) -> None:
+        try:
+            start.wait()
+            for offset, length in places(disk.size, 120, 300 * KIB, seed):
+                if disk.pread(length, offset) != whole[offset : offset + length]:
+                    failures.append(f"pread({length}, {offset})")
+                buffer = bytearray([CANARY]) * length
+                disk.readinto_at(buffer, offset)
+                if buffer != whole[offset : offset + length]:
+                    failures.append(f"readinto_at({length}, {offset})")
+        except BaseException as error:
+            failures.append(repr(error))
+            raise
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    disk.close()
+    assert failures == []

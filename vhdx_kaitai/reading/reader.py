@@ -124,6 +124,8 @@ class _Windows:
         position = self.find_block(number)
         if position > UNKNOWN_BLOCK:
             return self._top.file, position - start, limit, None
+        if position == BLOCK_OF_ZEROS:
+            return None, _ALL_ZEROS, limit, None
         if start < 0 or limit <= 0:
             return None, _NO_DISTANCE, _NO_LIMIT, None
         try:
