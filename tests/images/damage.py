@@ -7,7 +7,7 @@ good is a warning. Breaches that are only reported are
 
 * notes, where a known producer does it (Required 0, unaligned log offsets, an odd file length) or
   where the text tells readers to ignore the field or leaves the space undefined (reserved header
-  bytes, space behind identifier, headers and table entries, offsets in states without a place);
+  bytes, space after identifier, headers and table entries, offsets in states without a place);
 * warnings, where a field must be zero or hold one of few values, nobody is known to write anything
   else and the text does not say "ignore": such a file reads right, yet something has touched it.
 
@@ -86,7 +86,7 @@ END = 1 << 64
 
 
 def base_dynamic() -> Image:
-    """8 MiB dynamic; blocks 0, 1 and 5 stored; 1 MiB free behind every structure."""
+    """8 MiB dynamic; blocks 0, 1 and 5 stored; 1 MiB free after every structure."""
     blocks = {0: Block(), 1: Block(), 2: Block(ZERO), 3: Block(UNMAPPED), 4: Block(UNDEFINED)}
     return dynamic(8 * MIB, blocks=blocks | {5: Block()}, gap=MIB)
 
@@ -250,14 +250,14 @@ def header_1_with_zip_crc(layout: Layout) -> None:
 
 @damage("REG-09", "GEN-04")
 def bat_region_unaligned(layout: Layout) -> None:
-    """The BAT region begins 4 KiB behind a MiB boundary."""
+    """The BAT region begins 4 KiB past a MiB boundary."""
     layout.set_tables(lambda table: _move(table.find(BAT_REGION), 4 * KIB))
     layout.bat_offset += 4 * KIB
 
 
 @damage("GEN-07")
 def file_shorter_than_the_header_section(layout: Layout) -> None:
-    """The file is cut behind the second region table, at 320 KiB."""
+    """The file is cut after the second region table, at 320 KiB."""
     layout.file_length = 320 * KIB
 
 
@@ -269,7 +269,7 @@ def file_cut_inside_the_identifier(layout: Layout) -> None:
 
 @damage("GEN-08", level="note")
 def file_length_odd(layout: Layout) -> None:
-    """The file ends 512 bytes behind a MiB boundary."""
+    """The file ends 512 bytes past a MiB boundary."""
     layout.file_length = (layout.file_length or 0) + 512
 
 
@@ -296,7 +296,7 @@ def identifier_signature_reversed(layout: Layout) -> None:
 
 @damage("FTI-05", level="note")
 def identifier_reserved_not_zero(layout: Layout) -> None:
-    """A byte behind Creator is not zero."""
+    """A byte after Creator is not zero."""
     layout.identifier.reserved = bytes(100) + b"\x01"
 
 
@@ -390,7 +390,7 @@ def log_length_not_mib(layout: Layout) -> None:
 
 @damage("HDR-11", "GEN-04")
 def log_offset_not_mib(layout: Layout) -> None:
-    """LogOffset is 4 KiB behind a MiB boundary."""
+    """LogOffset is 4 KiB past a MiB boundary."""
     layout.set_headers(log_offset=layout.log_offset + 4 * KIB)
 
 
@@ -407,14 +407,14 @@ def log_at_zero_and_long(layout: Layout) -> None:
 
 
 @damage("HDR-13")
-def log_behind_the_end(layout: Layout) -> None:
-    """The log lies behind the end of the file."""
+def log_past_the_end(layout: Layout) -> None:
+    """The log lies past the end of the file."""
     layout.set_headers(log_offset=GIB)
 
 
 @damage("HDR-13")
 def log_over_the_end(layout: Layout) -> None:
-    """The log begins in the last MiB of free space and ends 1 MiB behind the file."""
+    """The log begins in the last MiB of free space and ends 1 MiB past the file."""
     end = layout.file_length or 0
     layout.file_length = end + MIB
     layout.set_headers(log_offset=end, log_length=2 * MIB)
@@ -580,7 +580,7 @@ def bat_region_listed_twice(layout: Layout) -> None:
 
 @damage("REG-09", "GEN-04")
 def unknown_region_unaligned(layout: Layout) -> None:
-    """An unknown optional region begins 512 bytes behind a MiB boundary."""
+    """An unknown optional region begins 512 bytes past a MiB boundary."""
     _add_region(layout, _free(layout, 2 * MIB) + 512, MIB)
 
 
@@ -627,14 +627,14 @@ def metadata_region_empty(layout: Layout) -> None:
 
 
 @damage("REG-13")
-def bat_region_behind_the_end(layout: Layout) -> None:
-    """The BAT region lies behind the end of the file."""
+def bat_region_past_the_end(layout: Layout) -> None:
+    """The BAT region lies past the end of the file."""
     layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", GIB))
 
 
 @damage("REG-13")
 def metadata_region_over_the_end(layout: Layout) -> None:
-    """The metadata region begins inside the file and ends behind it."""
+    """The metadata region begins inside the file and ends past it."""
     offset = _free(layout)
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "file_offset", offset))
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 2 * MIB))
@@ -690,7 +690,7 @@ def bat_and_metadata_in_one_place(layout: Layout) -> None:
 
 @damage("REG-20", level="note")
 def region_table_tail_not_zero(layout: Layout) -> None:
-    """Both tables have a byte behind their last entry; the checksums are right."""
+    """Both tables have a byte after their last entry; the checksums are right."""
     layout.set_tables(lambda table: setattr(table, "tail", bytes(100) + b"\x01"))
 
 
@@ -786,14 +786,14 @@ def item_inside_the_table(layout: Layout) -> None:
 
 
 @damage("MET-07")
-def item_behind_the_region(layout: Layout) -> None:
+def item_past_the_region(layout: Layout) -> None:
     """A user item begins where the metadata region ends."""
     _add_item(layout).offset = MIB
 
 
 @damage("MET-07")
 def item_over_the_end_of_the_region(layout: Layout) -> None:
-    """A user item ends one byte behind the metadata region."""
+    """A user item ends one byte past the metadata region."""
     _add_item(layout).offset = MIB - 3
 
 
@@ -1036,7 +1036,7 @@ def fixed_block_not_present(layout: Layout) -> None:
 
 @damage("ITEM-10", base="fixed", level="note")
 def fixed_file_shrunk(layout: Layout) -> None:
-    """All blocks of a fixed disk are ZERO, and the file ends behind the BAT."""
+    """All blocks of a fixed disk are ZERO, and the file ends after the BAT."""
     layout.image = layout.image.but(blocks={number: Block(ZERO) for number in range(4)})
     for number in range(4):
         layout.set_entry(number, ZERO)
@@ -1123,8 +1123,8 @@ _locator(
 _locator("locator-key-empty", "A KeyLength is 0.", _first(key_length=0), "LOC-07")
 _locator("locator-value-empty", "A ValueLength is 0.", _first(value_length=0), "LOC-08")
 _locator(
-    "locator-value-behind-the-item",
-    "A ValueOffset lies behind the item.",
+    "locator-value-past-the-item",
+    "A ValueOffset lies past the item.",
     _first(value_offset=0x10000),
     "LOC-09",
 )
@@ -1307,10 +1307,10 @@ for _rule, _name, _what, _fields in (
     ("LOG-08", "log-entry-longer-than-the-log", "EntryLength is larger than LogLength.",
      {"entry_length": 2 * MIB}),
     ("LOG-09", "log-tail-odd", "Tail is 512.", {"tail": 512}),
-    ("LOG-10", "log-tail-behind-the-log", "Tail is LogLength.", {"tail": MIB}),
+    ("LOG-10", "log-tail-past-the-log", "Tail is LogLength.", {"tail": MIB}),
     ("LOG-11", "log-sequence-number-0", "The entry has sequence number 0.",
      {"sequence_number": 0}),
-    ("LOG-12", "log-descriptor-count-too-large", "There is no room for so many descriptors.",
+    ("LOG-12", "log-descriptor-count-too-large", "There is no room for the descriptors.",
      {"descriptor_count": 1000}),
     ("LOG-12", "log-descriptor-count-max", "DescriptorCount is 2**32 - 1.",
      {"descriptor_count": 0xFFFFFFFF}),
@@ -1363,7 +1363,7 @@ for _rule, _name, _what, _which, _fields in (
 
 @damage("LOG-31", "LOG-04", base="dirty")
 def log_entry_unaligned(layout: Layout) -> None:
-    """The only entry begins 512 bytes behind a 4 KiB boundary."""
+    """The only entry begins 512 bytes past a 4 KiB boundary."""
     _entry(layout).at = 512
 
 
@@ -1451,7 +1451,7 @@ def log_aims_at_itself(layout: Layout) -> None:
 
 @damage("LOG-37", "LOG-31", base="dirty", visible=("LOG-37", "LOG-31"))
 def log_zeroes_over_itself(layout: Layout) -> None:
-    """A zero descriptor begins behind the header section and runs into the log."""
+    """A zero descriptor begins after the header section and runs into the log."""
     _entry(layout).descriptors.append(Zero(layout.log_offset - 4 * KIB, 8 * KIB))
 
 
@@ -1574,14 +1574,14 @@ def bat_bitmap_at_zero(layout: Layout) -> None:
 
 
 @damage("BAT-10", refusal="read", read_at=0)
-def bat_block_behind_the_end(layout: Layout) -> None:
-    """A present block lies wholly behind the end of the file."""
+def bat_block_past_the_end(layout: Layout) -> None:
+    """A present block lies wholly past the end of the file."""
     layout.set_entry(0, FULLY_PRESENT, GIB)
 
 
 @damage("BAT-10", base="two-mib", refusal="read", read_at=MIB)
 def bat_block_over_the_end(layout: Layout) -> None:
-    """The second half of a present block, not the disk's last one, is behind the file's end."""
+    """The second half of a present block, not the disk's last one, is past the file's end."""
     layout.set_entry(0, FULLY_PRESENT, _free(layout))
 
 
@@ -1598,8 +1598,8 @@ def bat_block_wraps_around(layout: Layout) -> None:
 
 
 @damage("BAT-10", base="differencing", refusal="read", read_at=MIB)
-def bat_bitmap_behind_the_end(layout: Layout) -> None:
-    """A present sector bitmap lies behind the end of the file."""
+def bat_bitmap_past_the_end(layout: Layout) -> None:
+    """A present sector bitmap lies past the end of the file."""
     layout.bat[layout.image.geometry.bitmap_index(0)] = 6 | GIB
 
 
@@ -1635,8 +1635,8 @@ def bat_entries_past_the_disk(layout: Layout) -> None:
 
 
 @damage("BAT-15", level="note")
-def bat_entries_behind_the_last(layout: Layout) -> None:
-    """An entry behind the computed count is not zero."""
+def bat_entries_after_the_last(layout: Layout) -> None:
+    """An entry after the computed count is not zero."""
     layout.bat[layout.image.geometry.entry_count] = 6 | layout.payload[0]
 
 
@@ -1653,8 +1653,8 @@ def data_of_nothing(layout: Layout) -> None:
 
 
 @damage("BLK-10", base="differencing", level="note")
-def bitmap_bits_behind_the_end(layout: Layout) -> None:
-    """The sector bitmap has bits for the 8 sectors behind the end of the disk."""
+def bitmap_bits_past_the_end(layout: Layout) -> None:
+    """The sector bitmap has bits for the 8 sectors past the end of the disk."""
     bitmap, end = layout.bitmaps[0], 8 * MIB // 512
     bitmap.runs = (*bitmap.runs, (end, end + 8))
 

@@ -162,7 +162,7 @@ EXAMPLES = [
     ),
     Example(
         "HDR-13",
-        "log-behind-the-end",
+        "log-past-the-end",
         "error",
         "end of log 0x40100000, expected at most the file's length 0xc00000",
     ),
@@ -370,7 +370,7 @@ EXAMPLES = [
     ),
     Example(
         "MET-07",
-        "item-behind-the-region",
+        "item-past-the-region",
         "error",
         "end of item 0x100004, expected at most the region's length 0x100000",
     ),
@@ -608,7 +608,7 @@ EXAMPLES = [
     ),
     Example(
         "LOC-09",
-        "locator-value-behind-the-item",
+        "locator-value-past-the-item",
         "error",
         "Value 0x10000 to 0x1001a, expected inside 0x50 to 0x242",
     ),
@@ -735,7 +735,7 @@ EXAMPLES = [
     ),
     Example(
         "LOG-10",
-        "log-tail-behind-the-log",
+        "log-tail-past-the-log",
         "note",
         "Tail 0x100000, expected less than the log's length 0x100000",
         besides=("LOG-31",),
@@ -973,7 +973,7 @@ EXAMPLES = [
     ),
     Example(
         "BAT-10",
-        "bat-block-behind-the-end",
+        "bat-block-past-the-end",
         "error",
         "end of block 0x40100000, expected at most the file's length 0xc00000",
         besides=("BLK-13",),
@@ -986,7 +986,7 @@ EXAMPLES = [
     ),
     Example(
         "BAT-15",
-        "bat-entries-behind-the-last",
+        "bat-entries-after-the-last",
         "note",
         "bytes after the last entry are not all zero, 1 entry of stored blocks among them",
     ),
@@ -998,7 +998,7 @@ EXAMPLES = [
     ),
     Example(
         "BLK-10",
-        "bitmap-bits-behind-the-end",
+        "bitmap-bits-past-the-end",
         "note",
         "bits for sectors past the end of the disk 8, expected none",
     ),
@@ -1077,7 +1077,7 @@ EXAMPLES = [
         "CHAIN-04",
         "child-larger-than-parent",
         "note",
-        "VirtualDiskSize 3146240 bytes, expected 6291456 as in its child; behind its end are zeros",
+        "VirtualDiskSize 3146240 bytes, expected 6291456 as in its child; past its end are zeros",
     ),
     Example(
         "CHAIN-05",

@@ -161,7 +161,7 @@ def physical_smaller_than_logical() -> Image:
 
 @good()
 def blocks_in_disorder() -> Image:
-    """BAT, metadata and log behind the blocks, which lie in reverse order with gaps."""
+    """BAT, metadata and log after the blocks, which lie in reverse order with gaps."""
     order = ("blocks", "bat", "regions", "metadata", "log")
     return _small(order=order, block_order=(2, 0), gap=3 * MIB)
 
@@ -171,7 +171,7 @@ def blocks_in_disorder() -> Image:
 
 @good(GEN_08="note")
 def file_length_odd() -> Image:
-    """The file ends 512 bytes behind a MiB boundary, as Disk2vhd's do."""
+    """The file ends 512 bytes past a MiB boundary, as Disk2vhd's do."""
     layout = _small().layout()
     return _small(file_length=layout.pack().length + 512)
 
@@ -190,7 +190,7 @@ def creator_full() -> Image:
 
 @good()
 def creator_broken() -> Image:
-    """Creator is half a surrogate pair and then noise behind a NUL."""
+    """Creator is half a surrogate pair and then noise after a NUL."""
     return _small(creator=b"\x3d\xd8A\0\0\0\xff\xdf\x01\xd8")
 
 
@@ -321,7 +321,7 @@ def regions_2047() -> Layout:
 
 @good()
 def stale_metadata_entry() -> Layout:
-    """Behind the counted entries is an old copy of one of them, as Windows leaves it."""
+    """After the counted entries is an old copy of one of them, as Windows leaves it."""
     layout = _small().layout()
     offset, item = layout.metadata.placed()[-1]
     layout.metadata.tail = item.pack(offset)
@@ -420,7 +420,7 @@ def locator_unknown_key() -> Image:
 
 @good(LOC_20="note")
 def locator_shared_strings() -> Image:
-    """Three values share one range at an odd offset, behind space that belongs to nobody."""
+    """Three values share one range at an odd offset, after space that belongs to nobody."""
     locator = windows_locator(_PARENT, "parent.vhdx")
     shared = ".\\parent.vhdx"
     for key in ("relative_path", "one", "two"):
@@ -574,7 +574,7 @@ def log_run_longer_than_the_sequence() -> Layout:
 
 @good()
 def log_two_sequences() -> Layout:
-    """An older valid sequence of the same session lies behind the active one."""
+    """An older valid sequence of the same session lies after the active one."""
     image = _small()
     old = Entry([Data(image.layout().bat_offset, _JUNK)], at=512 * KIB, sequence_number=10)
     return dirty(image, stale=[old], first_sequence_number=100)
@@ -591,7 +591,7 @@ def log_lone_entry_against_a_run() -> Layout:
 
 @good()
 def log_stale_entries_around() -> Layout:
-    """Entries of other sessions lie before, inside the way of and behind the sequence."""
+    """Entries of other sessions lie before, inside the way of and after the sequence."""
     image = _small()
     bat = image.layout().bat_offset
     stale = [
@@ -627,14 +627,14 @@ def log_last_offset_extends_the_file() -> Layout:
 
 @good()
 def log_extends_the_file() -> Layout:
-    """The stored file ends before a block whose contents the log writes behind the end."""
+    """The stored file ends before a block whose contents the log writes past the end."""
     image = dynamic(8 * MIB, blocks={0: Block(), 1: Block(data=pattern(1, MIB, 12 * KIB))})
     return dirty(image, file_length=image.layout().pack().length - MIB)
 
 
 @good()
 def log_extends_the_file_by_a_bat() -> Layout:
-    """The BAT itself lies behind the end of the stored file."""
+    """The BAT itself lies past the end of the stored file."""
     image = _small(order=("log", "metadata", "blocks", "bat"))
     return dirty(image, hide=(), file_length=image.layout().bat_offset)
 
@@ -696,8 +696,8 @@ def bitmap_bits_nobody_heeds() -> Image:
 
 
 @good(LOC_20="note")
-def bitmap_bits_behind_the_end() -> Image:
-    """Bits are set for sectors behind the end of the disk."""
+def bitmap_bits_past_the_end() -> Image:
+    """Bits are set for sectors past the end of the disk."""
     return differencing(MIB + 512, blocks={1: partial(range(2048))})
 
 
