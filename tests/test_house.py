@@ -22,7 +22,7 @@ MODULES = {
 MAX_ROOM = 500
 LARGE_ROOMS = {
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "format.grammar": "records, parsing and bytes; to be parted",
+    "format.grammar": "the records of all structures, and how each is parsed",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
     "reading.disk": "chain, reading and files; to be parted",
     "reading.resolve": "to be parted",
@@ -93,7 +93,6 @@ LATE_IMPORTS = {
     "format.descent: .locator": "only differencing disks have one",
     "format.descent: .log": "only a log that is not empty is looked at",
     "format.descent: .replay": "only a dirty log is replayed",
-    "format.grammar: ..generated.vhdx_positions": "only the tree asks for positions",
     "reading.bulk: numpy": _START,
     "reading.parents: unicodedata": _START,
     "rules: importlib.resources": _START,

@@ -193,7 +193,7 @@ def test_a_pattern_names_its_place() -> None:
     assert len(pieces) == 32
 
 
-def test_cutting_a_file_forgets_what_was_behind_the_cut() -> None:
+def test_cutting_a_file_forgets_what_was_past_the_cut() -> None:
     file = Sparse(0, {0: b"abcdef"})
     file.truncate(3)
     file.truncate(6)

@@ -557,7 +557,7 @@ class _LogRedactor:
         self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
         self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
 
-    def entry(self, entry: log.Entry) -> bytes:
+    def entry(self, entry: log.LogEntry) -> bytes:
         """Return the bytes of a valid entry, redacted, with the right checksum."""
         data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
         head = Place("", "log_entry", 0)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from functools import cached_property as layer
 
     from .locator import Locator
-    from .log import Entry, Log
+    from .log import Log, LogEntry
     from .replay import ReplaySummary
 else:
 
@@ -142,7 +142,7 @@ class Descent:
         return headers.is_log_dirty
 
     @layer
-    def sequence(self) -> tuple[Entry, ...] | None:
+    def sequence(self) -> tuple[LogEntry, ...] | None:
         """The entries that a dirty log asks to be replayed, if any are valid."""
         if not self.is_dirty or self.log is None:
             return None

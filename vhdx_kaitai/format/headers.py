@@ -20,6 +20,8 @@ from .place import IDENTIFIER, signature_of
 
 HEADER_SECTION_LENGTH = MIB
 
+SIGNATURE = signature_of("file_type_identifier")
+
 # Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
 # and all of a log that has to be replayed is looked at.
 MAX_REPLAYED_LOG_LENGTH = 1024 * MIB
@@ -238,49 +240,25 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
 
 def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
     offset, length = header.log_offset, header.log_length
-    place = header.place.field
-    if not is_aligned(length, MIB):
-        yield mismatch(
-            "HDR-10",
-            "error",
-            place("log_length"),
-            "LogLength",
-            f"{length:#x}",
-            "a multiple of 1 MiB",
-        )
-    if not is_aligned(offset, MIB):
-        yield mismatch(
-            "HDR-11",
-            "error",
-            place("log_offset"),
-            "LogOffset",
-            f"{offset:#x}",
-            "a multiple of 1 MiB",
-        )
-    if length:
-        if offset < HEADER_SECTION_LENGTH:
-            yield mismatch(
-                "HDR-12",
-                "error",
-                place("log_offset"),
-                "LogOffset",
-                f"{offset:#x}",
-                "at least 1 MiB",
-            )
-        if offset + length > size:
-            actual = f"{offset + length:#x}"
-            expected = f"at most the file's length {size:#x}"
-            yield mismatch("HDR-13", "error", place("log_length"), "end of log", actual, expected)
-    if header.log_guid != NIL:
-        if length == 0:
-            yield mismatch(
-                "HDR-15", "error", place("log_length"), "LogLength", "0 with a LogGuid", "a log"
-            )
-        if length > MAX_REPLAYED_LOG_LENGTH:
-            expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
-            yield mismatch(
-                "HDR-18", "limit", place("log_length"), "LogLength", f"{length:#x}", expected
-            )
+    ofs_place, len_place = header.place.field("log_offset"), header.place.field("log_length")
+    for rule, place, name, value in (
+        ("HDR-10", len_place, "LogLength", length),
+        ("HDR-11", ofs_place, "LogOffset", offset),
+    ):
+        if not is_aligned(value, MIB):
+            yield mismatch(rule, "error", place, name, f"{value:#x}", "a multiple of 1 MiB")
+    if length and offset < HEADER_SECTION_LENGTH:
+        yield mismatch("HDR-12", "error", ofs_place, "LogOffset", f"{offset:#x}", "at least 1 MiB")
+    if length and offset + length > size:
+        actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
+        yield mismatch("HDR-13", "error", len_place, "end of log", actual, expected)
+    if header.log_guid == NIL:
+        return
+    if length == 0:
+        yield mismatch("HDR-15", "error", len_place, "LogLength", "0 with a LogGuid", "a log")
+    if length > MAX_REPLAYED_LOG_LENGTH:
+        expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
+        yield mismatch("HDR-18", "limit", len_place, "LogLength", f"{length:#x}", expected)
 
 
 SIGNATURE = signature_of("file_type_identifier")

@@ -27,6 +27,7 @@ from ..format.bat import (
     UNMAPPED,
 )
 from ..units import MIB, ceil_div
+from . import resolve
 
 if TYPE_CHECKING:
     from .disk import Disk, Extent
@@ -211,6 +212,7 @@ def _merged(disk: Disk, offset: int, end: int) -> Iterator[Runs]:
 
 def _marked(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, Array]]:
     """Yield the runs of a range, and which of them do not go on with the one before."""
+    resolve.refuse_sharing(disk._top, offset, end)
     _let_memory_be_reused()
     last: Runs | None = None
     for runs in _windows(disk, offset, end):
