@@ -343,9 +343,9 @@ def undamaged(files: Files, ide: WebIde) -> Callable[[str], list[Node]]:
     ("name", "where", "why"),
     [
         ("metadata-signature-wrong", "metadata.table.signature", "not equal, expected"),
-        ("locator-value-behind-the-item", "metadata.items[5].data.key_values[2].value", "EOFError"),
+        ("locator-value-past-the-item", "metadata.items[5].data.key_values[2].value", "EOFError"),
         ("physical-sector-size-too-short", "metadata.items[3].data", "requested 4 bytes"),
-        ("bat-region-behind-the-end", "bat.chunks[0].payload_blocks[0].entry", "EOFError"),
+        ("bat-region-past-the-end", "bat.chunks[0].payload_blocks[0].entry", "EOFError"),
     ],
 )
 def test_damage_shows_where_it_is(

@@ -25,7 +25,7 @@ END = 1 << 64
 
 
 def base_dynamic() -> Image:
-    """8 MiB dynamic; blocks 0, 1 and 5 stored; 1 MiB free behind every structure."""
+    """8 MiB dynamic; blocks 0, 1 and 5 stored; 1 MiB free after every structure."""
     blocks = {0: Block(), 1: Block(), 2: Block(ZERO), 3: Block(UNMAPPED), 4: Block(UNDEFINED)}
     return dynamic(8 * MIB, blocks=blocks | {5: Block()}, gap=MIB)
 

@@ -7,7 +7,7 @@ good is a warning. Breaches that are only reported are
 
 * notes, where a known producer does it (Required 0, unaligned log offsets, an odd file length) or
   where the text tells readers to ignore the field or leaves the space undefined (reserved header
-  bytes, space behind identifier, headers and table entries, offsets in states without a place);
+  bytes, space after identifier, headers and table entries, offsets in states without a place);
 * warnings, where a field must be zero or hold one of few values, nobody is known to write anything
   else and the text does not say "ignore": such a file reads right, yet something has touched it.
 

@@ -117,14 +117,14 @@ def bat_bitmap_at_zero(layout: Layout) -> None:
 
 
 @damage("BAT-10", refusal="read", read_at=0)
-def bat_block_behind_the_end(layout: Layout) -> None:
-    """A present block lies wholly behind the end of the file."""
+def bat_block_past_the_end(layout: Layout) -> None:
+    """A present block lies wholly past the end of the file."""
     layout.set_entry(0, FULLY_PRESENT, GIB)
 
 
 @damage("BAT-10", base="two-mib", refusal="read", read_at=MIB)
 def bat_block_over_the_end(layout: Layout) -> None:
-    """The second half of a present block, not the disk's last one, is behind the file's end."""
+    """The second half of a present block, not the disk's last one, is past the file's end."""
     layout.set_entry(0, FULLY_PRESENT, free_space(layout))
 
 
@@ -141,8 +141,8 @@ def bat_block_wraps_around(layout: Layout) -> None:
 
 
 @damage("BAT-10", base="differencing", refusal="read", read_at=MIB)
-def bat_bitmap_behind_the_end(layout: Layout) -> None:
-    """A present sector bitmap lies behind the end of the file."""
+def bat_bitmap_past_the_end(layout: Layout) -> None:
+    """A present sector bitmap lies past the end of the file."""
     layout.bat[layout.image.geometry.bitmap_index(0)] = 6 | GIB
 
 
@@ -178,8 +178,8 @@ def bat_entries_past_the_disk(layout: Layout) -> None:
 
 
 @damage("BAT-15", level="note")
-def bat_entries_behind_the_last(layout: Layout) -> None:
-    """An entry behind the computed count is not zero."""
+def bat_entries_after_the_last(layout: Layout) -> None:
+    """An entry after the computed count is not zero."""
     layout.bat[layout.image.geometry.entry_count] = 6 | layout.payload[0]
 
 
@@ -196,8 +196,8 @@ def data_of_nothing(layout: Layout) -> None:
 
 
 @damage("BLK-10", base="differencing", level="note")
-def bitmap_bits_behind_the_end(layout: Layout) -> None:
-    """The sector bitmap has bits for the 8 sectors behind the end of the disk."""
+def bitmap_bits_past_the_end(layout: Layout) -> None:
+    """The sector bitmap has bits for the 8 sectors past the end of the disk."""
     bitmap, end = layout.bitmaps[0], 8 * MIB // 512
     bitmap.runs = (*bitmap.runs, (end, end + 8))
 

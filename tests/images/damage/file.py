@@ -24,14 +24,14 @@ def header_1_with_zip_crc(layout: Layout) -> None:
 
 @damage("REG-09", "GEN-04")
 def bat_region_unaligned(layout: Layout) -> None:
-    """The BAT region begins 4 KiB behind a MiB boundary."""
+    """The BAT region begins 4 KiB past a MiB boundary."""
     layout.set_tables(lambda table: move(table.find(BAT_REGION), 4 * KIB))
     layout.bat_offset += 4 * KIB
 
 
 @damage("GEN-07")
 def file_shorter_than_the_header_section(layout: Layout) -> None:
-    """The file is cut behind the second region table, at 320 KiB."""
+    """The file is cut after the second region table, at 320 KiB."""
     layout.file_length = 320 * KIB
 
 
@@ -43,7 +43,7 @@ def file_cut_inside_the_identifier(layout: Layout) -> None:
 
 @damage("GEN-08", level="note")
 def file_length_odd(layout: Layout) -> None:
-    """The file ends 512 bytes behind a MiB boundary."""
+    """The file ends 512 bytes past a MiB boundary."""
     layout.file_length = (layout.file_length or 0) + 512
 
 
@@ -70,7 +70,7 @@ def identifier_signature_reversed(layout: Layout) -> None:
 
 @damage("FTI-05", level="note")
 def identifier_reserved_not_zero(layout: Layout) -> None:
-    """A byte behind Creator is not zero."""
+    """A byte after Creator is not zero."""
     layout.identifier.reserved = bytes(100) + b"\x01"
 
 

@@ -90,7 +90,7 @@ def log_length_not_mib(layout: Layout) -> None:
 
 @damage("HDR-11", "GEN-04")
 def log_offset_not_mib(layout: Layout) -> None:
-    """LogOffset is 4 KiB behind a MiB boundary."""
+    """LogOffset is 4 KiB past a MiB boundary."""
     layout.set_headers(log_offset=layout.log_offset + 4 * KIB)
 
 
@@ -107,14 +107,14 @@ def log_at_zero_and_long(layout: Layout) -> None:
 
 
 @damage("HDR-13")
-def log_behind_the_end(layout: Layout) -> None:
-    """The log lies behind the end of the file."""
+def log_past_the_end(layout: Layout) -> None:
+    """The log lies past the end of the file."""
     layout.set_headers(log_offset=GIB)
 
 
 @damage("HDR-13")
 def log_over_the_end(layout: Layout) -> None:
-    """The log begins in the last MiB of free space and ends 1 MiB behind the file."""
+    """The log begins in the last MiB of free space and ends 1 MiB past the file."""
     end = layout.file_length or 0
     layout.file_length = end + MIB
     layout.set_headers(log_offset=end, log_length=2 * MIB)

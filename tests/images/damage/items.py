@@ -188,7 +188,7 @@ def fixed_block_not_present(layout: Layout) -> None:
 
 @damage("ITEM-10", base="fixed", level="note")
 def fixed_file_shrunk(layout: Layout) -> None:
-    """All blocks of a fixed disk are ZERO, and the file ends behind the BAT."""
+    """All blocks of a fixed disk are ZERO, and the file ends after the BAT."""
     layout.image = layout.image.but(blocks={number: Block(ZERO) for number in range(4)})
     for number in range(4):
         layout.set_entry(number, ZERO)

@@ -87,8 +87,8 @@ _locator(
 _locator("locator-key-empty", "A KeyLength is 0.", _first(key_length=0), "LOC-07")
 _locator("locator-value-empty", "A ValueLength is 0.", _first(value_length=0), "LOC-08")
 _locator(
-    "locator-value-behind-the-item",
-    "A ValueOffset lies behind the item.",
+    "locator-value-past-the-item",
+    "A ValueOffset lies past the item.",
     _first(value_offset=0x10000),
     "LOC-09",
 )

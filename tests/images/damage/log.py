@@ -38,7 +38,7 @@ for _rule, _name, _what, _fields in (
     ("LOG-08", "log-entry-longer-than-the-log", "EntryLength is larger than LogLength.",
      {"entry_length": 2 * MIB}),
     ("LOG-09", "log-tail-odd", "Tail is 512.", {"tail": 512}),
-    ("LOG-10", "log-tail-behind-the-log", "Tail is LogLength.", {"tail": MIB}),
+    ("LOG-10", "log-tail-past-the-log", "Tail is LogLength.", {"tail": MIB}),
     ("LOG-11", "log-sequence-number-0", "The entry has sequence number 0.",
      {"sequence_number": 0}),
     ("LOG-12", "log-descriptor-count-too-large", "There is no room for so many descriptors.",
@@ -94,7 +94,7 @@ for _rule, _name, _what, _which, _fields in (
 
 @damage("LOG-31", "LOG-04", base="dirty")
 def log_entry_unaligned(layout: Layout) -> None:
-    """The only entry begins 512 bytes behind a 4 KiB boundary."""
+    """The only entry begins 512 bytes past a 4 KiB boundary."""
     _entry(layout).at = 512
 
 
@@ -182,7 +182,7 @@ def log_aims_at_itself(layout: Layout) -> None:
 
 @damage("LOG-37", "LOG-31", base="dirty", visible=("LOG-37", "LOG-31"))
 def log_zeroes_over_itself(layout: Layout) -> None:
-    """A zero descriptor begins behind the header section and runs into the log."""
+    """A zero descriptor begins after the header section and runs into the log."""
     _entry(layout).descriptors.append(Zero(layout.log_offset - 4 * KIB, 8 * KIB))
 
 

@@ -72,14 +72,14 @@ def item_inside_the_table(layout: Layout) -> None:
 
 
 @damage("MET-07")
-def item_behind_the_region(layout: Layout) -> None:
+def item_past_the_region(layout: Layout) -> None:
     """A user item begins where the metadata region ends."""
     add_item(layout).offset = MIB
 
 
 @damage("MET-07")
 def item_over_the_end_of_the_region(layout: Layout) -> None:
-    """A user item ends one byte behind the metadata region."""
+    """A user item ends one byte past the metadata region."""
     add_item(layout).offset = MIB - 3
 
 

@@ -92,7 +92,7 @@ def bat_region_listed_twice(layout: Layout) -> None:
 
 @damage("REG-09", "GEN-04")
 def unknown_region_unaligned(layout: Layout) -> None:
-    """An unknown optional region begins 512 bytes behind a MiB boundary."""
+    """An unknown optional region begins 512 bytes past a MiB boundary."""
     add_region(layout, free_space(layout, 2 * MIB) + 512, MIB)
 
 
@@ -139,14 +139,14 @@ def metadata_region_empty(layout: Layout) -> None:
 
 
 @damage("REG-13")
-def bat_region_behind_the_end(layout: Layout) -> None:
-    """The BAT region lies behind the end of the file."""
+def bat_region_past_the_end(layout: Layout) -> None:
+    """The BAT region lies past the end of the file."""
     layout.set_tables(lambda table: setattr(table.find(BAT_REGION), "file_offset", GIB))
 
 
 @damage("REG-13")
 def metadata_region_over_the_end(layout: Layout) -> None:
-    """The metadata region begins inside the file and ends behind it."""
+    """The metadata region begins inside the file and ends past it."""
     offset = free_space(layout)
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "file_offset", offset))
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "length", 2 * MIB))
@@ -202,7 +202,7 @@ def bat_and_metadata_in_one_place(layout: Layout) -> None:
 
 @damage("REG-20", level="note")
 def region_table_tail_not_zero(layout: Layout) -> None:
-    """Both tables have a byte behind their last entry; the checksums are right."""
+    """Both tables have a byte after their last entry; the checksums are right."""
     layout.set_tables(lambda table: setattr(table, "tail", bytes(100) + b"\x01"))
 
 

@@ -65,7 +65,7 @@ EXAMPLES = [
     ),
     Example(
         "BAT-10",
-        "bat-block-behind-the-end",
+        "bat-block-past-the-end",
         "error",
         "end of block 0x40100000, expected at most the file's length 0xc00000",
         besides=("BLK-13",),
@@ -78,7 +78,7 @@ EXAMPLES = [
     ),
     Example(
         "BAT-15",
-        "bat-entries-behind-the-last",
+        "bat-entries-after-the-last",
         "note",
         "bytes after the last entry are not all zero, 1 entry of stored blocks among them",
     ),
@@ -90,7 +90,7 @@ EXAMPLES = [
     ),
     Example(
         "BLK-10",
-        "bitmap-bits-behind-the-end",
+        "bitmap-bits-past-the-end",
         "note",
         "bits for sectors past the end of the disk 8, expected none",
     ),

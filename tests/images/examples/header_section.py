@@ -93,7 +93,7 @@ EXAMPLES = [
     ),
     Example(
         "HDR-13",
-        "log-behind-the-end",
+        "log-past-the-end",
         "error",
         "end of log 0x40100000, expected at most the file's length 0xc00000",
     ),

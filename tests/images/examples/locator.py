@@ -58,7 +58,7 @@ EXAMPLES = [
     ),
     Example(
         "LOC-09",
-        "locator-value-behind-the-item",
+        "locator-value-past-the-item",
         "error",
         "Value 0x10000 to 0x1001a, expected inside 0x50 to 0x242",
     ),

@@ -41,7 +41,7 @@ EXAMPLES = [
     ),
     Example(
         "LOG-10",
-        "log-tail-behind-the-log",
+        "log-tail-past-the-log",
         "note",
         "Tail 0x100000, expected less than the log's length 0x100000",
         besides=("LOG-31",),

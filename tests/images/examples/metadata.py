@@ -44,7 +44,7 @@ EXAMPLES = [
     ),
     Example(
         "MET-07",
-        "item-behind-the-region",
+        "item-past-the-region",
         "error",
         "end of item 0x100004, expected at most the region's length 0x100000",
     ),

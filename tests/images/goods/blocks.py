@@ -56,8 +56,8 @@ def bitmap_bits_nobody_heeds() -> Image:
 
 
 @good(LOC_20="note")
-def bitmap_bits_behind_the_end() -> Image:
-    """Bits are set for sectors behind the end of the disk."""
+def bitmap_bits_past_the_end() -> Image:
+    """Bits are set for sectors past the end of the disk."""
     return differencing(MIB + 512, blocks={1: partial(range(2048))})
 
 

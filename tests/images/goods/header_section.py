@@ -15,7 +15,7 @@ from .case import JUNK, LAST, good, small
 
 @good(GEN_08="note")
 def file_length_odd() -> Image:
-    """The file ends 512 bytes behind a MiB boundary, as Disk2vhd's do."""
+    """The file ends 512 bytes past a MiB boundary, as Disk2vhd's do."""
     layout = small().layout()
     return small(file_length=layout.pack().length + 512)
 
@@ -34,7 +34,7 @@ def creator_full() -> Image:
 
 @good()
 def creator_broken() -> Image:
-    """Creator is half a surrogate pair and then noise behind a NUL."""
+    """Creator is half a surrogate pair and then noise after a NUL."""
     return small(creator=b"\x3d\xd8A\0\0\0\xff\xdf\x01\xd8")
 
 

@@ -147,7 +147,7 @@ def log_run_longer_than_the_sequence() -> Layout:
 
 @good()
 def log_two_sequences() -> Layout:
-    """An older valid sequence of the same session lies behind the active one."""
+    """An older valid sequence of the same session lies after the active one."""
     image = small()
     old = Entry([Data(image.layout().bat_offset, JUNK)], at=512 * KIB, sequence_number=10)
     return dirty(image, stale=[old], first_sequence_number=100)
@@ -164,7 +164,7 @@ def log_lone_entry_against_a_run() -> Layout:
 
 @good()
 def log_stale_entries_around() -> Layout:
-    """Entries of other sessions lie before, inside the way of and behind the sequence."""
+    """Entries of other sessions lie before, inside the way of and after the sequence."""
     image = small()
     bat = image.layout().bat_offset
     stale = [
@@ -200,14 +200,14 @@ def log_last_offset_extends_the_file() -> Layout:
 
 @good()
 def log_extends_the_file() -> Layout:
-    """The stored file ends before a block whose contents the log writes behind the end."""
+    """The stored file ends before a block whose contents the log writes past the end."""
     image = dynamic(8 * MIB, blocks={0: Block(), 1: Block(data=pattern(1, MIB, 12 * KIB))})
     return dirty(image, file_length=image.layout().pack().length - MIB)
 
 
 @good()
 def log_extends_the_file_by_a_bat() -> Layout:
-    """The BAT itself lies behind the end of the stored file."""
+    """The BAT itself lies past the end of the stored file."""
     image = small(order=("log", "metadata", "blocks", "bat"))
     return dirty(image, hide=(), file_length=image.layout().bat_offset)
 

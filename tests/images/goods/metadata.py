@@ -25,7 +25,7 @@ from .case import JUNK, good, small
 
 @good()
 def stale_metadata_entry() -> Layout:
-    """Behind the counted entries is an old copy of one of them, as Windows leaves it."""
+    """After the counted entries is an old copy of one of them, as Windows leaves it."""
     layout = small().layout()
     offset, item = layout.metadata.placed()[-1]
     layout.metadata.tail = item.pack(offset)
@@ -125,7 +125,7 @@ def locator_unknown_key() -> Image:
 
 @good(LOC_20="note")
 def locator_shared_strings() -> Image:
-    """Three values share one range at an odd offset, behind space that belongs to nobody."""
+    """Three values share one range at an odd offset, after space that belongs to nobody."""
     locator = windows_locator(_PARENT, "parent.vhdx")
     shared = ".\\parent.vhdx"
     for key in ("relative_path", "one", "two"):

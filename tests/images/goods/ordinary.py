@@ -65,6 +65,6 @@ def physical_smaller_than_logical() -> Image:
 
 @good()
 def blocks_in_disorder() -> Image:
-    """BAT, metadata and log behind the blocks, which lie in reverse order with gaps."""
+    """BAT, metadata and log after the blocks, which lie in reverse order with gaps."""
     order = ("blocks", "bat", "regions", "metadata", "log")
     return small(order=order, block_order=(2, 0), gap=3 * MIB)
