@@ -34,7 +34,8 @@ from tests.images.structures import (
 from tests.support import SparseSource, fewer, good, opened
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import metadata
-from vhdx_kaitai.format.grammar import RegionEntry, metadata_table
+from vhdx_kaitai.format.grammar import metadata_table
+from vhdx_kaitai.format.structures import RegionEntry
 from vhdx_kaitai.guids import METADATA_REGION
 from vhdx_kaitai.reading.image import Image
 
