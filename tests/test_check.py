@@ -32,8 +32,9 @@ from tests.checking.reports import (
     skipped_of,
 )
 from tests.images import strategies
+from tests.images.bases import BASES, OTHER_GUID, base_differencing
 from tests.images.chain import CHAIN_DAMAGES, GOOD_CHAINS, Chain, ChainCase, chain
-from tests.images.damage import BASES, DAMAGES, OTHER_GUID, base_differencing
+from tests.images.damage import DAMAGES
 from tests.images.dirty import log_only
 from tests.images.examples import EXAMPLES, OWN_LIMITS, Example, layout_of
 from tests.images.goods import GOODS

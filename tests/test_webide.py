@@ -25,7 +25,8 @@ from vhdx_kaitai.generated.vhdx import Vhdx
 
 from tests.conftest import Files, Run
 from tests.fields import ELEMENTS, FIELDS, LENGTHS
-from tests.images.damage import BASES, DAMAGES
+from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Layout
 from tests.images.structures import MIB

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.images.damage import BASES, DAMAGES
+from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, dynamic
 from tests.images.structures import MIB, PHYSICAL_SECTOR_SIZE

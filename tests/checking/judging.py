@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from tests.images.damage import UNKNOWN_REGION
+from tests.images.bases import UNKNOWN_REGION
 from tests.images.image import Layout, Region, differencing, dynamic
 from tests.images.structures import (
     FULLY_PRESENT,

@@ -70,7 +70,7 @@ def shifted_small(creator: str = "QEMU v7.0.0") -> Layout:
 
 
 def test_a_page_that_was_shifted_out_of_the_bat_is_recognised() -> None:
-    """A BAT this small has no entry of a sector bitmap, but one past its end."""
+    """There is no entry of a sector bitmap in so small a BAT, but one past its end."""
     layout = shifted_small()
     report = report_on(layout)
     assert report.verdict == "warnings"

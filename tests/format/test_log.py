@@ -27,7 +27,8 @@ from tests.format.log_fixtures import (
     with_checksum,
     with_log,
 )
-from tests.images.damage import DAMAGES, OTHER_GUID
+from tests.images.bases import OTHER_GUID
+from tests.images.damage import DAMAGES
 from tests.images.dirty import log_only
 from tests.images.image import LOG_GUID, dynamic
 from tests.images.log import Data, Descriptor, Entry, Log, Zero

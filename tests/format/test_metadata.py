@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import strategies as drawn
-from tests.images.damage import UNKNOWN_ITEM, base_differencing, base_dynamic
+from tests.images.bases import UNKNOWN_ITEM, base_differencing, base_dynamic
 from tests.images.image import Layout, dynamic
 from tests.images.structures import (
     CHS_PARAMETERS,

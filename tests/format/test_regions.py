@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.images.damage import OTHER_GUID, UNKNOWN_REGION, base_dynamic
+from tests.images.bases import OTHER_GUID, UNKNOWN_REGION, base_dynamic
 from tests.images.dirty import dirty
 from tests.images.image import Layout, Region, dynamic
 from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntry

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.fields import ELEMENTS, FIELDS
-from tests.images.damage import base_differencing
+from tests.images.bases import base_differencing
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, differencing, dynamic, partial, windows_locator
 from tests.images.structures import (
