@@ -22,19 +22,16 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple, NoReturn
 
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
-from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .grammar import DescriptorKind
 from .place import length_of, signature_of
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 SECTOR = length_of("log_data_sector")  # unit of the log [MS-VHDX 2.3.1]
 
