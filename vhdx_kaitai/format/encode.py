@@ -17,7 +17,8 @@ from typing import Any
 from uuid import UUID
 
 from .checksum import sealed
-from .grammar import (
+from .place import STRUCTS, length_of, mask_of, span_of
+from .structures import (
     BatEntry,
     DataSector,
     FileParameters,
@@ -33,7 +34,6 @@ from .grammar import (
     RegionEntry,
     RegionTable,
 )
-from .place import STRUCTS, length_of, mask_of, span_of
 
 
 def file_type_identifier(identifier: FileTypeIdentifier) -> bytes:

@@ -28,8 +28,8 @@ from ..ranges import overlapping
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 from .place import Place
+from .structures import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
