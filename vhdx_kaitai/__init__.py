@@ -8,7 +8,8 @@ parser takes time.
 from __future__ import annotations
 
 from ._version import __version__
-from .records import TYPE_CHECKING
+
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import Any
