@@ -145,7 +145,7 @@ define compile_python
 	@$(KSC) -t python --read-pos --outdir $(1)/positions vhdx.ksy
 	@mv $(1)/plain/vhdx.py $(1)/vhdx.py
 	@mv $(1)/positions/vhdx.py $(1)/vhdx_positions.py
-	@$(BIN)/python -m tools.layout vhdx.ksy $(1)/layout.py
+	@$(BIN)/python tools/layout.py vhdx.ksy $(1)/layout.py
 endef
 
 generated: $(COMPILER) $(DEV) ## Compile vhdx.ksy into generated/

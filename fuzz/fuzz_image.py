@@ -1,11 +1,12 @@
 """Fuzzing: whatever the bytes of an image, a call returns or raises a `VhdxError`.
 
-The invariant, for opening, reading random ranges, checking, the tree and the log:
+The invariant, for opening, reading random ranges, checking, the tree, the log and metadata dumps:
 
 * nothing but a `VhdxError` is raised (there is no file system here that could raise an `OSError`);
 * each input is done with within `MAX_SECONDS` of processor time and `MAX_GROWTH` of memory;
-* opening and checking agree: what opening refuses, the check names as an error, and what the check
-  finds no error in opens and can be read.
+* all who go down into an image agree: what opening or the log refuses, the check names as an error;
+  what the check finds no error in opens and can be read; and a dump can be made of all that begins
+  as an image does.
 
 An input is not an image but a recipe for one, or a few KiB could not say much about some MiB: the
 length of the file and pieces of it at their offsets. Checksums are repaired when the image is put
@@ -29,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.images.crc import sealed
@@ -57,16 +59,16 @@ def _parser() -> argparse.ArgumentParser:
 _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
+    from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.checks import check
+    from vhdx_kaitai.copying.metadump import metadump
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
-    from vhdx_kaitai.format import log
-    from vhdx_kaitai.format.headers import read_headers
-    from vhdx_kaitai.format.replay import replay
-    from vhdx_kaitai.guids import NIL
+    from vhdx_kaitai.format.descent import state_of_log
     from vhdx_kaitai.reading import bulk
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
     from vhdx_kaitai.showing import sarif
+    from vhdx_kaitai.showing.dump import dump_document, dump_text
     from vhdx_kaitai.showing.findings import check_document, check_text
     from vhdx_kaitai.showing.info import info_document, info_text
     from vhdx_kaitai.showing.log import log_document, log_text
@@ -211,21 +213,19 @@ def exercise(data: bytes) -> None:
     recipe = Recipe.parse(data)
     image = recipe.image()
     before, began = _peak(), time.process_time()
-    worthwhile = bulk.WORTHWHILE_BLOCKS
+    worthwhile = bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
     try:
         if recipe.is_bulky:
-            bulk.WORTHWHILE_BLOCKS = 0
+            bulk.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
+        choice = random.Random(recipe.seed)
         errors = _check(image)
-        _open(image, random.Random(recipe.seed), errors)
-        for look in (_log, _tree):
-            if look is _tree and recipe.seed % 4:
-                continue  # it takes longer than all the others
-            try:
-                look(image)
-            except VhdxError as error:
-                str(error)
+        _open(image, choice, errors)
+        _log(image, errors)
+        if not recipe.seed % 4:  # they take longer than all the others
+            _tree(image)
+            _dump(image, choice)
     finally:
-        bulk.WORTHWHILE_BLOCKS = worthwhile
+        bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
     if seconds > MAX_SECONDS:
         raise BrokenInvariantError(f"took {seconds:.1f} s")
@@ -258,9 +258,7 @@ def _open(image: bytes, choice: random.Random, errors: set[str]) -> None:
     try:
         opened = Image(image)
     except FormatError as error:
-        str(error)
-        if error.finding.rule not in errors:
-            raise BrokenInvariantError(f"{error} refuses the image, the check is content") from None
+        _agree(error, errors)
         return
     except LimitError:  # the file may be fine
         return
@@ -314,7 +312,12 @@ def _read(disk: Disk, choice: random.Random, errors: set[str]) -> None:
 
 
 def _tree(image: bytes) -> None:
-    tree = Tree(BufferSource(image))
+    """Walk the tree of an image."""
+    try:
+        tree = Tree(BufferSource(image))
+    except FormatError as error:
+        str(error)
+        return
     node = tree.find("")
     json.dumps(node_document(tree, node, 2))
     for line in tree_text(tree, node, 4):
@@ -322,23 +325,50 @@ def _tree(image: bytes) -> None:
             raise BrokenInvariantError(f"a line of the tree cannot be printed: {line!r}")
 
 
-def _log(image: bytes) -> None:
-    source = BufferSource(image)
-    header = read_headers(source).current
-    ring = log.read_log(source, header)
-    replayed, error = None, None
-    if ring is not None and header.log_guid != NIL:
-        try:
-            replayed = replay(source, ring)[1]
-        except FormatError as refusal:
-            error = refusal
-        except LimitError:
-            return
-    document = log_document("x", ring, replayed, error)
+def _log(image: bytes, errors: set[str]) -> None:
+    """List the log of an image, and show that the check has the same to say of its replay."""
+    try:
+        state = state_of_log(BufferSource(image))
+    except LimitError:
+        return
+    except FormatError as error:
+        _agree(error, errors)
+        return
+    if state.error is not None:
+        _agree(state.error, errors)
+    document = log_document("x", *state)
     json.dumps(document)
     for line in log_text(document):
         if not line.isprintable():
             raise BrokenInvariantError(f"a line of the log cannot be printed: {line!r}")
+
+
+def _agree(error: FormatError, errors: set[str]) -> None:
+    """Show that the check names what somebody else is refused by."""
+    str(error)
+    if error.finding.rule not in errors:
+        raise BrokenInvariantError(f"{error} refuses the image, the check is content")
+
+
+_FORMS: tuple[dict[str, Any], ...] = ({}, {"form": "sparse"}, {"redact": True}, {"slack": True})
+
+
+def _dump(image: bytes, choice: random.Random) -> None:
+    """Write a metadata dump, which can be made of anything that has an identifier."""
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/dump.vhdx"
+        try:
+            manifest = metadump(image, path, **choice.choice(_FORMS))
+        except FormatError as error:
+            if error.finding.rule != "FTI-01":
+                raise BrokenInvariantError(f"{error} keeps an image from being dumped") from None
+            return
+        check(path, skeleton=True)
+    document = dump_document(manifest, "x", "y")
+    json.dumps(document)
+    for line in dump_text(document):
+        if not line.isprintable():
+            raise BrokenInvariantError(f"a line about a dump cannot be printed: {line!r}")
 
 
 # -- other inputs ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple, cast
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.compiling import fetched_compiler
 from tests.support import REAL_IMAGES, SAMPLES, Sample, damaged, good
 from vhdx_kaitai.commands import main
 
@@ -65,6 +66,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Outcome(status, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def compiler() -> Path:
+    """The folder of the Kaitai Struct compiler."""
+    return fetched_compiler()
 
 
 class Files:

@@ -18,6 +18,9 @@ from tests.images.goods import GOODS
 from tests.images.image import Built, Layout
 from tests.images.sparse import Sparse
 from vhdx_kaitai.errors import Finding
+from vhdx_kaitai.format.descent import Descent
+from vhdx_kaitai.format.headers import Headers
+from vhdx_kaitai.format.judge import REFUSE
 from vhdx_kaitai.reading.image import Image, Replay
 from vhdx_kaitai.storage.source import Source
 
@@ -40,7 +43,7 @@ def tool(name: str, folder: str = "tools") -> ModuleType:
 
 
 def fewer(share: int) -> settings:
-    """Draw so many times fewer examples than the profile says, because each of them takes long."""
+    """Draw a share of the examples that the profile says, one in `share`: each takes long."""
     return settings(max_examples=max(5, settings().max_examples // share))
 
 
@@ -90,6 +93,14 @@ def opened(image: Built | Layout, replay: Replay = "memory") -> Image:
     """Return an image opened by the package, without a file in between."""
     built = image.build() if isinstance(image, Layout) else image
     return Image(SparseSource(built.file), replay=replay)
+
+
+def read_headers(source: Source) -> Headers:
+    """Return both headers of a file, as opening judges them."""
+    way = Descent(source, REFUSE)
+    assert way.headers is not None
+    assert way.header is not None
+    return way.headers
 
 
 def damages(*groups: str, refusal: str | None = None) -> list[str]:

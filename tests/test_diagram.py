@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.compiling import compile_grammar
 from tests.support import ROOT, tool
 
 TOOL = tool("diagram")
@@ -24,16 +24,9 @@ def boxes() -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_the_drawing_is_made_from_the_grammar() -> None:
-    compiler = ROOT / "build" / "compiler"
-    if not (compiler / ".fetched").exists():
-        pytest.skip("the compiler is missing: run 'make compiler'")
-    folder = ROOT / "build" / "graphviz"
-    main = ["-cp", f"{compiler}/*", "io.kaitai.struct.JavaMain"]
-    command = ["java", *main, "-t", "graphviz", "--outdir", str(folder), "vhdx.ksy"]
-    environment = {key: value for key, value in os.environ.items() if key != "JAVA_TOOL_OPTIONS"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    drawn = TOOL.diagram((folder / "vhdx.dot").read_text(encoding="utf-8"))
+def test_the_drawing_is_made_from_the_grammar(compiler: Path, tmp_path: Path) -> None:
+    compile_grammar(compiler, tmp_path, "-t", "graphviz")
+    drawn = TOOL.diagram((tmp_path / "vhdx.dot").read_text(encoding="utf-8"))
     assert drawn == DOT, "run 'make docs'"
 
 

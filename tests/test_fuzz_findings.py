@@ -22,6 +22,7 @@ from tests.images.log import Entry
 from tests.images.structures import HEADER_OFFSETS, MIB
 from tests.support import ROOT, SparseSource, good, tool
 from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.errors import Finding, FormatError, Span
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.image import Image
 
@@ -189,6 +190,18 @@ def test_a_check_that_is_content_with_what_opening_refuses_breaks_the_invariant(
     built.set_headers(version=2)
     with pytest.raises(FUZZ.BrokenInvariantError, match="HDR-08"):
         FUZZ.exercise(FUZZ.recipe_for(built.build()).pack())
+
+
+@pytest.mark.parametrize("name", ["state_of_log", "metadump"])
+def test_whoever_else_refuses_what_the_check_is_content_with_breaks_the_invariant(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FormatError(Finding("LOG-31", "error", Span("log"), "no valid sequence"))
+
+    monkeypatch.setattr(FUZZ, name, refuse)
+    with pytest.raises(FUZZ.BrokenInvariantError, match="LOG-31"):
+        FUZZ.exercise(recipe("dynamic-plain").pack())
 
 
 def test_an_input_that_takes_too_long_breaks_the_invariant(

@@ -21,9 +21,8 @@ MODULES = {
 
 MAX_ROOM = 500
 LARGE_ROOMS = {
-    "checking.allocation": "judges in Python and with numpy; to be parted",
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "format.grammar": "records, parsing and bytes; to be parted",
+    "format.grammar": "the records of all structures, and how each is parsed",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
     "reading.disk": "chain, reading and files; to be parted",
     "reading.resolve": "to be parted",
@@ -77,8 +76,9 @@ _START = "starting takes time, and not everything needs it"
 LATE_IMPORTS = {
     "__init__: importlib": "names of the face come when they are used",
     "__init__: importlib.resources": _START,
-    "checking.allocation: numpy": _START,
-    "checking.allocation: threading": _START,
+    "checking.logged: .crowds": "numpy is for large disks",
+    "checking.survey: .crowds": "numpy is for large disks",
+    "checking.survey: .tally": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.disk": _START,
     "commands.info: .disks": _START,
@@ -90,11 +90,10 @@ LATE_IMPORTS = {
     "commands.running: signal": _START,
     "errors: .rules": "a finding that nobody prints needs no catalogue",
     "format.checksum: crc32c": _START,
-    "format.grammar: ..generated.vhdx_positions": "only the tree asks for positions",
+    "format.descent: .locator": "only differencing disks have one",
+    "format.descent: .log": "only a log that is not empty is looked at",
+    "format.descent: .replay": "only a dirty log is replayed",
     "reading.bulk: numpy": _START,
-    "reading.image: ..format.locator": "only differencing disks have one",
-    "reading.image: ..format.log": "only a log that is not empty is looked at",
-    "reading.image: ..format.replay": "only a dirty log is replayed",
     "reading.parents: unicodedata": _START,
     "rules: importlib.resources": _START,
     "rules: json": _START,

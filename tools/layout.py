@@ -4,7 +4,7 @@ All that writing takes is a table of places. For structs that each stand alone i
 arithmetic over their `seq`; what this arithmetic does not know ends it: a table is right, or none
 is made.
 
-    python -m tools.layout vhdx.ksy generated/layout.py
+    python tools/layout.py vhdx.ksy generated/layout.py
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import groupby, pairwise
+from operator import itemgetter
 
 from .records import TYPE_CHECKING
 
@@ -105,7 +106,7 @@ def overlapping(
             in the order of place, the shorter first where two begin together.
     """
     furthest: tuple[int, int, T] | None = None
-    for item in sorted(items, key=lambda item: item[:2]):
+    for item in sorted(items, key=itemgetter(0, 1)):
         if furthest is not None and item[0] < furthest[1]:
             yield furthest, item
         if furthest is None or item[1] > furthest[1]:

@@ -17,10 +17,9 @@ from tests.images.image import LOG_GUID, Block, Built, Image, Layout, dynamic
 from tests.images.log import Data, Descriptor, Entry, Zero
 from tests.images.sparse import pattern
 from tests.images.structures import MIB
-from tests.support import opened
+from tests.support import opened, read_headers
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.format import log
-from vhdx_kaitai.format.headers import read_headers
 from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.storage.source import BufferSource
 

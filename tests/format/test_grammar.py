@@ -108,7 +108,7 @@ def test_the_creator_is_what_the_builder_wrote(name: str) -> None:
     if isinstance(expected, bytes):
         expected = expected.decode("utf-16-le", "surrogatepass").partition("\0")[0]
     section = grammar.HeaderSection(SparseSource(built.file))
-    assert section.identifier().creator == (expected or None)
+    assert grammar.identifier(section.identifier()).creator == (expected or None)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,8 @@ def test_a_log_entry_says_what_the_builder_packed() -> None:
         (kind.zero, 6 * MIB, number, 8192, 7, b"", b""),
         (kind.data, 7 * MIB, number, 0, 0, b"x" + bytes(7), bytes(4)),
     )
-    assert record.data_sectors == ((True, number), (True, number))
+    assert record.data_sectors == ((True, number, b"\x01" * 4084), (True, number, bytes(4084)))
+    assert record.padding == bytes(4096 - 64 - 3 * 32)
     assert record.len_descriptor_sectors == 4096
 
 
@@ -285,3 +286,12 @@ def test_counts_that_do_not_fit_make_no_entries(count: int) -> None:
     record = grammar.parent_locator(data, Place("x", "parent_locator_item", 0))
     assert (record.num_key_values, record.entries) == (count, ())
     assert record.len_table == 20 + 12 * count
+
+
+def test_an_identifier_without_its_signature_is_refused() -> None:
+    with pytest.raises(FormatError) as caught:
+        grammar.identifier(b"vhdxfilm" + bytes(512))
+    assert str(caught.value) == (
+        "file type identifier at 0x0: signature 'vhdxfilm', expected 'vhdxfile'"
+        " [FTI-01, MS-VHDX 2.2.1]"
+    )

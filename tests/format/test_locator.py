@@ -13,14 +13,14 @@ from tests.images.damage import OTHER_GUID, base_differencing
 from tests.images.image import Layout, windows_locator
 from tests.images.structures import KIB, Locator, LocatorEntry, braced
 from tests.support import good, opened
-from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
+from vhdx_kaitai.errors import FormatError, LimitError, VhdxError, refuse
 from vhdx_kaitai.format import grammar
 from vhdx_kaitai.format.locator import (
     MAX_KEYS,
     check_locator,
     check_texts,
+    judged,
     matching_key,
-    read_locator,
 )
 from vhdx_kaitai.format.locator import Locator as Judged
 from vhdx_kaitai.format.metadata import MAX_ITEM_LENGTH
@@ -38,7 +38,9 @@ def locator() -> Locator:
 def read(made: Locator | bytes) -> Judged:
     """Return what a locator says."""
     data = made if isinstance(made, bytes) else made.pack()
-    return read_locator(grammar.parent_locator(data, PLACE))
+    locator = grammar.parent_locator(data, PLACE)
+    refuse(check_locator(locator))
+    return judged(locator)
 
 
 def refused_with(made: Locator | bytes) -> str:

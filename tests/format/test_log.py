@@ -32,10 +32,10 @@ from tests.images.dirty import log_only
 from tests.images.image import LOG_GUID, dynamic
 from tests.images.log import Data, Descriptor, Entry, Log, Zero
 from tests.images.structures import KIB, MIB, ZERO_GUID, Header
-from tests.support import SparseSource, damaged, fewer, good, opened, refusals
+from tests.support import SparseSource, damaged, fewer, good, opened, read_headers, refusals
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.format import grammar, log
-from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH, read_headers
+from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.format.replay import check_sequence
 from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.showing.log import log_document, log_text

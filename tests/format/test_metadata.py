@@ -34,7 +34,8 @@ from tests.images.structures import (
 from tests.support import SparseSource, fewer, good, opened
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import metadata
-from vhdx_kaitai.format.grammar import metadata_table
+from vhdx_kaitai.format.grammar import RegionEntry, metadata_table
+from vhdx_kaitai.guids import METADATA_REGION
 from vhdx_kaitai.reading.image import Image
 
 
@@ -249,7 +250,8 @@ def test_the_checks_of_the_items_look_at_the_length_of_each(item_id: UUID) -> No
     made.metadata.find(item_id).data += b"\0"
     source = SparseSource(made.build().file)
     table = metadata_table(source, made.metadata_offset)
-    items = metadata.Items(source, made.metadata_offset, table)
+    region = RegionEntry(METADATA_REGION, made.metadata_offset, MIB, 1)
+    items = metadata.Items(source, region, table)
     with pytest.raises(FormatError) as caught:
         list(chain.from_iterable(metadata.check_items(items, table)))
     assert caught.value.finding.rule == "ITEM-02"

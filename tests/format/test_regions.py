@@ -13,9 +13,9 @@ from tests.images.damage import OTHER_GUID, UNKNOWN_REGION, base_dynamic
 from tests.images.dirty import dirty
 from tests.images.image import Layout, Region, dynamic
 from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntry
-from tests.support import good, opened
+from tests.support import SparseSource, good, opened
 from vhdx_kaitai.errors import FormatError, TruncatedError
-from vhdx_kaitai.format import regions
+from vhdx_kaitai.format import grammar, regions
 from vhdx_kaitai.format.grammar import RegionTable
 from vhdx_kaitai.format.place import REGION_TABLES
 
@@ -50,9 +50,10 @@ def test_copy_1_is_used_when_both_are_valid_even_if_they_differ() -> None:
 
 
 def test_of_two_copies_that_differ_the_one_that_is_not_used_is_pointed_at() -> None:
-    tables = table((BAT_REGION, 2, 1)), table((BAT_REGION, 3, 1))
-    tables = tables[0], tables[1]._replace(place=REGION_TABLES[1], raw=b"other")
-    (found,) = regions.check_copies(tables, (None, None))
+    made = layout()
+    made.region_tables[1].find(BAT_REGION).file_offset = 200 * MIB
+    root = grammar.HeaderSection(SparseSource(made.build().file))
+    (found,) = regions.check_copies(regions.Tables(root))
     assert (found.rule, found.offset) == ("REG-05", 256 << 10)
 
 

@@ -13,7 +13,7 @@ good is a warning. Breaches that are only reported are
 
 Refusal. "open": opening must raise. "read": opening may succeed, because a reader need not walk
 the whole BAT, but then reading at `read_at` must raise. "check": only a reader that looks at all
-entries together can know; opening and reading may succeed, checking must report it.
+entries together can know what is wrong; opening and reading may succeed, checking must report it.
 
 A damaged log entry just ends a run, so what shows is that no valid sequence is left: such damages
 name the rule of the entry first and LOG-31 second. `visible` holds the rules of which at least one
@@ -1615,10 +1615,41 @@ def bat_not_present_with_an_offset(layout: Layout) -> None:
     layout.set_entry(7, 0, layout.payload[0])
 
 
+@damage("BAT-02", "BAT-05", "BAT-10", base="wide", refusal="check")
+def bat_page_of_ones(layout: Layout) -> None:
+    """All bits of the second page of the BAT are set."""
+    layout.bat |= dict.fromkeys(range(512, 1024), END - 1)
+
+
+@damage("BAT-10", base="fixed", refusal="check")
+def bat_counts_sectors(layout: Layout) -> None:
+    """The places of all blocks are in sectors of 512 bytes instead of MiB."""
+    for block, place in layout.payload.items():
+        layout.set_entry(block, FULLY_PRESENT, place * (MIB // 512))
+
+
+@damage("BAT-15", base="differencing", level="note")
+def bat_entries_past_the_disk(layout: Layout) -> None:
+    """Of the last chunk of a differencing disk, two entries for blocks that it has not are set."""
+    layout.bat |= {8: FULLY_PRESENT | _free(layout), 10: ZERO}
+
+
 @damage("BAT-15", level="note")
 def bat_entries_behind_the_last(layout: Layout) -> None:
     """An entry behind the computed count is not zero."""
     layout.bat[layout.image.geometry.entry_count] = 6 | layout.payload[0]
+
+
+@damage("BLK-07", base="differencing", level="note")
+def bitmap_without_a_bit(layout: Layout) -> None:
+    """A PARTIALLY_PRESENT block has no sector in this file."""
+    layout.bitmaps[0].runs = ()
+
+
+@damage("BLK-13", level="note")
+def data_of_nothing(layout: Layout) -> None:
+    """There are old data in the free MiB after the log."""
+    layout.patch(layout.log_offset + layout.image.log_length + 1000, b"old data")
 
 
 @damage("BLK-10", base="differencing", level="note")
@@ -1731,10 +1762,8 @@ NOT_BREACHABLE: dict[str, str] = {
     "BLK-04": _READING,
     "BLK-05": _READING,
     "BLK-06": _READING,
-    "BLK-07": _READING,
     "BLK-08": _READING,
     "BLK-09": _READING,
     "BLK-11": f"{_ALLOWED}: fixed-last-block-cut, odd-sectors",
     "BLK-12": _READING,
-    "BLK-13": _READING,
 }

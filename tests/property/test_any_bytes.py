@@ -19,9 +19,7 @@ from tests.property.hostile import any_bytes, mended, mutations, scraps, wild
 from tests.support import assert_valid, fewer, good
 from vhdx_kaitai.checking.checks import check
 from vhdx_kaitai.errors import FormatError, LimitError
-from vhdx_kaitai.format import log
-from vhdx_kaitai.format.headers import read_headers
-from vhdx_kaitai.format.replay import replay
+from vhdx_kaitai.format.descent import state_of_log
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.showing.document import error_document
 from vhdx_kaitai.showing.info import info_document, info_text
@@ -71,15 +69,7 @@ def list_log(data: bytes) -> None:
     """List the entries of the log and what its replay changes."""
     source = BufferSource(data)
     try:
-        headers = read_headers(source)
-        ring = log.read_log(source, headers.current)
-        replayed, error = None, None
-        if ring is not None and headers.is_log_dirty:
-            try:
-                replayed = replay(source, ring)[1]
-            except (FormatError, LimitError) as refusal:
-                error = refusal
-        document = log_document("x", ring, replayed, error)
+        document = log_document("x", *state_of_log(source))
     except (FormatError, LimitError):
         return
     assert_valid(document, "log")

@@ -17,11 +17,7 @@ from tests.images.structures import (
     MIB,
 )
 from tests.support import assert_valid, damaged, good, refusals
-from vhdx_kaitai.errors import FormatError, VhdxError
-from vhdx_kaitai.format import log
-from vhdx_kaitai.format.headers import read_headers
-from vhdx_kaitai.format.replay import ReplaySummary, replay
-from vhdx_kaitai.guids import NIL
+from vhdx_kaitai.format.descent import state_of_log
 from vhdx_kaitai.showing.log import log_document, log_text
 from vhdx_kaitai.storage.source import BufferSource
 
@@ -35,17 +31,7 @@ LOGGED = [
 @cache
 def log_of(built: Built) -> dict[str, Any]:
     """Return the document of `log`; nobody changes it."""
-    source = BufferSource(built.to_bytes())
-    header = read_headers(source).current
-    ring = log.Log(source, header) if header.log_length else None
-    replayed: ReplaySummary | None = None
-    error: VhdxError | None = None
-    if ring is not None and header.log_guid != NIL:
-        try:
-            replayed = replay(source, ring)[1]
-        except FormatError as refusal:
-            error = refusal
-    return log_document("image.vhdx", ring, replayed, error)
+    return log_document("image.vhdx", *state_of_log(BufferSource(built.to_bytes())))
 
 
 @pytest.mark.parametrize("name", [*LOGGED, *refusals("LOG")])

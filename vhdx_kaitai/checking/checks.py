@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ..errors import Finding, FormatError, LimitError, ParentMismatchError, Span, VhdxError
-from ..format import grammar, headers, locator, log, metadata, regions, replay
-from ..guids import NIL, REGION_NAMES
+from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
+from ..format import metadata, regions, replay
+from ..format.descent import Contents, Descent
+from ..format.judge import Check, Judge, Refusal
+from ..guids import REGION_NAMES
 from ..reading import disk, parents
 from ..reading.image import Image
 from ..storage.source import Source, SourceLike, open_source
 from ..text import human_size
-from . import blocks
+from . import blocks, told
 
 Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
@@ -116,8 +118,8 @@ def check(
             stored.close()
 
 
-class _Collector:
-    """Findings as they come, so many of each rule."""
+class _Collector(Judge):
+    """Findings as they come, so many of each rule. As a judge it collects, and goes on."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = ignore
@@ -131,12 +133,25 @@ class _Collector:
         self.more: dict[str, int] = {}
         self.diagnosis: list[str] = []
 
-    def add(self, findings: Iterable[Finding]) -> bool:
+    def take(self, findings: Iterable[Finding]) -> bool:
         """Take findings and tell whether none of them is an error."""
         good = True
-        for finding in findings:
-            good &= self.add_one(finding)
+        try:
+            for finding in findings:
+                good &= self.add_one(finding)
+        except FormatError as error:  # something that they are about cannot be parsed
+            return self.add_one(error.finding)
         return good
+
+    def remark(self, check: Check, *about: Any) -> None:
+        """Take what a check yields."""
+        self.take(check(*about))
+
+    def lost(self, _layer: str, error: Refusal) -> None:
+        """Take the finding because of which a layer cannot be had."""
+        self.add_one(error.finding)
+
+    add = take
 
     def add_one(self, finding: Finding, more: int = 0) -> bool:
         """Take a finding that stands for some more like it, and tell whether it is no error."""
@@ -208,153 +223,80 @@ class _Check:
 
     def run(self) -> Image | None:
         """Check everything that can be got at, and return the image if it can be opened."""
-        try:
-            section = headers.read_header_section(self._stored)
-        except FormatError as error:
-            self._take.add_one(error.finding)
-            self._take.skip("everything else", "the file is not long enough or no VHDX file")
+        way = Descent(self._stored, self._take)
+        contents = way.contents()
+        layers = contents.layers() if contents is not None else None
+        self._explain_start(way)
+        if contents is not None:
+            self._explain_contents(contents)
+        for what, why in _unreached(way, contents):
+            self._take.skip(what, why)
+        if layers is None:
             return None
-        self._take.add(headers.check_file_length(self._stored.size))
-        self._take.add(headers.check_creator(section))
-        self._take.add(headers.check_slack(section))
-        header = self._headers(section)
-        if header is None:
-            self._take.skip(
-                "log, regions, metadata, BAT", "no header is current, or it cannot be used"
-            )
-            return None
-        source = self._log(header)
-        if source is None:
-            self._take.skip(
-                "regions, metadata, BAT", "the log has to be replayed first and cannot be"
-            )
-            return None
-        self._layers(grammar.HeaderSection(source), source, header)
-        return self._opened()
-
-    def _opened(self) -> Image | None:
-        try:
-            image = Image(self._stored)
-        except (FormatError, LimitError) as error:
-            # Whatever opening refuses has been found before; this is for what has not.
-            self._take.add_one(error.finding)
-            self._take.skip("the whole BAT, overlaps of blocks", "the image cannot be opened")
-            return None
+        image = Image.of(way, layers)
         self._blocks(image)
         return image
 
-    def _headers(self, section: grammar.HeaderSection) -> grammar.Header | None:
-        copies = headers.judge_copies(section)
-        self._take.add(headers.check_copies(copies))
-        self._take.add(headers.check_update(copies))
-        current = headers.choose_current(copies)
-        if current is None:
-            return None
-        self._take.add(headers.check_other(copies, current))
-        for copy in copies:
+    def _explain_start(self, way: Descent) -> None:
+        """Say what it means what is wrong with the headers and the log."""
+        if way.headers is None:
+            return
+        for copy in way.headers.copies:
             if copy.defect is not None:
                 self._take.diagnose(
                     f"Header {copy.copy} is damaged and header {3 - copy.copy} is used; "
                     "a program that opens the file for writing makes both good again.",
                     copy.defect.rule,
                 )
-        header = copies[current - 1].header
+        header = way.headers.current
         end = header.log_offset + header.log_length
         self._diagnose_end("the log", end, self._stored.size, "HDR-13")
-        return header if self._take.add(headers.check_current(header, self._stored.size)) else None
-
-    def _log(self, header: grammar.Header) -> Source | None:
-        """Return the file as it reads after replay, None when the log forbids it."""
-        if header.log_guid == NIL:
-            return self._stored
-        ring = log.Log(self._stored, header)
-        try:
-            self._take.add(log.check_ring(ring))
-            sequence = ring.active_sequence
-        except LimitError as error:
-            self._take.add_one(error.finding)
-            return None
-        if not self._take.add(replay.check_sequence(ring, self._stored.size)):
-            if sequence:
-                flushed = sequence[-1].header.flushed_file_offset
-                name = "what its log was written for"
-                self._diagnose_end(name, flushed, self._stored.size, "LOG-32")
-            return None
-        source, summary = replay.replay(self._stored, ring)
-        self._take.diagnose(
-            f"The log is dirty: replay changes {human_size(summary.changed_bytes)} of the file. "
-            "Programs that do not replay it see an older or torn state.",
-            "LOG-01",
-        )
-        return source
-
-    def _layers(
-        self, section: grammar.HeaderSection, source: Source, header: grammar.Header
-    ) -> None:
-        tables = (section.region_table(1), section.region_table(2))
-        defects = (regions.defect(tables[0]), regions.defect(tables[1]))
-        self._take.add(regions.check_copies(tables, defects))
-        copy = regions.choose_copy(defects)
-        if copy is None:
-            self._take.skip("regions, metadata, BAT", "neither region table is valid")
-            return
-        for found in filter(None, defects):
+        if way.replayed is not None:
+            changed = human_size(way.replayed.summary.changed_bytes)
             self._take.diagnose(
-                f"Region table {3 - copy} is damaged and table {copy} is used; "
-                "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
-                found.rule,
+                f"The log is dirty: replay changes {changed} of the file. "
+                "Programs that do not replay it see an older or torn state.",
+                "LOG-01",
             )
-        table = tables[copy - 1]
-        self._take.add(regions.check_table(table, source.size))
-        self._take.add(regions.check_overlaps(table, (header.log_offset, header.log_length)))
-        self._take.add(regions.check_unused(table))
-        for entry in filter(regions.is_known, table.entries):
+        elif way.sequence:
+            flushed = way.sequence[-1].header.flushed_file_offset
+            name = "what its log was written for"
+            self._diagnose_end(name, flushed, self._stored.size, "LOG-32")
+
+    def _explain_contents(self, contents: Contents) -> None:
+        """Say what it means what is wrong with the region tables."""
+        if contents.table is None:
+            return
+        for found in (copy.defect for copy in contents.tables.known()):
+            if found is not None:
+                copy = contents.table.copy
+                self._take.diagnose(
+                    f"Region table {3 - copy} is damaged and table {copy} is used; "
+                    "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
+                    found.rule,
+                )
+        known = list(filter(regions.is_known, contents.table.table.entries))
+        for entry in known:
             name = f"the {REGION_NAMES[entry.guid]} region"
-            self._diagnose_end(name, entry.file_offset + entry.length, source.size, "REG-13")
-        if any(not entry.required & 1 for entry in table.entries if regions.is_known(entry)):
+            end = entry.file_offset + entry.length
+            self._diagnose_end(name, end, contents.source.size, "REG-13")
+        if any(not entry.required & 1 for entry in known):
             self._take.diagnose(
                 "The BAT or metadata region is not marked as required, as in files that QEMU "
                 "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them.",
                 "REG-18",
             )
-        region = regions.usable_metadata(table, source.size)
-        if region is None:
-            self._take.skip("metadata, BAT", "the metadata region cannot be found")
-            return
-        try:
-            content = grammar.metadata_table(source, region.file_offset)
-        except FormatError as error:
-            self._take.add_one(error.finding)
-            self._take.skip("metadata items, BAT", "there is no metadata table")
-            return
-        self._take.add(metadata.check_table(content, region.length))
-        items = metadata.Items(source, region.file_offset, content)
-        for findings in metadata.check_items(items, content):
-            self._take_carefully(findings)
-        self._take_carefully(self._check_locator(items))
-
-    def _check_locator(self, items: metadata.Items) -> Iterator[Finding]:
-        # Without HasParent a locator is ignored, right or wrong.
-        has_both = {"file_parameters", "parent_locator"} <= items.kinds
-        if has_both and items.get("file_parameters").has_parent:
-            yield from locator.check_locator(items.get("parent_locator"))
-
-    def _take_carefully(self, findings: Iterator[Finding]) -> None:
-        try:
-            self._take.add(findings)
-        except FormatError as error:  # an item that cannot be parsed
-            self._take.add_one(error.finding)
 
     def _blocks(self, image: Image) -> None:
-        for told in blocks.check_blocks(image, MOST_PER_RULE, is_skeleton=self._skeleton):
-            match told:
+        for news in blocks.check_blocks(image, MOST_PER_RULE, is_skeleton=self._skeleton):
+            match news:
                 case Finding():
-                    self._take.add_one(told)
-                case blocks.Several(finding, more):
+                    self._take.add_one(news)
+                case told.Several(finding, more):
                     self._take.add_one(finding, more)
-                case blocks.NotCompared(what, why):
+                case told.NotLookedAt(what, why):
                     self._take.skip(what, why)
-                case blocks.Sentence(text, rules):
+                case told.Sentence(text, rules):
                     self._take.diagnose(text, *rules)
 
     def _diagnose_end(self, name: str, end: int, size: int, rule: str) -> None:
@@ -366,6 +308,27 @@ class _Check:
                 "read.",
                 rule,
             )
+
+
+def _unreached(way: Descent, contents: Contents | None) -> Iterator[Skipped]:
+    """Yield what is not checked because something above it is lost."""
+    if way.identifier is None:
+        yield Skipped("everything else", "the file is not long enough or no VHDX file")
+    elif way.header is None:
+        why = "no header is current, or it cannot be used"
+        yield Skipped("log, regions, metadata, BAT", why)
+    elif contents is None:
+        why = "the log has to be replayed first and cannot be"
+        yield Skipped("regions, metadata, BAT", why)
+    else:
+        if contents.table is None:
+            yield Skipped("regions, metadata, BAT", "neither region table is valid")
+        elif contents.metadata_region is None:
+            yield Skipped("metadata, BAT", "the metadata region cannot be found")
+        elif contents.items is None:
+            yield Skipped("metadata items, BAT", "there is no metadata table")
+        if contents.layers() is None:
+            yield Skipped("the whole BAT, overlaps of blocks", "the image cannot be opened")
 
 
 class _Chain:

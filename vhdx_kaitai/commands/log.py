@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FormatError
-from ..format import log
-from ..format.headers import read_headers
-from ..format.replay import replay
+from ..format.descent import state_of_log
 from ..showing.log import log_document, log_text
 from ..storage.source import open_source
 from .arguments import Parser, add_file, add_json
@@ -25,19 +22,12 @@ def run(arguments: argparse.Namespace) -> int:
     """List the entries of a log; one that must not be replayed is listed, too."""
     source = open_source(arguments.file)
     try:
-        headers = read_headers(source)
-        ring = log.read_log(source, headers.current)
-        replayed = error = None
-        if ring is not None and headers.is_log_dirty:
-            try:
-                replayed = replay(source, ring)[1]
-            except FormatError as refusal:
-                error = refusal
-        document = log_document(arguments.file, ring, replayed, error)
+        state = state_of_log(source)
+        document = log_document(arguments.file, *state)
     finally:
         source.close()
     print_result(arguments, document, log_text)
-    if error is None:
+    if state.error is None:
         return DONE
-    complain(arguments.file, str(error))
+    complain(arguments.file, str(state.error))
     return CORRUPT

@@ -27,13 +27,20 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from ..errors import Finding, FormatError, LimitError
-from ..format import bat, grammar, headers, log, metadata, regions
+from ..format import bat, grammar, headers, log, metadata
 from ..format.checksum import sealed
-from ..format.grammar import DescriptorKind, MetadataEntry, ParentLocator, RegionEntry
+from ..format.descent import Contents, Descent
+from ..format.grammar import (
+    DescriptorKind,
+    MetadataEntry,
+    ParentLocator,
+    RegionEntry,
+    RegionTable,
+)
+from ..format.judge import Salvage
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
-from ..format.replay import replay
-from ..guids import BAT_REGION, ITEM_NAMES, METADATA_REGION, NIL, REGION_NAMES
+from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
@@ -235,26 +242,26 @@ class _Plan:
 
     def make(self) -> None:
         """Find everything there is to be kept."""
-        size = self._stored.size
-        signature = self._stored.read(0, min(size, len(headers.SIGNATURE)))
-        if not headers.probe(signature):
-            headers.read_header_section(self._stored)  # which says so
+        judge = Salvage(self._miss)
+        way = Descent(self._stored, judge)
+        is_long_enough = way.identifier is not None
         view = self._view(self._stored, "")
         self._keep_header_section(view)
-        if size < headers.HEADER_SECTION_LENGTH:
-            self._miss("everything after the header section", f"the file has only {size} bytes")
+        if not is_long_enough:
+            why = f"the file has only {self._stored.size} bytes"
+            self._miss("everything after the header section", why)
             return
-        header = self._keep_log(view)
-        replayed = self._replay(header) if header is not None else None
+        self._keep_log(view, way)
+        replayed = self._replayed(way, judge)
         if replayed is not None:
             complaints = len(self.missing)
-            self._keep_regions(view)
+            self._keep_contents(view, way)
             del self.missing[complaints:]  # the log brings what is not there yet
             view = self._view(replayed, ", after log replay")
             tables = [(place.offset or 0, place.length) for place in REGION_TABLES]
             view.copied += [(offset, offset + length) for offset, length in tables]
             view.numbers += view.copied
-        self._keep_regions(view)
+        self._keep_contents(view, way)
 
     def _view(self, source: Source, note: str) -> _View:
         self._views.append(_View(source, note))
@@ -310,22 +317,11 @@ class _Plan:
             length = headers.HEADER_SECTION_LENGTH
             self._keep(view, "header section", 0, length, "slack")
 
-    def _keep_log(self, view: _View) -> grammar.Header | None:
-        """Keep the log, and return the header if it may be believed in everything."""
-        section = grammar.HeaderSection(self._stored)
-        copies = (
-            headers.judge_copy(1, section.header(1)),
-            headers.judge_copy(2, section.header(2)),
-        )
-        current = headers.choose_current(copies)
-        is_right = current is not None
-        if current is None:
-            signed = [copy for copy in copies if copy.header.is_signature_valid]
-            newest = max(signed, key=lambda copy: copy.header.sequence_number, default=None)
-            current = self._trusted_copy(newest)
-            if current is None:
-                return None
-        header = copies[current - 1].header
+    def _keep_log(self, view: _View, way: Descent) -> None:
+        """Keep the log that the header to go by places, even if that header may not be believed."""
+        if way.headers is None:
+            return
+        header = way.headers.current
         if header.log_length:
             before = len(view.copied)
             self._keep(view, "log", header.log_offset, header.log_length, header.place.name)
@@ -334,35 +330,21 @@ class _Plan:
                 start, end = view.copied.pop()
                 name = "data in log entries"
                 self.blanked.append(Kept(name, start, end - start, header.place.name))
-        is_usable = not _errors(headers.check_current(header, self._stored.size))
-        if is_usable and header.log_length:
-            self._ring = log.Log(self._stored, header)
-        return header if is_right and is_usable else None
+        self._ring = way.log
 
-    def _trusted_copy(self, newest: headers.HeaderCopy | None) -> int | None:
-        """Return the copy to follow when none is current, None when there is none to be trusted."""
-        what = "the current header"
-        if newest is None:
-            self._miss(what, "neither copy has its signature; so the log is not known")
-            return None
-        if _errors(headers.check_current(newest.header, self._stored.size)):
-            self._miss(what, "no copy is current or makes sense; so the log is not known")
-            return None
-        self._miss(what, f"no copy is current; header {newest.copy} is followed all the same")
-        return newest.copy
-
-    def _replay(self, header: grammar.Header) -> Source | None:
-        if header.log_guid == NIL or self._ring is None:
-            return None
-        try:
-            sequence = self._ring.active_sequence
-            if sequence:  # a shorter file must not be replayed (LOG-32)
-                end = sequence[-1].header.flushed_file_offset
-                self._extend(end, "the length that the log demands")
-            return replay(self._stored, self._ring)[0]
-        except FormatError as error:
-            self._miss("the state after log replay", str(error))
-            return None
+    def _replayed(self, way: Descent, judge: Salvage) -> Source | None:
+        """Return the file as it reads after log replay, None when nothing is replayed."""
+        if way.sequence:  # a shorter file must not be replayed (LOG-32)
+            end = way.sequence[-1].header.flushed_file_offset
+            self._extend(end, "the length that the log demands")
+        if way.replayed is not None:
+            return way.replayed.source
+        errors = [judge.errors.get(layer) for layer in ("header", "sequence", "replayed")]
+        for error in filter(None, errors):
+            # What else is wrong with the header is no news to who dumps a damaged file.
+            if isinstance(error, LimitError) or error is not errors[0]:
+                self._miss("the state after log replay", str(error))
+        return None
 
     def _extend(self, end: int, name: str) -> None:
         """Make the dump so long at least, if the image is."""
@@ -370,63 +352,58 @@ class _Plan:
         if end > self._reach:
             self._reach, self.ends_with = end, name
 
-    def _keep_regions(self, view: _View) -> None:
-        section = grammar.HeaderSection(view.source)
-        tables = (section.region_table(1), section.region_table(2))
-        copy = regions.choose_copy((regions.defect(tables[0]), regions.defect(tables[1])))
-        if copy is not None:
-            self._keep_each_region(view, tables[copy - 1])
-            return
-        for table in tables:
-            is_likely = table.is_signature_valid and table.entries
-            if is_likely and not _errors(regions.check_table(table, view.source.size)):
-                why = f"neither region table is valid; {table.place.name} is followed all the same"
-                self._miss("regions", why)
-                self._keep_each_region(view, table)
-                return
-        self._miss("regions", "neither region table is valid or makes sense")
+    def _keep_contents(self, view: _View, way: Descent) -> None:
+        """Keep what the region tables lead to."""
+        judge = Salvage(self._miss)
+        contents = way.contents_of(view.source, judge)
+        if contents.table is not None:
+            self._keep_regions(view, contents, contents.table.table, judge)
 
-    def _keep_each_region(self, view: _View, table: grammar.RegionTable) -> None:
-        found: dict[object, RegionEntry] = {}
+    def _keep_regions(
+        self, view: _View, contents: Contents, table: RegionTable, judge: Salvage
+    ) -> None:
         places = [(entry.file_offset, entry.file_offset + entry.length) for entry in table.entries]
         self._occupied = _Ranges([*places, *filter(None, [self._log_range])])
         for entry in table.entries:
-            found.setdefault(entry.guid, entry)
             name = f"{REGION_NAMES.get(entry.guid, entry.guid)} region"
             self._extend(entry.file_offset + entry.length, name)
             if self._slack:
                 self._keep(view, name, entry.file_offset, entry.length, "slack")
-        geometry = None
-        if METADATA_REGION in found:
-            geometry = self._keep_metadata(view, found[METADATA_REGION], table.place.name)
+        region = contents.metadata_region
+        if region is not None:
+            self._keep_metadata(view, contents, region, judge)
         else:
             self._miss("metadata region", f"{table.place.name} does not name it")
-        if BAT_REGION in found:
-            self._keep_bat(view, found[BAT_REGION], geometry, table.place.name)
+        geometry = contents.geometry
+        bats = [entry for entry in table.entries if entry.guid == BAT_REGION]
+        if bats:
+            self._keep_bat(view, bats[0], geometry, table.place.name)
         else:
             self._miss("BAT", f"{table.place.name} does not name it")
 
-    def _keep_metadata(self, view: _View, region: RegionEntry, reason: str) -> bat.Geometry | None:
-        """Keep table and items, and return the shape of the BAT if they tell it."""
+    def _keep_metadata(
+        self, view: _View, contents: Contents, region: RegionEntry, judge: Salvage
+    ) -> None:
+        """Keep the metadata table and its items."""
+        assert contents.table is not None  # it names the region
+        reason = contents.table.table.place.name
         place = Place("metadata table", "metadata_table", region.file_offset)
-        try:
-            table = grammar.metadata_table(view.source, region.file_offset)
-        except FormatError as error:
-            length = place.field("signature").length if self._redact else place.length
-            self._keep(view, place.name, region.file_offset, length, reason)
-            self._miss("metadata items", str(error))
-            return None
+        table = contents.items.table if contents.items is not None else None
         length = place.length
-        if self._redact:  # what is after the entries may be anything
+        if self._redact and table is None:
+            length = place.field("signature").length
+        elif self._redact and table is not None:  # what is after the entries may be anything
             end = metadata.entry_place(table, len(table.entries)).offset or 0
             length = end - region.file_offset
         self._keep(view, place.name, region.file_offset, length, reason)
+        if table is None:
+            self._miss("metadata items", str(judge.errors["items"]))
+            return
         for entry in table.entries:
             self._keep_item(view, region, entry)
         if table.num_entries > len(table.entries):
             why = f"EntryCount {table.num_entries}, expected at most {metadata.MAX_ENTRIES}"
             self._miss("metadata items", why)
-        return self._geometry(metadata.Items(view.source, region.file_offset, table))
 
     def _keep_item(self, view: _View, region: RegionEntry, entry: MetadataEntry) -> None:
         length = min(entry.length, metadata.MAX_ITEM_LENGTH, max(0, region.length - entry.offset))
@@ -444,34 +421,6 @@ class _Plan:
         if self._redact and entry.kind == "parent_locator":
             self.blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
             view.replaced.append((offset, _redacted_item(view.source, offset, length)))
-
-    def _geometry(self, items: metadata.Items) -> bat.Geometry | None:
-        try:
-            parameters = items.get("file_parameters")
-            sector_size = items.get("logical_sector_size")
-            size = items.get("virtual_disk_size")
-        except KeyError as missing:
-            self._miss("the shape of the BAT", f"no {missing.args[0].replace('_', ' ')} item")
-            return None
-        except FormatError as error:
-            self._miss("the shape of the BAT", str(error))
-            return None
-        place = items.place
-        errors = [
-            *_errors(metadata.check_file_parameters(parameters, place("file_parameters"))),
-            *_errors(
-                metadata.check_sector_size(
-                    "ITEM-15", "LogicalSectorSize", sector_size, place("logical_sector_size")
-                )
-            ),
-            *_errors(
-                metadata.check_virtual_disk_size(size, sector_size, place("virtual_disk_size"))
-            ),
-        ]
-        if errors:
-            self._miss("the shape of the BAT", str(errors[0]))
-            return None
-        return bat.Geometry(size, parameters.block_size, sector_size, parameters.has_parent)
 
     def _keep_bat(
         self, view: _View, region: RegionEntry, geometry: bat.Geometry | None, reason: str
@@ -608,7 +557,7 @@ class _LogRedactor:
         self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
         self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
 
-    def entry(self, entry: log.Entry) -> bytes:
+    def entry(self, entry: log.LogEntry) -> bytes:
         """Return the bytes of a valid entry, redacted, with the right checksum."""
         data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
         head = Place("", "log_entry", 0)

@@ -11,15 +11,21 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import and_
 
 from ..errors import Finding, Span, TruncatedError, mismatch
 from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
+from ..text import counted
 from ..units import MIB, ceil_div
 from .grammar import RegionEntry
 from .place import Place, length_of, mask_of
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
+
+# Chunks that may have one sector bitmap when runs of sectors are listed: ours.
+MAX_SHARING = 16
 
 # Decoding of an entry [MS-VHDX 2.5.1]; the compiled grammar does it at a hundredth of
 # the speed. FileOffsetMB takes the upper bits, so they alone are an offset in bytes.
@@ -57,7 +63,14 @@ _KEPT_LARGE_PAGES = 128
 
 
 class Geometry(NamedTuple):
-    """The sizes that fix the shape of the BAT, judged; in bytes."""
+    """The sizes that fix the shape of the BAT, judged; in bytes.
+
+    Attributes:
+        virtual_disk_size: Size of the disk.
+        block_size: Size of a payload block.
+        logical_sector_size: Size of a sector.
+        is_differencing: Whether the disk has a parent.
+    """
 
     virtual_disk_size: int
     block_size: int
@@ -131,6 +144,27 @@ def check_payload_entry(
         yield mismatch("BAT-05", "error", place, "State", actual, "another one, without a parent")
     if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
         yield from _check_offset(entry, place, needed, size)
+    if state in (NOT_PRESENT, ZERO):
+        yield from _check_no_offset(entry, place)
+
+
+def check_end_of_disk(
+    entry: int, place: Span, needed: int, size: int, *, block_size: int
+) -> Iterator[Finding]:
+    """Yield whether the file lacks the part of a stored block that the disk does not need.
+
+    Args:
+        entry: The BAT entry of the block.
+        place: Where it is.
+        needed: Bytes of the block that the file has to hold.
+        size: Length of the file in bytes.
+        block_size: Bytes of a block.
+    """
+    offset = entry & OFFSET_MASK
+    is_stored = entry & STATE_MASK in (FULLY_PRESENT, PARTIALLY_PRESENT)
+    if is_stored and needed < block_size and offset + needed <= size < offset + block_size:
+        message = "the file ends inside the last block, past what the disk needs of it"
+        yield Finding("BLK-11", "note", place, message)
 
 
 def check_sector_bitmap_entry(
@@ -156,10 +190,19 @@ def check_sector_bitmap_entry(
         yield mismatch("BAT-07", "error", place, "State", "NOT_PRESENT", expected)
     if state == PRESENT:
         yield from _check_offset(entry, place, MIB, size)
+    if state == NOT_PRESENT:
+        yield from _check_no_offset(entry, place)
 
 
 class Occupied(NamedTuple):
-    """A part of the file that is no place for blocks; file offsets in bytes."""
+    """A part of the file that is no place for blocks.
+
+    Attributes:
+        start: File offset of its first byte.
+        end: File offset after its last byte.
+        rule: What a block there breaks.
+        name: What it is called in messages.
+    """
 
     start: int
     end: int
@@ -202,13 +245,66 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
         yield mismatch("BAT-10", "error", place, "end of block", actual, expected)
 
 
+def _check_no_offset(entry: int, place: Span) -> Iterator[Finding]:
+    if entry & OFFSET_MASK:
+        name, expected = "FileOffsetMB", "0 in this state"
+        yield mismatch("BAT-11", "note", place, name, f"{entry >> 20}", expected)
+
+
 def check_unused(table: Bat) -> Iterator[Finding]:
-    """Yield whether there is anything behind the last entry; it is ignored."""
-    if not table.is_rest_zero():
+    """Yield whether there is anything after the last entry; it is ignored."""
+    is_zero, stored = True, 0
+    zeros = bytes(MIB)
+    for piece in table.rest():
+        if piece != zeros[: len(piece)]:
+            is_zero = False
+            stored += count_stored(piece)
+    if not is_zero:
         start = table.region.file_offset + table.geometry.entry_count * ENTRY_LENGTH
         place = Span(f"BAT region at {table.region.file_offset:#x}", start, None)
-        message = "bytes behind the last entry are not all zero"
+        message = "bytes after the last entry are not all zero"
+        if stored:
+            message += f", {counted(stored, 'entry', 'entries')} of stored blocks among them"
         yield Finding("BAT-15", "note", place, message)
+
+
+def check_surplus(table: Bat) -> Iterator[Finding]:
+    """Yield whether the last chunk of a differencing disk has blocks past the end of the disk."""
+    first, entries = table.surplus()
+    taken = [number for number, entry in enumerate(entries) if entry]
+    if taken:
+        place = entry_span(table.region, first + taken[0], "first such BAT entry")
+        low_bits = [entry & (STATE_MASK | RESERVED_MASK) for entry in entries]
+        stored = low_bits.count(FULLY_PRESENT) + low_bits.count(PARTIALLY_PRESENT)
+        name = "entries of blocks past the end of the disk that are not 0:"
+        actual = f"{len(taken)} ({stored} of stored blocks)"
+        yield mismatch("BAT-15", "note", place, name, actual, "none")
+
+
+def check_sharing(table: Bat, first: int, end: int) -> Iterator[Finding]:
+    """Yield whether more chunks than we allow have one sector bitmap.
+
+    Each has to have one of its own (BAT-08). Reading takes no offence at that, but a MiB of the
+    file, read again and again, could make up any number of runs of sectors.
+
+    Args:
+        table: The BAT of a differencing disk.
+        first: The first chunk that is looked at.
+        end: The chunk after the last.
+    """
+    if end - first <= MAX_SHARING:
+        return
+    chunks: dict[int, list[int]] = {}
+    for chunk, entry in enumerate(table.sector_bitmaps(first, end), first):
+        if entry & STATE_MASK == PRESENT:
+            chunks.setdefault(entry & OFFSET_MASK, []).append(chunk)
+    for offset, sharing in chunks.items():
+        if len(sharing) > MAX_SHARING:
+            index = table.geometry.sector_bitmap_index(sharing[0])
+            place = entry_span(table.region, index, f"BAT entry of sector bitmap {sharing[0]}")
+            name = f"chunks with the sector bitmap at {offset:#x}:"
+            expected = f"at most {MAX_SHARING} (our limit)"
+            yield mismatch("BAT-08", "limit", place, name, f"{len(sharing)}", expected)
 
 
 class Bat(Uncopied):
@@ -276,13 +372,8 @@ class Bat(Uncopied):
             bitmaps = states[(ratio - first) % (ratio + 1) :: ratio + 1]
             for state in counts:
                 counts[state] += states.count(state) - bitmaps.count(state)
-        # The last chunk of a differencing disk has entries for blocks behind the end.
-        geometry = self.geometry
-        if geometry.is_differencing:
-            surplus = geometry.sector_bitmap_blocks * ratio - geometry.payload_blocks
-            end = geometry.sector_bitmap_index(geometry.sector_bitmap_blocks - 1)
-            for index in range(end - surplus, end):
-                counts[self.entry(index) & STATE_MASK] -= 1
+        for entry in self.surplus()[1]:
+            counts[entry & STATE_MASK] -= 1
         return counts
 
     def _low_bytes(self) -> Iterator[tuple[int, bytes]]:
@@ -310,23 +401,58 @@ class Bat(Uncopied):
         """Return some entries as numbers, fewer at the end of the BAT."""
         return _numbers(self.raw(first, count))
 
+    def sector_bitmaps(self, first: int, end: int) -> Iterator[int]:
+        """Yield the entries of sector bitmaps, from one chunk on up to another."""
+        period = self.geometry.chunk_ratio + 1
+        at_once = max(1, PAGE_ENTRIES // period)
+        for chunk in range(first, end, at_once):
+            count = (min(at_once, end - chunk) - 1) * period + 1
+            yield from self.numbers(self.geometry.sector_bitmap_index(chunk), count)[::period]
+
     def unused(self, count: int) -> array[int]:
         """Return numbers that stand behind the last entry, fewer at the end of the region."""
         start = self.geometry.entry_count * ENTRY_LENGTH
         length = min(count * ENTRY_LENGTH, self.region.length - start)
         return _numbers(self._source.read(self.region.file_offset + start, length))
 
-    def is_rest_zero(self) -> bool:
-        """Tell whether the region holds nothing but zeros behind the last entry."""
+    def rest(self) -> Iterator[bytes]:
+        """Yield what the region holds after the last entry, a MiB at a time."""
         start = self.region.file_offset + self.geometry.entry_count * ENTRY_LENGTH
         end = self.region.file_offset + self.region.length
-        pieces = (
-            self._source.read(offset, min(MIB, end - offset)) for offset in range(start, end, MIB)
-        )
-        return all(piece.count(0) == len(piece) for piece in pieces)
+        for offset in range(start, end, MIB):
+            yield self._source.read(offset, min(MIB, end - offset))
+
+    def surplus(self) -> tuple[int, array[int]]:
+        """Return the entries of the last chunk for blocks past the end of a differencing disk.
+
+        Returns:
+            The index of the first, and the entries. Other disks have none.
+        """
+        geometry = self.geometry
+        end = geometry.sector_bitmap_index(geometry.sector_bitmap_blocks - 1)
+        first = min(end, geometry.payload_index(geometry.payload_blocks - 1) + 1)
+        return first, self.numbers(first, end - first)
 
 
 _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
+
+# Of the bytes of an entry, least significant first: which values the entry of a stored block may
+# have in its first three, all its reserved bits being 0.
+_OF_STORED = [
+    bytes(value in (FULLY_PRESENT, PARTIALLY_PRESENT) for value in range(256)),
+    bytes(value == 0 for value in range(256)),
+    bytes(value & 0xF == 0 for value in range(256)),
+]
+
+
+def count_stored(entries: bytes) -> int:
+    """Return how many of some entries look like those of stored blocks.
+
+    Args:
+        entries: Their bytes, little-endian.
+    """
+    lanes = (entries[at::ENTRY_LENGTH].translate(good) for at, good in enumerate(_OF_STORED))
+    return reduce(and_, (int.from_bytes(lane, "little") for lane in lanes)).bit_count()
 
 
 def _numbers(data: bytes) -> array[int]:

@@ -54,7 +54,23 @@ class FileTypeIdentifier(NamedTuple):
 
 
 class Header(NamedTuple):
-    """One copy of the header [MS-VHDX 2.2.2]."""
+    """One copy of the header [MS-VHDX 2.2.2].
+
+    Attributes:
+        place: Where it stands.
+        raw: All of its bytes.
+        is_signature_valid: Whether it begins as a header does.
+        checksum: The CRC-32C that it holds, right or wrong.
+        sequence_number: Of two valid copies the greater one is current.
+        file_write_guid: Changes when the file is opened for writing.
+        data_write_guid: Changes when what a reader of the disk sees may change.
+        log_guid: That of the entries to be replayed; zero when there are none.
+        log_version: Version of the log's format.
+        version: Version of the file's format.
+        log_length: Size of the log in bytes.
+        log_offset: File offset of the log in bytes.
+        reserved: The rest of it.
+    """
 
     place: Place
     raw: bytes
@@ -72,7 +88,14 @@ class Header(NamedTuple):
 
 
 class RegionEntry(NamedTuple):
-    """Place of one region; offsets and lengths in bytes [MS-VHDX 2.2.3.2]."""
+    """Place of one region [MS-VHDX 2.2.3.2].
+
+    Attributes:
+        guid: What region it is.
+        file_offset: Where it begins, in bytes.
+        length: Bytes.
+        required: Bit 0 says that who does not know the region must not open the file.
+    """
 
     guid: UUID
     file_offset: int
@@ -103,8 +126,14 @@ class MetadataEntry(NamedTuple):
 
     Attributes:
         kind: The grammar's name of a known item's type, `other` for the rest.
+        item_id: What item it is, together with `is_user`.
         offset: Bytes from the start of the metadata region.
         length: Bytes.
+        is_user: Whether it belongs to a user and not to the system.
+        is_virtual_disk: Whether it belongs to the disk and not to the file.
+        is_required: Whether who does not know it must not open the file.
+        reserved: The other bits of the flags.
+        reserved_2: The last field.
     """
 
     kind: str
@@ -138,7 +167,14 @@ class FileParameters(NamedTuple):
 
 
 class KeyValue(NamedTuple):
-    """Places of one key and its value in the parent locator, in bytes [MS-VHDX 2.6.2.6.2]."""
+    """Places of one key and its value in the parent locator, in bytes [MS-VHDX 2.6.2.6.2].
+
+    Attributes:
+        ofs_key: Where the key begins, from the start of the locator.
+        ofs_value: Where the value begins, likewise.
+        len_key: Length of the key.
+        len_value: Length of the value.
+    """
 
     ofs_key: int
     ofs_value: int
@@ -147,7 +183,17 @@ class KeyValue(NamedTuple):
 
 
 class ParentLocator(NamedTuple):
-    """Parent Locator item [MS-VHDX 2.6.2.6.1]."""
+    """Parent Locator item [MS-VHDX 2.6.2.6.1].
+
+    Attributes:
+        place: Where it stands.
+        locator_type: Kind of the parent.
+        reserved: Reserved field.
+        num_key_values: How many entries it says it has.
+        len_table: Bytes up to the end of that many entries.
+        raw: All of its bytes.
+        entries: Those entries; none when their count does not fit.
+    """
 
     place: Place
     locator_type: UUID
@@ -159,7 +205,20 @@ class ParentLocator(NamedTuple):
 
 
 class LogEntryHeader(NamedTuple):
-    """Head of a log entry; offsets and lengths in bytes [MS-VHDX 2.3.1.1]."""
+    """Head of a log entry; offsets and lengths in bytes [MS-VHDX 2.3.1.1].
+
+    Attributes:
+        is_signature_valid: Whether it begins as an entry does.
+        checksum: The CRC-32C of the whole entry that it holds, right or wrong.
+        entry_length: Length of the entry.
+        tail: Where in the log the oldest entry is that has to be replayed with it.
+        sequence_number: One more than that of the entry before.
+        num_descriptors: How many changes it makes.
+        reserved: Reserved field.
+        log_guid: The header's when it was written.
+        flushed_file_offset: How long the file has to be at least.
+        last_file_offset: How long it has to be made.
+    """
 
     is_signature_valid: bool
     checksum: int
@@ -173,7 +232,7 @@ class LogEntryHeader(NamedTuple):
     last_file_offset: int
 
 
-class Descriptor(NamedTuple):
+class LogDescriptor(NamedTuple):
     """One change that a log entry makes [MS-VHDX 2.3.1.2, 2.3.1.3].
 
     Attributes:
@@ -196,43 +255,53 @@ class Descriptor(NamedTuple):
 
 
 class DataSector(NamedTuple):
-    """What surrounds the data in a data sector [MS-VHDX 2.3.1.4]."""
+    """Bytes 8 to 4091 of an update, and what surrounds them [MS-VHDX 2.3.1.4]."""
 
     is_signature_valid: bool
     sequence_number: int
+    data: bytes
 
 
 class LogEntry(NamedTuple):
-    """A whole log entry [MS-VHDX 2.3.1]."""
+    """A whole log entry [MS-VHDX 2.3.1].
+
+    Attributes:
+        header: Its head.
+        descriptors: What it changes.
+        padding: Rest of the last descriptor sector.
+        data_sectors: One for each data descriptor, if all is well.
+        len_descriptor_sectors: Bytes of head, descriptors and padding.
+    """
 
     header: LogEntryHeader
-    descriptors: tuple[Descriptor, ...]
+    descriptors: tuple[LogDescriptor, ...]
+    padding: bytes
     data_sectors: tuple[DataSector, ...]
     len_descriptor_sectors: int
+
+
+class BatEntry(NamedTuple):
+    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
+
+    state: int
+    reserved: int
+    file_offset_mb: int
 
 
 class HeaderSection:
     """The structures at fixed places of an image.
 
     Args:
-        source: A VHDX file, at least as long as the header section; checked by `headers`.
+        source: The file. All but the identifier can be had only when it is as long as the
+            header section.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def identifier(self) -> FileTypeIdentifier:
-        """Return the file type identifier.
-
-        Raises:
-            FormatError: Its signature is wrong (FTI-01).
-        """
-        data = self._source.read(0, END_OF_IDENTIFIER)
-        try:
-            struct = Vhdx.FileTypeIdentifier(BytesStream(data))
-        except KaitaiStructError:  # the file was another one when it was opened
-            raise wrong_signature("FTI-01", IDENTIFIER, data) from None
-        return FileTypeIdentifier(struct.raw_creator)
+    def identifier(self) -> bytes:
+        """Return the bytes of the file type identifier, fewer where the file ends."""
+        return self._source.read(0, min(self._source.size, END_OF_IDENTIFIER))
 
     def slack(self) -> Iterator[tuple[str, Where, bytes]]:
         """Yield reserved bytes of the header section: the rule about them, place, bytes."""
@@ -266,7 +335,33 @@ class HeaderSection:
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
         data = self._source.read(*TOP_LEVEL[f"region_table_{copy}"])
-        return _region_table(data, REGION_TABLES[copy - 1])
+        struct = Vhdx.RegionTable(BytesStream(data))
+        entries = [
+            RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
+            for entry in struct.entries
+        ]
+        return RegionTable(
+            REGION_TABLES[copy - 1],
+            data,
+            struct.is_signature_valid,
+            struct.checksum,
+            struct.num_entries,
+            struct.reserved,
+            tuple(entries),
+        )
+
+
+def identifier(data: bytes) -> FileTypeIdentifier:
+    """Return the file type identifier.
+
+    Raises:
+        FormatError: Its signature is wrong (FTI-01), or it is not all there.
+    """
+    try:
+        struct = Vhdx.FileTypeIdentifier(BytesStream(data))
+    except KaitaiStructError:
+        raise wrong_signature("FTI-01", IDENTIFIER, data) from None
+    return FileTypeIdentifier(struct.raw_creator)
 
 
 def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
@@ -283,22 +378,7 @@ def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
     return refusal(mismatch(rule, "error", field, "signature", actual, expected))
 
 
-def _region_table(data: bytes, place: Place) -> RegionTable:
-    struct = Vhdx.RegionTable(BytesStream(data))
-    entries = tuple(
-        RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
-        for entry in struct.entries
-    )
-    return RegionTable(
-        place,
-        data,
-        struct.is_signature_valid,
-        struct.checksum,
-        struct.num_entries,
-        struct.reserved,
-        entries,
-    )
-
+_ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}
 
 # Enough of a metadata table for 127 entries; only if it has more, all of it is read.
 _BEGIN_OF_TABLE = 4096
@@ -324,9 +404,9 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             struct = Vhdx.MetadataTable(BytesStream(data))
     except KaitaiStructError:
         raise wrong_signature("MET-01", place, data) from None
-    entries = tuple(
+    entries = [
         MetadataEntry(
-            entry.kind.name,
+            _ITEM_KINDS[entry.kind],
             _guid(entry.item_id.raw),
             entry.offset,
             entry.length,
@@ -337,8 +417,10 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
             entry.reserved_2,
         )
         for entry in struct.entries
+    ]
+    return MetadataTable(
+        place, struct.reserved, struct.num_entries, struct.reserved_2, tuple(entries)
     )
-    return MetadataTable(place, struct.reserved, struct.num_entries, struct.reserved_2, entries)
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:
@@ -413,23 +495,11 @@ def log_entry(data: bytes) -> LogEntry | None:
         return None
     return LogEntry(
         _log_entry_header(struct.header),
-        tuple(_descriptor(descriptor) for descriptor in struct.descriptors),
-        tuple(
-            DataSector(
-                sector.is_signature_valid, (sector.sequence_high << 32) | sector.sequence_low
-            )
-            for sector in struct.data_sectors
-        ),
+        tuple(map(_descriptor, struct.descriptors)),
+        struct.padding,
+        tuple(map(_data_sector, struct.data_sectors)),
         struct.len_descriptor_sectors,
     )
-
-
-class BatEntry(NamedTuple):
-    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
-
-    state: int
-    reserved: int
-    file_offset_mb: int
 
 
 def bat_entry(data: bytes) -> BatEntry:
@@ -459,14 +529,19 @@ def _log_entry_header(struct: Vhdx.LogEntryHeader) -> LogEntryHeader:
     )
 
 
-def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
+def _descriptor(struct: Vhdx.LogDescriptor) -> LogDescriptor:
     kind = struct.kind
     common = (kind, struct.file_offset, struct.sequence_number)
     if kind == DescriptorKind.zero:
-        return Descriptor(*common, struct.body.zero_length, struct.body.reserved)
+        return LogDescriptor(*common, struct.body.zero_length, struct.body.reserved)
     if kind == DescriptorKind.data:
-        return Descriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
-    return Descriptor(*common)
+        return LogDescriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
+    return LogDescriptor(*common)
+
+
+def _data_sector(struct: Vhdx.LogDataSector) -> DataSector:
+    number = (struct.sequence_high << 32) | struct.sequence_low
+    return DataSector(struct.is_signature_valid, number, struct.data)
 
 
 def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> Any:

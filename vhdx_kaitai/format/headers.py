@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Level, Span, check_zeros, mismatch, refuse
+from ..errors import Finding, Level, Span, check_zeros, mismatch
 from ..guids import NIL
 from ..records import NamedTuple
-from ..storage.source import Source
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
 
 HEADER_SECTION_LENGTH = MIB
+
+SIGNATURE = signature_of("file_type_identifier")
 
 # Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
 # and all of a log that has to be replayed is looked at.
@@ -51,10 +52,12 @@ class Headers(NamedTuple):
     Attributes:
         copies: Copy 1, copy 2.
         current_copy: 1 or 2.
+        is_assumed: Whether none is, and that one is only taken for it.
     """
 
     copies: tuple[HeaderCopy, HeaderCopy]
     current_copy: int
+    is_assumed: bool = False
 
     @property
     def current(self) -> grammar.Header:
@@ -177,9 +180,23 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
                 yield finding._replace(level="warning")
 
 
-def check_creator(section: grammar.HeaderSection) -> Iterator[Finding]:
-    """Yield whether the name of the file's maker is no text; it is for diagnosis only."""
-    creator = section.identifier().creator or ""
+def check_identifier(data: bytes) -> Iterator[Finding]:
+    """Yield whether this is no VHDX file.
+
+    Args:
+        data: The bytes of the file type identifier.
+    """
+    if not data.startswith(SIGNATURE):
+        yield grammar.wrong_signature("FTI-01", IDENTIFIER, data).finding
+
+
+def check_creator(data: bytes) -> Iterator[Finding]:
+    """Yield whether the name of the file's maker is no text; it is for diagnosis only.
+
+    Args:
+        data: The bytes of the file type identifier, right ones.
+    """
+    creator = grammar.identifier(data).creator or ""
     index = next((i for i, char in enumerate(creator) if "\ud800" <= char <= "\udfff"), None)
     if index is not None:
         message = f"Creator is not UTF-16 at its character {index}, expected text"
@@ -223,62 +240,25 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
 
 def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
     offset, length = header.log_offset, header.log_length
-    place = header.place.field
-    if not is_aligned(length, MIB):
-        yield mismatch(
-            "HDR-10",
-            "error",
-            place("log_length"),
-            "LogLength",
-            f"{length:#x}",
-            "a multiple of 1 MiB",
-        )
-    if not is_aligned(offset, MIB):
-        yield mismatch(
-            "HDR-11",
-            "error",
-            place("log_offset"),
-            "LogOffset",
-            f"{offset:#x}",
-            "a multiple of 1 MiB",
-        )
-    if length:
-        if offset < HEADER_SECTION_LENGTH:
-            yield mismatch(
-                "HDR-12",
-                "error",
-                place("log_offset"),
-                "LogOffset",
-                f"{offset:#x}",
-                "at least 1 MiB",
-            )
-        if offset + length > size:
-            actual = f"{offset + length:#x}"
-            expected = f"at most the file's length {size:#x}"
-            yield mismatch("HDR-13", "error", place("log_length"), "end of log", actual, expected)
-    if header.log_guid != NIL:
-        if length == 0:
-            yield mismatch(
-                "HDR-15", "error", place("log_length"), "LogLength", "0 with a LogGuid", "a log"
-            )
-        if length > MAX_REPLAYED_LOG_LENGTH:
-            expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
-            yield mismatch(
-                "HDR-18", "limit", place("log_length"), "LogLength", f"{length:#x}", expected
-            )
-
-
-def read_header_section(source: Source) -> grammar.HeaderSection:
-    """Return the structures at fixed places, when this is a VHDX file long enough to have them.
-
-    Raises:
-        FormatError: It is no VHDX file (FTI-01), or too short (GEN-07).
-    """
-    signature = source.read(0, min(source.size, len(SIGNATURE)))
-    if signature != SIGNATURE:
-        raise grammar.wrong_signature("FTI-01", IDENTIFIER, signature)
-    refuse(check_file_length(source.size))
-    return grammar.HeaderSection(source)
+    ofs_place, len_place = header.place.field("log_offset"), header.place.field("log_length")
+    for rule, place, name, value in (
+        ("HDR-10", len_place, "LogLength", length),
+        ("HDR-11", ofs_place, "LogOffset", offset),
+    ):
+        if not is_aligned(value, MIB):
+            yield mismatch(rule, "error", place, name, f"{value:#x}", "a multiple of 1 MiB")
+    if length and offset < HEADER_SECTION_LENGTH:
+        yield mismatch("HDR-12", "error", ofs_place, "LogOffset", f"{offset:#x}", "at least 1 MiB")
+    if length and offset + length > size:
+        actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
+        yield mismatch("HDR-13", "error", len_place, "end of log", actual, expected)
+    if header.log_guid == NIL:
+        return
+    if length == 0:
+        yield mismatch("HDR-15", "error", len_place, "LogLength", "0 with a LogGuid", "a log")
+    if length > MAX_REPLAYED_LOG_LENGTH:
+        expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
+        yield mismatch("HDR-18", "limit", len_place, "LogLength", f"{length:#x}", expected)
 
 
 SIGNATURE = signature_of("file_type_identifier")
@@ -287,24 +267,6 @@ SIGNATURE = signature_of("file_type_identifier")
 def judge_copies(section: grammar.HeaderSection) -> tuple[HeaderCopy, HeaderCopy]:
     """Return both copies of the header, judged."""
     return judge_copy(1, section.header(1)), judge_copy(2, section.header(2))
-
-
-def read_headers(source: Source) -> Headers:
-    """Return both headers, the current one chosen and judged.
-
-    Args:
-        source: The file as it is stored.
-
-    Raises:
-        FormatError: It is no VHDX file, or too short, no header is current, or
-            the current one refuses the file.
-    """
-    copies = judge_copies(read_header_section(source))
-    refuse(check_copies(copies))
-    current = choose_current(copies)
-    assert current is not None  # check_copies refuses whenever there is none
-    refuse(check_current(copies[current - 1].header, source.size))
-    return Headers(copies, current)
 
 
 def probe(data: bytes | bytearray | memoryview) -> int:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from uuid import UUID
 
-from ..errors import Finding, Level, mismatch, refuse
+from ..errors import Finding, Level, mismatch
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..records import NamedTuple
 from ..text import quoted
@@ -203,16 +203,11 @@ def _entries(locator: ParentLocator) -> dict[str, str]:
     return {key.decode("utf-16-le"): value.decode("utf-16-le") for key, value in _texts(locator)}
 
 
-def read_locator(locator: ParentLocator) -> Locator:
-    """Return what a parent locator says.
-
-    Raises:
-        FormatError: The locator refuses the file.
-    """
-    refuse(check_locator(locator))
+def judged(locator: ParentLocator) -> Locator:
+    """Return what a parent locator says, with which no check has found an error."""
     entries = _entries(locator)
     linkage = parse_linkage(entries[LINKAGE])
-    assert linkage is not None  # check_locator refuses any other value
+    assert linkage is not None  # any other value is an error
     return Locator(locator.locator_type, entries, linkage, parse_linkage(entries.get(LINKAGE_2)))
 
 

@@ -11,13 +11,24 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from ..errors import Finding, mismatch, refuse
-from ..guids import INCOMPLETE_FILE, ITEM_NAMES, NIL, UNSPECIFIED_ITEM_NAMES
+from ..guids import (
+    FILE_PARAMETERS,
+    INCOMPLETE_FILE,
+    ITEM_NAMES,
+    LOGICAL_SECTOR_SIZE,
+    NIL,
+    PARENT_LOCATOR,
+    PHYSICAL_SECTOR_SIZE,
+    UNSPECIFIED_ITEM_NAMES,
+    VIRTUAL_DISK_ID,
+    VIRTUAL_DISK_SIZE,
+)
 from ..ranges import overlapping
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator
+from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 from .place import Place
 
 if TYPE_CHECKING:
@@ -35,14 +46,16 @@ SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]
 
 DiskType: TypeAlias = 'Literal["fixed", "dynamic", "differencing"]'
 
+# The known items by the names that the grammar has for their kinds: GUID and parser.
 _KINDS = {
-    "file_parameters": grammar.file_parameters,
-    "virtual_disk_size": grammar.virtual_disk_size,
-    "virtual_disk_id": grammar.virtual_disk_id,
-    "logical_sector_size": grammar.logical_sector_size,
-    "physical_sector_size": grammar.physical_sector_size,
-    "parent_locator": grammar.parent_locator,
+    "file_parameters": (FILE_PARAMETERS, grammar.file_parameters),
+    "virtual_disk_size": (VIRTUAL_DISK_SIZE, grammar.virtual_disk_size),
+    "virtual_disk_id": (VIRTUAL_DISK_ID, grammar.virtual_disk_id),
+    "logical_sector_size": (LOGICAL_SECTOR_SIZE, grammar.logical_sector_size),
+    "physical_sector_size": (PHYSICAL_SECTOR_SIZE, grammar.physical_sector_size),
+    "parent_locator": (PARENT_LOCATOR, grammar.parent_locator),
 }
+_NAMES = {kind: ITEM_NAMES[guid] for kind, (guid, _) in _KINDS.items()}
 _REQUIRED_KINDS = tuple(kind for kind in _KINDS if kind != "parent_locator")
 # File Parameters and Parent Locator belong to the file, the others to the disk.
 _FILE_KINDS = ("file_parameters", "parent_locator")
@@ -53,6 +66,12 @@ class Metadata(NamedTuple):
 
     Attributes:
         entries: All entries of the table, unknown and user items included.
+        disk_type: `fixed`, `dynamic` or `differencing`.
+        virtual_disk_size: Size of the disk, a multiple of its logical sectors.
+        virtual_disk_id: Identity of the disk, the same in all images of a chain.
+        block_size: Size of a payload block, a power of two from 1 MiB to 256 MiB.
+        logical_sector_size: 512 or 4096.
+        physical_sector_size: 512 or 4096.
         parent_locator: The locator of a differencing disk, None for others.
     """
 
@@ -99,7 +118,7 @@ def check_table(table: MetadataTable, region_length: int) -> Iterator[Finding]:
         seen.add(key)
         yield from _check_entry(table, index, region_length)
     yield from _check_overlaps(table)
-    users = sum(entry.is_user for entry in table.entries)
+    users = len([entry for entry in table.entries if entry.is_user])
     if users > MAX_USER_ENTRIES:
         name, expected = "number of user items", f"at most {MAX_USER_ENTRIES}"
         yield mismatch("MET-12", "error", place("num_entries"), name, str(users), expected)
@@ -169,11 +188,11 @@ def _flags(is_virtual_disk: bool, is_required: bool) -> str:
 
 
 def _check_overlaps(table: MetadataTable) -> Iterator[Finding]:
-    stored = (
+    stored = [
         (entry.offset, entry.offset + entry.length, index)
         for index, entry in enumerate(table.entries)
         if entry.length
-    )
+    ]
     for one, (start, end, index) in overlapping(stored):
         message = (
             f"item at {start:#x} to {end:#x} overlaps that of entry {one[2]} "
@@ -268,11 +287,23 @@ def check_fork(child: Metadata, parent: Metadata, place: Where) -> Iterator[Find
 
 
 class Items:
-    """The known items of a table, each parsed when it is asked for."""
+    """The known items of a table, each parsed when it is asked for.
 
-    def __init__(self, source: Source, region_offset: int, table: MetadataTable) -> None:
+    Args:
+        source: The file after log replay.
+        region: The metadata region.
+        table: Its table.
+
+    Attributes:
+        region: The metadata region.
+        table: The table.
+        kinds: Which items it names, by the names that the grammar has for them.
+    """
+
+    def __init__(self, source: Source, region: RegionEntry, table: MetadataTable) -> None:
+        self.region = region
+        self.table = table
         self._source = source
-        self._region_offset = region_offset
         self._by_kind = {entry.kind: entry for entry in table.entries if entry.kind in _KINDS}
         self._parsed: dict[str, Any] = {}
         self._places: dict[str, Place] = {}
@@ -286,15 +317,24 @@ class Items:
         """Return a known item."""
         if kind not in self._parsed:
             entry = self._by_kind[kind]
-            offset = self._region_offset + entry.offset
-            place = Place(ITEM_NAMES[entry.item_id], f"{kind}_item", offset)
+            offset = self.region.file_offset + entry.offset
+            place = Place(_NAMES[kind], f"{kind}_item", offset)
             if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
                 actual = f"{entry.length:#x}"
                 refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
-            parse: Callable[[bytes, Place], Any] = _KINDS[kind]
+            parse: Callable[[bytes, Place], Any] = _KINDS[kind][1]
             self._places[kind] = place
             self._parsed[kind] = parse(self._source.read(offset, entry.length), place)
         return self._parsed[kind]
+
+    def parent_locator(self) -> ParentLocator | None:
+        """Return the parent locator, which without HasParent is ignored, right or wrong."""
+        if not {"file_parameters", "parent_locator"} <= self.kinds:
+            return None
+        if not self.get("file_parameters").has_parent:
+            return None
+        locator: ParentLocator = self.get("parent_locator")
+        return locator
 
 
 def check_items(items: Items, table: MetadataTable) -> Iterator[Iterator[Finding]]:
@@ -319,6 +359,13 @@ def check_items(items: Items, table: MetadataTable) -> Iterator[Iterator[Finding
         yield _check_id_item(items)
     if "file_parameters" in items.kinds:
         yield _check_parent_item(items, table)
+
+
+def check_sizes(items: Items) -> Iterator[Finding]:
+    """Yield what is wrong with the items that fix the shape of the BAT, all of which are there."""
+    yield from _check_parameters_item(items)
+    yield from _check_sector_size_item(items, "ITEM-15", "LogicalSectorSize", "logical_sector_size")
+    yield from _check_size_item(items)
 
 
 def _check_parameters_item(items: Items) -> Iterator[Finding]:
@@ -350,31 +397,18 @@ def _check_parent_item(items: Items, table: MetadataTable) -> Iterator[Finding]:
     yield from check_parent(has_parent, "parent_locator" in items.kinds, table)
 
 
-def read_metadata(source: Source, region: grammar.RegionEntry) -> Metadata:
-    """Return what the metadata region says.
-
-    Args:
-        source: The file after log replay.
-        region: The metadata region, judged.
-
-    Raises:
-        FormatError: Table or items refuse the file.
-    """
-    table = grammar.metadata_table(source, region.file_offset)
-    refuse(check_table(table, region.length))
-    items = Items(source, region.file_offset, table)
-    for findings in check_items(items, table):
-        refuse(findings)
+def judged(items: Items) -> Metadata:
+    """Return what table and items say, with which no check has found an error."""
     parameters = items.get("file_parameters")
     return Metadata(
-        table.entries,
+        items.table.entries,
         _disk_type(parameters),
         items.get("virtual_disk_size"),
         items.get("virtual_disk_id"),
         parameters.block_size,
         items.get("logical_sector_size"),
         items.get("physical_sector_size"),
-        items.get("parent_locator") if parameters.has_parent else None,
+        items.parent_locator(),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Finding, Span, check_zeros, mismatch, refuse
+from ..errors import Finding, Span, check_zeros, mismatch
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
 from ..records import NamedTuple
@@ -55,25 +55,67 @@ def check_copy(table: RegionTable) -> Iterator[Finding]:
     yield from checksum.check("REG-03", "warning", field("checksum"), table.raw, table.checksum)
 
 
-def choose_copy(defects: tuple[Finding | None, Finding | None]) -> int | None:
-    """Return the copy to be used, None when neither is valid."""
-    return 1 if defects[0] is None else 2 if defects[1] is None else None
+class TableCopy(NamedTuple):
+    """One copy of the region table, judged.
+
+    Attributes:
+        copy: 1 or 2.
+        table: What it says, right or wrong.
+        defect: Why it is not valid; None when it is.
+    """
+
+    copy: int
+    table: RegionTable
+    defect: Finding | None
 
 
-def check_copies(
-    tables: tuple[RegionTable, RegionTable], defects: tuple[Finding | None, Finding | None]
-) -> Iterator[Finding]:
-    """Yield what is wrong with the two copies as such."""
-    one, two = defects
-    yield from (found for found in defects if found is not None)
-    if one is not None and two is not None:
-        reasons = f"region table 1: {one.message}; region table 2: {two.message}"
+class Tables:
+    """Both copies of the region table, each read and judged when it is asked for.
+
+    Args:
+        section: The structures at fixed places, after log replay.
+    """
+
+    def __init__(self, section: grammar.HeaderSection) -> None:
+        self._section = section
+        self._copies: dict[int, TableCopy] = {}
+
+    def copy(self, number: int) -> TableCopy:
+        """Return copy 1 or 2."""
+        if number not in self._copies:
+            table = self._section.region_table(number)
+            self._copies[number] = TableCopy(number, table, defect(table))
+        return self._copies[number]
+
+    def both(self) -> tuple[TableCopy, TableCopy]:
+        """Return copy 1 and copy 2."""
+        return self.copy(1), self.copy(2)
+
+    def known(self) -> list[TableCopy]:
+        """Return the copies that somebody has asked for."""
+        return sorted(self._copies.values())
+
+    def current(self) -> TableCopy | None:
+        """Return the copy to be used, None when neither is valid."""
+        for number in (1, 2):
+            copy = self.copy(number)
+            if copy.defect is None:
+                return copy
+        return None
+
+
+def check_copies(tables: Tables) -> Iterator[Finding]:
+    """Yield what is wrong with the two copies as such; nothing but an error if neither is valid."""
+    one, two = tables.both()
+    yield from (copy.defect for copy in (one, two) if copy.defect is not None)
+    if one.defect is not None and two.defect is not None:
+        reasons = f"region table 1: {one.defect.message}; region table 2: {two.defect.message}"
         yield Finding(
             "REG-04", "error", Span("region tables"), f"neither copy is valid ({reasons})"
         )
-    elif one is None and two is None and tables[0].raw != tables[1].raw:
+    elif one.defect is None and two.defect is None and one.table.raw != two.table.raw:
         message = "both copies are valid but they differ, copy 1 is used"
-        yield Finding("REG-05", "warning", tables[1].place, message)
+        yield Finding("REG-05", "warning", two.table.place, message)
 
 
 def check_table(table: RegionTable, size: int) -> Iterator[Finding]:
@@ -198,24 +240,7 @@ def _overlap(rule: str, table: RegionTable, index: int, other: str) -> Finding:
     return Finding(rule, "error", entry_place(table, index).field("file_offset"), message)
 
 
-def read_regions(section: grammar.HeaderSection, size: int, log: tuple[int, int]) -> Regions:
-    """Return the regions of a file.
-
-    Args:
-        section: The structures at fixed places, after log replay.
-        size: Length of the file after log replay, in bytes.
-        log: File offset and length of the log in bytes.
-
-    Raises:
-        FormatError: Neither table is valid, or the one in use refuses the file.
-    """
-    copy, table = 1, section.region_table(1)
-    if defect(table) is not None:
-        tables = table, section.region_table(2)
-        defects = defect(tables[0]), defect(tables[1])
-        refuse(check_copies(tables, defects))
-        copy, table = 2, tables[1]
-    refuse(check_table(table, size))
-    refuse(check_overlaps(table, log))
-    by_guid = {entry.guid: entry for entry in table.entries}
-    return Regions(copy, table.entries, by_guid[BAT_REGION], by_guid[METADATA_REGION])
+def judged(copy: TableCopy) -> Regions:
+    """Return the regions of a table with which no check has found an error."""
+    by_guid = {entry.guid: entry for entry in copy.table.entries}
+    return Regions(copy.copy, copy.table.entries, by_guid[BAT_REGION], by_guid[METADATA_REGION])

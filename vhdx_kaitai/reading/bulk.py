@@ -27,6 +27,7 @@ from ..format.bat import (
     UNMAPPED,
 )
 from ..units import MIB, ceil_div
+from . import resolve
 
 if TYPE_CHECKING:
     from .disk import Disk, Extent
@@ -226,6 +227,7 @@ def _merged(disk: Disk, offset: int, end: int) -> Iterator[Runs]:
 
 def _marked(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, Array]]:
     """Yield the runs of a range, and which of them do not go on with the one before."""
+    resolve.refuse_sharing(disk._top, offset, end)
     _let_memory_be_reused()
     last: Runs | None = None
     for runs in _windows(disk, offset, end):
@@ -525,38 +527,3 @@ def _entries(image: Image, first: int, end: int) -> Array:
     image.bat.readinto(entries.data.cast("B"), index)
     period = geometry.chunk_ratio + 1
     return numpy.delete(entries, slice(period - 1 - index % period, None, period))
-
-
-def chunks(
-    image: Image, first: int = 0, end: int | None = None
-) -> Iterator[tuple[int, Array, Array]]:
-    """Yield entries of whole chunks: number of the first block, payload, sector bitmaps.
-
-    The arrays are good until the next ones are asked for. The last chunk may be
-    a part of one, and has no sector bitmap then.
-
-    Args:
-        image: The image.
-        first: Number of the first block, which begins a chunk.
-        end: Number of the block behind the last; that of the disk unless told.
-    """
-    import numpy
-
-    _let_memory_be_reused()
-    geometry = image.geometry
-    ratio = geometry.chunk_ratio
-    end = geometry.payload_blocks if end is None else end
-    step = max(1, _MOST_BLOCKS // ratio) * ratio
-    buffer = numpy.empty(step // ratio * (ratio + 1), "<u8")
-    for start in range(first, end, step):
-        stop = min(end, start + step)
-        index = geometry.payload_index(start)
-        # A whole chunk at the end of the step comes with its sector bitmap's entry.
-        entries = buffer[: min(geometry.payload_index(stop), geometry.entry_count) - index]
-        image.bat.readinto(entries.data.cast("B"), index)
-        whole = len(entries) // (ratio + 1) * (ratio + 1)
-        table = entries[:whole].reshape(-1, ratio + 1)
-        payload = table[:, :ratio].ravel() if whole else entries
-        if 0 < whole < len(entries):
-            payload = numpy.concatenate((payload, entries[whole:]))
-        yield start, payload, table[:, ratio]

@@ -1,13 +1,15 @@
-"""One VHDX file, opened and judged, layer by layer in the order in which it may be trusted."""
+"""One VHDX file, opened: what stands at the end of the way down when nothing refuses it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from types import TracebackType
 
-from ..errors import ReplayRequiredError, VhdxError, refuse
-from ..format import bat, grammar, headers, metadata, regions
+from ..errors import ReplayRequiredError, VhdxError
+from ..format import bat
+from ..format.descent import Descent, Layers
+from ..format.grammar import identifier
+from ..format.judge import REFUSE
 from ..guids import REGION_NAMES
 from ..records import TYPE_CHECKING
 from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
@@ -16,7 +18,6 @@ from ..text import counted, human_size
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
-    from ..format.locator import Locator
     from ..format.log import Log
     from ..format.replay import ReplaySummary
 
@@ -70,42 +71,53 @@ class Image(Uncopied):
             raise
 
     def _open(self, replay: Replay) -> None:
-        self.file_size = self.stored.size
-        self.headers = headers.read_headers(self.stored)
-        self.source: Source = self.stored
-        self.replayed: ReplaySummary | None = None
-        if self.headers.is_log_dirty:
-            self._replay(replay)
-        header = self.headers.current
-        place_of_log = (header.log_offset, header.log_length)
-        section = grammar.HeaderSection(self.source)
-        self.regions = regions.read_regions(section, self.source.size, place_of_log)
-        self.metadata = metadata.read_metadata(self.source, self.regions.metadata)
-        self.geometry = bat.Geometry(
-            self.metadata.virtual_disk_size,
-            self.metadata.block_size,
-            self.metadata.logical_sector_size,
-            self.metadata.disk_type == "differencing",
-        )
-        refuse(bat.check_size(self.geometry, self.regions.bat))
-        self.occupied = tuple(self._occupied())
-        self.bat = bat.Bat(self.source, self.regions.bat, self.geometry)
-        self.locator = self._read_locator()
-
-    @cached_property
-    def log(self) -> Log | None:
-        """The log, clean or dirty; None when the file has none."""
-        from ..format.log import read_log  # a clean log takes no part in opening
-
-        return read_log(self.stored, self.headers.current)
-
-    def _replay(self, replay: Replay) -> None:
-        from ..format.replay import replay as replayed
-
-        assert self.log is not None  # no header with a LogGuid and without a log is current
-        self.source, self.replayed = replayed(self.stored, self.log)
+        way = Descent(self.stored, REFUSE)
+        self._replay(way)
         if replay == "refuse":
             self.refuse_replay()
+        contents = way.contents()
+        layers = contents.layers() if contents is not None else None
+        assert layers is not None  # or the judge would have raised
+        self._settle(layers)
+
+    @classmethod
+    def of(cls, way: Descent, layers: Layers) -> Image:
+        """Return the image at the end of a way down that somebody has gone already.
+
+        Args:
+            way: The way from the identifier to the log.
+            layers: What is below; nothing refused any of it.
+        """
+        image = cls.__new__(cls)
+        image._owned = False
+        image.stored = way.stored
+        image.path = way.stored.path
+        image._replay(way)
+        image._settle(layers)
+        return image
+
+    def _replay(self, way: Descent) -> None:
+        assert way.source is not None
+        assert way.headers is not None
+        assert way.identifier is not None
+        self._way = way
+        self._identifier = way.identifier
+        self.file_size = self.stored.size
+        self.headers = way.headers
+        self.source = way.source
+        self.replayed: ReplaySummary | None = None
+        if way.source is not way.stored and way.replayed is not None:
+            self.replayed = way.replayed.summary
+
+    def _settle(self, layers: Layers) -> None:
+        self.regions, self.metadata, self.bat, self.locator = layers
+        self.geometry = self.bat.geometry
+        self.occupied = tuple(self._occupied())
+
+    @property
+    def log(self) -> Log | None:
+        """The log, clean or dirty; None when the file has none."""
+        return self._way.log
 
     def refuse_replay(self) -> None:
         """Raise when the log had to be replayed.
@@ -121,14 +133,6 @@ class Image(Uncopied):
             error.path = self.path
             raise error
 
-    def _read_locator(self) -> Locator | None:
-        locator = self.metadata.parent_locator
-        if locator is None:
-            return None
-        from ..format.locator import read_locator  # most images have no parent
-
-        return read_locator(locator)
-
     def _occupied(self) -> Iterator[bat.Occupied]:
         header = self.headers.current
         if header.log_length:
@@ -143,7 +147,7 @@ class Image(Uncopied):
     @property
     def creator(self) -> str | None:
         """Who made the file, for diagnosis only; None when it does not say."""
-        return grammar.HeaderSection(self.stored).identifier().creator
+        return identifier(self._identifier).creator
 
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""

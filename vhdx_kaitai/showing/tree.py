@@ -16,7 +16,8 @@ from uuid import UUID
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import VhdxError
-from ..format.headers import read_header_section
+from ..format.descent import Descent
+from ..format.judge import REFUSE
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..storage.source import Cursor, Source
@@ -68,12 +69,25 @@ class _Unread:
 
 
 class _TreeCursor(Cursor):
-    """A cursor that can be told to skip bytes instead of reading them."""
+    """A cursor that can be told to skip bytes instead of reading them.
+
+    Args:
+        source: The file.
+        start: Its first bytes, as they were when they were judged.
+    """
 
     skips = False  # the place of the bytes is wanted, not the bytes
 
+    def __init__(self, source: Source, start: bytes) -> None:
+        super().__init__(source)
+        self._start = start
+
     def read(self, length: int = -1) -> Any:
         if not self.skips:
+            begin = self.tell()
+            if 0 <= length <= len(self._start) - begin:
+                self.seek(length, 1)
+                return self._start[begin : begin + length]
             return super().read(length)
         self.seek(length, 1)
         return _Unread(length)
@@ -90,9 +104,10 @@ class Tree:
     """
 
     def __init__(self, source: Source) -> None:
-        read_header_section(source)
+        identifier = Descent(source, REFUSE).identifier
+        assert identifier is not None  # or the judge would have raised
         self._source = source
-        self._cursor = _TreeCursor(source)
+        self._cursor = _TreeCursor(source, identifier)
         self._bases: dict[int, int] = {}
         vhdx = Vhdx(KaitaiStream(self._cursor))
         self._bases[id(vhdx._io)] = 0

@@ -1,0 +1,1 @@
+"""Every rule, on every byte that it is about."""

@@ -1,0 +1,49 @@
+"""Reports on images that are never written anywhere, and what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.images.image import Built, Image, Layout
+from tests.support import SparseSource
+from vhdx_kaitai.checking.checks import MOST_PER_RULE, Report, Skipped, check
+
+LEVELS = ("note", "warning", "error")
+
+
+def report_on(image: Built | Layout | Image, **options: object) -> Report:
+    """Check an image that is never written anywhere."""
+    built = image if isinstance(image, Built) else image.build()
+    return check(SparseSource(built.file), **options)  # type: ignore[arg-type]
+
+
+def rules_of(report: Report, *levels: str) -> set[str]:
+    """Return the rules that a report names, at these levels or at any."""
+    return {f.rule for f in report.findings if f.level in (levels or LEVELS)}
+
+
+def assert_no_complaint(report: Report) -> None:
+    """Show that there are notes at most, and that nothing was left out."""
+    assert [str(f) for f in report.findings if f.level != "note"] == []
+    assert report.verdict == "clean"
+    assert not report.is_incomplete
+    assert skipped_of(report) == []
+    assert report.more == {}
+
+
+def skipped_of(report: Report) -> list[Skipped]:
+    """Return what was not checked, but for parents that nobody asked for."""
+    return [skipped for skipped in report.skipped if "not asked for" not in skipped.why]
+
+
+def only_sentence(report: Report) -> str:
+    assert len(report.diagnosis) == 1
+    return report.diagnosis[0]
+
+
+def counted(report: Report) -> Counter[str]:
+    """Return how many findings of each rule a report stands for."""
+    counts = Counter(f.rule for f in report.findings)
+    assert all(count <= MOST_PER_RULE for count in counts.values())
+    assert all(counts[rule] == MOST_PER_RULE for rule in report.more)
+    return counts + Counter(report.more)

@@ -1,0 +1,8 @@
+"""What the images of the vectors are, described by the tests' builder, a structure a module."""
+
+from __future__ import annotations
+
+from . import bat, cut, header_section, locator, log, metadata, whole
+from .registry import MAKERS
+
+__all__ = ["MAKERS", "bat", "cut", "header_section", "locator", "log", "metadata", "whole"]

@@ -1,0 +1,167 @@
+"""What is lost with blocks past the end of the file: because it was cut, or by a damaged BAT.
+
+An entry says by itself that no cut explains it when reserved bits are set, when its state needs a
+parent and there is none, or when its place is further than any file of such a disk was ever long.
+Bits that are set in an entry by accident are hardly ever among those of a place alone; and how long
+a file may have been is counted generously, since one that was cut must not be taken for damaged.
+
+A program that counts sectors where it should count MiB writes places that are 2,048 times too
+large. Such entries look good each by itself; but no program leaves 2 GiB between all its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..format.bat import (
+    PARTIALLY_PRESENT,
+    PRESENT,
+    RESERVED_MASK,
+    STATE_MASK,
+    STATE_NAMES,
+)
+from ..reading.image import Image
+from ..text import counted, human_size
+from ..units import MIB
+from . import classes
+from .classes import Sample, Survey
+from .told import Sentence
+
+_SECTORS_PER_MIB = MIB // 512
+# So many blocks at least show that a program has counted sectors. That the place of a single one
+# is a multiple of 2 GiB is no more than an accident.
+_FEWEST_IN_SECTORS = 4
+
+
+class Loss(NamedTuple):
+    """Something that is past the end of the file.
+
+    Attributes:
+        blocks: Stored blocks that are, wholly or partly.
+        length: Bytes of the disk in them.
+        bitmaps: Sector bitmaps that are.
+    """
+
+    blocks: int
+    length: int
+    bitmaps: int
+
+
+class Losses(NamedTuple):
+    """What is past the end of the file.
+
+    Attributes:
+        cut: What a cut explains.
+        wild: What none explains.
+        counts_sectors: Whether `wild` are entries that would be good if they counted sectors.
+        readable: Bytes of the disk in blocks that a reader does not refuse.
+    """
+
+    cut: Loss
+    wild: Loss
+    counts_sectors: bool
+    readable: int
+
+
+def losses(image: Image, survey: Survey) -> Losses:
+    """Return what is lost because it is past the end of the file."""
+    geometry = image.geometry
+    is_child = geometry.is_differencing
+    counts_sectors = _counts_sectors(survey, is_child=is_child)
+    blocks, lengths, readable = [0, 0], [0, 0], geometry.virtual_disk_size
+    for code, sample in survey.payload.items():
+        length = _length(image, code, sample)
+        readable -= length if _is_refused(code, is_child=is_child) else 0
+        if classes.is_stored(code) and code & classes.PAST_THE_END:
+            is_plain = classes.is_past(code, is_child=is_child) and not code & classes.TOO_FAR
+            is_wild = counts_sectors or not is_plain
+            blocks[is_wild] += sample.total
+            lengths[is_wild] += length
+    bitmaps = _bitmaps(image, survey, counts_sectors=counts_sectors) if is_child else (0, 0)
+    cut, wild = map(Loss, blocks, lengths, bitmaps)
+    return Losses(cut, wild, counts_sectors, readable)
+
+
+def _counts_sectors(survey: Survey, *, is_child: bool) -> bool:
+    """Tell whether all blocks past the end would be in the file if the BAT counted sectors."""
+    past = sum(
+        sample.total
+        for code, sample in survey.payload.items()
+        if classes.is_past(code, is_child=is_child)
+    )
+    return (
+        past >= _FEWEST_IN_SECTORS
+        and survey.past.bits % _SECTORS_PER_MIB == 0
+        and survey.past.highest // _SECTORS_PER_MIB < survey.limits.end
+    )
+
+
+def _length(image: Image, code: int, sample: Sample) -> int:
+    """Return how many bytes of the disk are in the blocks of a class."""
+    geometry = image.geometry
+    length = sample.total * geometry.block_size
+    if code & classes.CUT:
+        length += geometry.virtual_disk_size - geometry.payload_blocks * geometry.block_size
+    return length
+
+
+def _is_refused(code: int, *, is_child: bool) -> bool:
+    """Tell whether a reader refuses blocks of a class because of their entries alone."""
+    state = code & STATE_MASK
+    if code & classes.RESERVED or state not in STATE_NAMES:
+        return True
+    is_elsewhere = bool(code & (classes.NO_PLACE | classes.PAST_THE_END))
+    return classes.is_stored(code) and (
+        is_elsewhere or (state == PARTIALLY_PRESENT and not is_child)
+    )
+
+
+def _bitmaps(image: Image, survey: Survey, *, counts_sectors: bool) -> tuple[int, int]:
+    """Return how many sector bitmaps are past the end: because of a cut, and others."""
+    counts = [0, 0]
+    furthest = classes.furthest_end(image) // MIB - 1
+    for entry in survey.bitmaps.values():
+        place = entry >> 20
+        if entry & STATE_MASK == PRESENT and (place + 1) * MIB > image.source.size:
+            is_wild = counts_sectors or place > furthest or bool(entry & RESERVED_MASK)
+            counts[is_wild] += 1
+    return counts[0], counts[1]
+
+
+def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
+    """Yield what it means that blocks or sector bitmaps are past the end of the file."""
+    cut, wild, counts_sectors, readable = losses(image, survey)
+    rules = ("BAT-10",)
+    if cut.blocks:
+        yield Sentence(
+            f"The file is cut short: {cut.blocks} of {survey.stored - wild.blocks} stored blocks, "
+            f"{human_size(cut.length)} of the disk, lie wholly or partly past its end and are "
+            f"lost. The other {human_size(readable)} can be read.",
+            rules,
+        )
+    if cut.bitmaps:
+        yield Sentence(
+            f"The file is cut short: sector bitmaps past its end: {cut.bitmaps}. Which sectors "
+            "of their PARTIALLY_PRESENT blocks are the file's own is lost.",
+            rules,
+        )
+    if not wild.blocks and not wild.bitmaps:
+        return
+    entries = counted(wild.blocks + wild.bitmaps, "entry", "entries")
+    lost = f"{human_size(wild.length)} of the disk cannot be read because of that."
+    if counts_sectors:
+        yield Sentence(
+            f"The BAT seems to count sectors: {entries} of blocks past the end of the file have "
+            "places that are multiples of 2,048 MiB and would be inside it as sectors of 512 "
+            f"bytes. No cut explains that. {lost}",
+            rules,
+        )
+    else:
+        yield Sentence(
+            f"The BAT is damaged: {entries} of blocks past the end of the file have reserved "
+            "bits set, a state that needs a parent, or a place past "
+            f"{human_size(classes.furthest_end(image))}, where no file of such a disk ends. "
+            f"No cut explains that. {lost}",
+            rules,
+        )
