@@ -22,7 +22,6 @@ MODULES = {
 MAX_ROOM = 500
 LARGE_ROOMS = {
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "format.grammar": "the records of all structures, and how each is parsed",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
     "reading.disk": "chain, reading and files; to be parted",
     "reading.resolve": "to be parted",

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
         VhdxError,
     )
     from .format.bat import Bat, Geometry, Occupied
-    from .format.grammar import (
+    from .format.headers import HeaderCopy, Headers, probe
+    from .format.locator import Locator
+    from .format.log import JudgedEntry, Log, LogRun
+    from .format.metadata import Metadata
+    from .format.place import Place
+    from .format.regions import Regions
+    from .format.replay import ReplaySummary
+    from .format.structures import (
         Header,
         KeyValue,
         LogDescriptor,
@@ -37,13 +44,6 @@ if TYPE_CHECKING:
         ParentLocator,
         RegionEntry,
     )
-    from .format.headers import HeaderCopy, Headers, probe
-    from .format.locator import Locator
-    from .format.log import Log, LogEntry, LogRun
-    from .format.metadata import Metadata
-    from .format.place import Place
-    from .format.regions import Regions
-    from .format.replay import ReplaySummary
     from .reading.disk import Disk, DiskFile, Extent, Link
     from .reading.disk import open_disk as open
     from .reading.image import Image
@@ -63,13 +63,13 @@ __all__ = [
     "HeaderCopy",
     "Headers",
     "Image",
+    "JudgedEntry",
     "KeyValue",
     "LimitError",
     "Link",
     "Locator",
     "Log",
     "LogDescriptor",
-    "LogEntry",
     "LogEntryHeader",
     "LogRun",
     "Metadata",
@@ -109,16 +109,16 @@ _NAMES_IN = {
         "VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
-    "format.grammar": (
-        "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
-    ),
     "format.headers": "HeaderCopy Headers probe",
     "format.locator": "Locator",
-    "format.log": "Log LogEntry LogRun",
+    "format.log": "JudgedEntry Log LogRun",
     "format.metadata": "Metadata",
     "format.place": "Place",
     "format.regions": "Regions",
     "format.replay": "ReplaySummary",
+    "format.structures": (
+        "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
+    ),
     "reading.disk": "Disk DiskFile Extent Link open",
     "reading.image": "Image",
     "rules": "Rule catalogue",

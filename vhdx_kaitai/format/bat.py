@@ -19,8 +19,8 @@ from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
-from .grammar import RegionEntry
 from .place import Place, length_of, mask_of
+from .structures import RegionEntry
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
 

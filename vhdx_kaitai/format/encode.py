@@ -17,7 +17,8 @@ from uuid import UUID
 
 from ..records import TYPE_CHECKING
 from .checksum import sealed
-from .grammar import (
+from .place import STRUCTS, length_of, mask_of, span_of
+from .structures import (
     BatEntry,
     DataSector,
     FileParameters,
@@ -33,7 +34,6 @@ from .grammar import (
     RegionEntry,
     RegionTable,
 )
-from .place import STRUCTS, length_of, mask_of, span_of
 
 if TYPE_CHECKING:
     from typing import Any

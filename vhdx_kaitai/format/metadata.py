@@ -28,8 +28,8 @@ from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 from .place import Place
+from .structures import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
