@@ -149,7 +149,7 @@ def test_what_a_missing_parent_has_is_told_and_read_in_vain() -> None:
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("name", ["bat-state-4", "bat-block-behind-the-end"])
+@pytest.mark.parametrize("name", ["bat-state-4", "bat-block-past-the-end"])
 def test_what_is_before_damage_is_told_before_it_is(name: str) -> None:
     """By the refusal that reading makes."""
     with opened(damaged(name)) as disk:
