@@ -125,7 +125,8 @@ class Sample(NamedTuple):
 
     Attributes:
         total: How many there are.
-        numbers: Numbers of the first blocks among them.
+        numbers: Numbers of some blocks among them in order, the first one included: of as many as
+            are wanted, but for classes that no rule complains about.
         entries: Their entries.
     """
 
