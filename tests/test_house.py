@@ -78,6 +78,7 @@ LATE_IMPORTS = {
     "checking.logged: .crowds": "numpy is for large disks",
     "checking.survey: .crowds": "numpy is for large disks",
     "checking.survey: .tally": "numpy is for large disks",
+    "copying.data: .": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.disk": _START,
     "commands.info: .disks": _START,
