@@ -84,7 +84,6 @@ LATE_IMPORTS = {
     "commands.info: .disks": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
-    "commands.output: ..format.headers": _START,
     "commands.output: rich.console": _START,
     "commands.output: rich.progress": _START,
     "commands.running: signal": _START,
