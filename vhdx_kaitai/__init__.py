@@ -8,7 +8,8 @@ from .records import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checking.checks import Report, check
+    from .checking.chain import check
+    from .checking.findings import Report
     from .errors import (
         Finding,
         FormatError,
@@ -52,8 +53,8 @@ __all__ = [
 # Which module each name comes from. They are imported when they are first used:
 # the command line's --help needs none of them, and the parser takes time.
 _HOMES = {
-    "Report": "checking.checks",
-    "check": "checking.checks",
+    "Report": "checking.findings",
+    "check": "checking.chain",
     "Disk": "reading.disk",
     "DiskFile": "reading.disk",
     "Extent": "reading.disk",
