@@ -15,8 +15,15 @@ from tests.support import ROOT
 def run(
     *command: str | Path, cwd: Path = ROOT, umask: int = -1
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; MAKEFLAGS would tie it to the `make` that runs the tests."""
-    environment = {key: value for key, value in os.environ.items() if "MAKE" not in key}
+    """Run a command; MAKEFLAGS would tie it to the `make` that runs the tests.
+
+    Python looks into the folder it starts in, as it does for users.
+    """
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if "MAKE" not in key and key != "PYTHONSAFEPATH"
+    }
     return subprocess.run(
         command,
         cwd=cwd,

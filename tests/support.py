@@ -43,7 +43,7 @@ def tool(name: str, folder: str = "tools") -> ModuleType:
 
 
 def fewer(share: int) -> settings:
-    """Draw so many times fewer examples than the profile says, because each of them takes long."""
+    """Draw a share of the examples that the profile says, one in `share`: each takes long."""
     return settings(max_examples=max(5, settings().max_examples // share))
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from tests.conformance import kit, make
 from tests.conformance.kit import Answer, Mismatch, Value
+from tests.conformance.makers import MAKERS
 
 GRAMMAR: dict[str, Any] = yaml.safe_load(kit.KSY.read_text(encoding="utf-8"))
 TYPES: dict[str, dict[str, Any]] = {"vhdx": GRAMMAR, **GRAMMAR["types"]}
@@ -26,12 +27,12 @@ KINDS = {"int", "bool", "bytes", "str", "size", "absent", "error", "broken_text"
 
 
 def test_there_is_a_vector_for_every_maker_and_no_other() -> None:
-    assert [vector.name for vector in kit.vectors()] == sorted(make.MAKERS)
+    assert [vector.name for vector in kit.vectors()] == sorted(MAKERS)
     images = {path.name.removesuffix(".vhdx.gz") for path in kit.VECTORS.glob("*.gz")}
-    assert images == set(make.MAKERS)
+    assert images == set(MAKERS)
 
 
-@pytest.mark.parametrize("name", make.MAKERS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_a_vector_is_what_the_builder_makes(name: str) -> None:
     stored = (kit.VECTORS / f"{name}.vhdx.gz").read_bytes()
     assert gzip.decompress(stored) == make.image_bytes(name)
@@ -267,7 +268,7 @@ def test_a_known_deviation_has_to_occur_as_it_is_known() -> None:
 
 
 def test_bytes_are_written_short_and_read_back() -> None:
-    from tests.conformance.expect import packed
+    from tests.conformance.expect.values import packed
 
     for data in (b"", b"\1\2", bytes(15), bytes(16), b"\0\1" + b"\xff" * 70 + b"ab" + bytes(30)):
         assert kit.plain_bytes(packed(data)) == data.hex()

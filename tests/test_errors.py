@@ -85,7 +85,7 @@ def test_refusing_passes_over_notes_and_warnings_and_stops_at_the_first_error() 
         for rule, level in (("HDR-16", "note"), ("HDR-03", "warning"), ("HDR-08", "error")):
             asked.append(rule)
             yield finding(rule, level)  # type: ignore[arg-type]
-        raise AssertionError("nothing behind the first error is looked at")
+        raise AssertionError("nothing after the first error is looked at")
 
     with pytest.raises(FormatError) as caught:
         refuse(findings())

@@ -315,7 +315,7 @@ def test_a_dirty_log_is_not_replayed_against_the_callers_will(name: str) -> None
     assert not isinstance(caught.value, FormatError)
     summary = caught.value.summary
     assert len(summary.entries) == model.log.entries
-    assert summary.head.header.sequence_number == model.log.last_sequence_number
+    assert summary.entries[-1].header.sequence_number == model.log.last_sequence_number
     assert summary.changed_bytes == model.log.target_bytes
     assert summary.size == good(name).replayed().length
 

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.images import strategies
+from tests.images.bases import BASES
 from tests.images.chain import CHAIN_DAMAGES, GOOD_CHAINS, chain
 from tests.images.crc import crc32c, sealed
-from tests.images.damage import BASES, DAMAGES, NOT_BREACHABLE
+from tests.images.damage import DAMAGES, NOT_BREACHABLE
 from tests.images.dirty import STRUCTURES, dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, differencing, dynamic, fixed, partial, sectors
@@ -193,7 +194,7 @@ def test_a_pattern_names_its_place() -> None:
     assert len(pieces) == 32
 
 
-def test_cutting_a_file_forgets_what_was_behind_the_cut() -> None:
+def test_cutting_a_file_forgets_what_was_past_the_cut() -> None:
     file = Sparse(0, {0: b"abcdef"})
     file.truncate(3)
     file.truncate(6)

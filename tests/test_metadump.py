@@ -24,8 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Files, Run
+from tests.images.bases import base_dynamic
 from tests.images.chain import GOOD_CHAINS
-from tests.images.damage import DAMAGES, base_dynamic
+from tests.images.damage import DAMAGES
 from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, differencing, dynamic, partial

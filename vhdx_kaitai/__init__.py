@@ -1,4 +1,9 @@
-"""Read, judge and describe VHDX disk images [MS-VHDX]."""
+"""Read, judge and describe VHDX disk images [MS-VHDX].
+
+What `open`, `check` and the errors hand out has a name here. Names are imported
+when they are first used: the command line's --help needs none of them, and the
+parser takes time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ if TYPE_CHECKING:
 
     from .checking.chain import check
     from .checking.findings import Report
+    from .checking.told import Skipped
     from .errors import (
         Finding,
         FormatError,
@@ -18,60 +24,112 @@ if TYPE_CHECKING:
         ParentMismatchError,
         ParentNotFoundError,
         ReplayRequiredError,
+        Span,
         TruncatedError,
         UnsupportedError,
         VhdxError,
     )
-    from .format.headers import probe
-    from .reading.disk import Disk, DiskFile, Extent
+    from .format.bat import Bat, Geometry, Occupied
+    from .format.headers import HeaderCopy, Headers, probe
+    from .format.locator import Locator
+    from .format.log import JudgedEntry, Log, LogRun
+    from .format.metadata import Metadata
+    from .format.place import Place
+    from .format.regions import Regions
+    from .format.replay import ReplaySummary
+    from .format.structures import (
+        Header,
+        KeyValue,
+        LogDescriptor,
+        LogEntryHeader,
+        MetadataEntry,
+        ParentLocator,
+        RegionEntry,
+    )
+    from .reading.disk import Disk, DiskFile, Extent, Link
     from .reading.disk import open_disk as open
     from .reading.image import Image
+    from .rules import Rule, catalogue
+    from .storage.overlay import Update
+    from .storage.source import Source
 
 __all__ = [
+    "Bat",
     "Disk",
     "DiskFile",
     "Extent",
     "Finding",
     "FormatError",
+    "Geometry",
+    "Header",
+    "HeaderCopy",
+    "Headers",
     "Image",
+    "JudgedEntry",
+    "KeyValue",
     "LimitError",
+    "Link",
+    "Locator",
+    "Log",
+    "LogDescriptor",
+    "LogEntryHeader",
+    "LogRun",
+    "Metadata",
+    "MetadataEntry",
+    "Occupied",
     "ParentError",
+    "ParentLocator",
     "ParentMismatchError",
     "ParentNotFoundError",
+    "Place",
+    "RegionEntry",
+    "Regions",
     "ReplayRequiredError",
+    "ReplaySummary",
     "Report",
+    "Rule",
+    "Skipped",
+    "Source",
+    "Span",
     "TruncatedError",
     "UnsupportedError",
+    "Update",
     "VhdxError",
     "__version__",
+    "catalogue",
     "check",
     "grammar_text",
     "open",
     "probe",
 ]
 
-# Which module each name comes from. They are imported when they are first used:
-# the command line's --help needs none of them, and the parser takes time.
-_HOMES = {
-    "Report": "checking.findings",
-    "check": "checking.chain",
-    "Disk": "reading.disk",
-    "DiskFile": "reading.disk",
-    "Extent": "reading.disk",
-    "open": "reading.disk",
-    "Image": "reading.image",
-    "probe": "format.headers",
-    "Finding": "errors",
-    "FormatError": "errors",
-    "LimitError": "errors",
-    "ParentError": "errors",
-    "ParentMismatchError": "errors",
-    "ParentNotFoundError": "errors",
-    "ReplayRequiredError": "errors",
-    "TruncatedError": "errors",
-    "UnsupportedError": "errors",
-    "VhdxError": "errors",
+_NAMES_IN = {
+    "checking.chain": "check",
+    "checking.findings": "Report",
+    "checking.told": "Skipped",
+    "errors": (
+        "Finding FormatError LimitError ParentError ParentMismatchError "
+        "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "
+        "VhdxError"
+    ),
+    "format.bat": "Bat Geometry Occupied",
+    "format.headers": "HeaderCopy Headers probe",
+    "format.locator": "Locator",
+    "format.log": "JudgedEntry Log LogRun",
+    "format.metadata": "Metadata",
+    "format.place": "Place",
+    "format.regions": "Regions",
+    "format.replay": "ReplaySummary",
+    "format.structures": (
+        "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
+    ),
+    "reading.disk": "Disk DiskFile Extent Link open",
+    "reading.image": "Image",
+    "rules": "Rule catalogue",
+    "storage.overlay": "Update",
+    "storage.source": "Source",
 }
+_HOMES = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from .records import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Literal, Protocol, TypeAlias
-
-    from .format.replay import ReplaySummary
+    from collections.abc import Sequence
+    from typing import Any, Literal, Protocol, TypeAlias
 
     class Where(Protocol):
         """A place in a file. Working out the numbers may cost, so they are asked for late."""
@@ -31,6 +30,21 @@ if TYPE_CHECKING:
         def length(self) -> int | None:
             """How many bytes are in question."""
 
+    class Replay(Protocol):
+        """What the replay of a log does; a `format.replay.ReplaySummary`."""
+
+        @property
+        def entries(self) -> Sequence[Any]:
+            """The entries that are replayed, each a `format.log.Entry`, oldest first."""
+
+        @property
+        def changed_bytes(self) -> int:
+            """Bytes of the file that come from the log."""
+
+        @property
+        def size(self) -> int:
+            """Length of the file after it, in bytes."""
+
 
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
 Level: TypeAlias = 'Literal["error", "warning", "note", "limit"]'
@@ -40,7 +54,13 @@ _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"}
 
 
 class Span(NamedTuple):
-    """A place whose numbers are known already."""
+    """A place whose numbers are known already.
+
+    Attributes:
+        text: The structure and its file offset, for people.
+        offset: File offset in bytes of what is in question; None when it is not in the file.
+        length: How many bytes are in question; None when that cannot be said.
+    """
 
     text: str
     offset: int | None = None
@@ -162,7 +182,7 @@ class ReplayRequiredError(UnsupportedError):
         summary: What the replay would do.
     """
 
-    def __init__(self, message: str, summary: ReplaySummary) -> None:
+    def __init__(self, message: str, summary: Replay) -> None:
         super().__init__(message)
         self.summary = summary
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import strategies as st
 
-from tests.images.damage import UNKNOWN_REGION
+from tests.images.bases import UNKNOWN_REGION
 from tests.images.image import Layout, Region, differencing, dynamic
 from tests.images.structures import (
     FULLY_PRESENT,
@@ -179,7 +179,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 def _draw_run(draw: st.DrawFn, layout: Layout, room: int) -> None:
-    """Store some neighbouring blocks one behind the other, in order or not."""
+    """Store some neighbouring blocks one after the other, in order or not."""
     geometry = layout.image.geometry
     first = draw(st.integers(0, geometry.payload_blocks - 1))
     count = draw(st.integers(1, geometry.payload_blocks - first))

@@ -12,7 +12,7 @@ from tests.checking.judging import (
     image_of,
 )
 from tests.checking.reports import counted, only_sentence, report_on, rules_of
-from tests.images.damage import BASES
+from tests.images.bases import BASES
 from tests.images.image import Block, Layout, differencing, dynamic, partial
 from tests.images.structures import (
     FULLY_PRESENT,

@@ -19,7 +19,7 @@ from tests.checking.judging import (
     judged,
     tables,
 )
-from tests.images.damage import UNKNOWN_REGION
+from tests.images.bases import UNKNOWN_REGION
 from tests.images.image import Layout, Region
 from tests.images.structures import (
     FULLY_PRESENT,

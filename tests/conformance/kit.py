@@ -216,11 +216,17 @@ def compiler() -> list[str]:
     return ["kaitai-struct-compiler"]
 
 
-def _run(command: Sequence[str], folder: Path) -> str:
-    environment = {name: os.environ[name] for name in os.environ if name != "JAVA_TOOL_OPTIONS"}
-    done = subprocess.run(
+def _call(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    # The first makes Java print a line, the other keeps Python from what lies beside a runner.
+    unwanted = ("JAVA_TOOL_OPTIONS", "PYTHONSAFEPATH")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
     )
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    done = _call(command, folder)
     if done.returncode:
         raise KitError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -284,9 +290,7 @@ class Runner:
             lines += [f"{value.kind}\t{value.path}\n" for value in values]
         (self.folder / "requests.txt").write_text("".join(lines), encoding="utf-8", newline="\n")
         command = [*self._command(self.settings["run"]), "requests.txt"]
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, encoding="utf-8", check=False
-        )
+        done = _call(command, self.folder)
         answers = [Answer(*line.split("\t", 1)) for line in done.stdout.split("\n") if "\t" in line]
         if done.returncode:
             answers.append(Answer("nothing", f"status {done.returncode}: {done.stderr[-1500:]}"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.images.structures import KIB
+from tests.images.structures import KIB, MIB
 from tests.reading_fixtures import needs_proc, open_descriptors
 from vhdx_kaitai.storage.source import FileSource
 from vhdx_kaitai.storage.target import OutFile, new_file
@@ -319,6 +319,19 @@ def test_a_system_that_writes_less_than_it_is_told_is_told_again(
     data = os.urandom(5000)
     out.write(data, 100)
     assert content(out) == bytes(100) + data
+
+
+def test_much_is_written_in_parts(out: OutFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ext4 can take ten times as long for it at once."""
+    system, lengths = os.pwrite, []
+
+    def count(fd: int, data: bytes, at: int) -> int:
+        lengths.append(len(data))
+        return system(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", count)
+    out.write(bytes(2 * MIB + 1), 5)
+    assert lengths == [512 * KIB] * 4 + [1]
 
 
 @needs_proc

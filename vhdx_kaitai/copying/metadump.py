@@ -30,16 +30,11 @@ from ..errors import Finding, FormatError, LimitError
 from ..format import bat, grammar, headers, log, metadata
 from ..format.checksum import sealed
 from ..format.descent import Contents, Descent
-from ..format.grammar import (
-    DescriptorKind,
-    MetadataEntry,
-    ParentLocator,
-    RegionEntry,
-    RegionTable,
-)
+from ..format.grammar import DescriptorKind
 from ..format.judge import Salvage
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
+from ..format.structures import MetadataEntry, ParentLocator, RegionEntry, RegionTable
 from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
@@ -557,7 +552,7 @@ class _LogRedactor:
         self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
         self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
 
-    def entry(self, entry: log.Entry) -> bytes:
+    def entry(self, entry: log.JudgedEntry) -> bytes:
         """Return the bytes of a valid entry, redacted, with the right checksum."""
         data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
         head = Place("", "log_entry", 0)

@@ -6,17 +6,24 @@ from collections.abc import Iterable, Iterator
 
 from ..storage.source import FileSource, Source
 from ..storage.target import OutFile
-from ..units import KIB
+from ..units import KIB, MIB
 
-# Pieces of more than 512 KiB can be ten times slower to write on ext4.
-PIECE = 512 * KIB
+PIECE = MIB  # what is read at once
 
 _PAGE = 4 * KIB  # a run of zeros this long becomes a hole
+_ZEROS = bytes(PIECE)
 _ZERO_PAGE = bytes(_PAGE)
 
 
 def written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
-    """Yield what of a buffer is not a page of zeros."""
+    """Yield what of the first bytes of a buffer is not a page of zeros.
+
+    Args:
+        buffer: The buffer, at most a piece.
+        count: How many of its bytes are meant.
+    """
+    if count == PIECE and buffer == _ZEROS:
+        return
     start = 0
     # A page of zeros begins with one, and most pages of data do not.
     first = buffer[:count:_PAGE]

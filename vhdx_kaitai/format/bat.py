@@ -19,10 +19,13 @@ from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
-from .grammar import RegionEntry
 from .place import Place, length_of, mask_of
+from .structures import RegionEntry
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
+
+# Chunks that may have one sector bitmap when runs of sectors are listed: ours.
+MAX_SHARING = 16
 
 # Decoding of an entry [MS-VHDX 2.5.1]; the compiled grammar does it at a hundredth of
 # the speed. FileOffsetMB takes the upper bits, so they alone are an offset in bytes.
@@ -60,7 +63,14 @@ _KEPT_LARGE_PAGES = 128
 
 
 class Geometry(NamedTuple):
-    """The sizes that fix the shape of the BAT, judged; in bytes."""
+    """The sizes that fix the shape of the BAT, judged; in bytes.
+
+    Attributes:
+        virtual_disk_size: Size of the disk.
+        block_size: Size of a payload block.
+        logical_sector_size: Size of a sector.
+        is_differencing: Whether the disk has a parent.
+    """
 
     virtual_disk_size: int
     block_size: int
@@ -185,7 +195,14 @@ def check_sector_bitmap_entry(
 
 
 class Occupied(NamedTuple):
-    """A part of the file that is no place for blocks; file offsets in bytes."""
+    """A part of the file that is no place for blocks.
+
+    Attributes:
+        start: File offset of its first byte.
+        end: File offset after its last byte.
+        rule: What a block there breaks.
+        name: What it is called in messages.
+    """
 
     start: int
     end: int
@@ -262,6 +279,32 @@ def check_surplus(table: Bat) -> Iterator[Finding]:
         name = "entries of blocks past the end of the disk that are not 0:"
         actual = f"{len(taken)} ({stored} of stored blocks)"
         yield mismatch("BAT-15", "note", place, name, actual, "none")
+
+
+def check_sharing(table: Bat, first: int, end: int) -> Iterator[Finding]:
+    """Yield whether more chunks than we allow have one sector bitmap.
+
+    Each has to have one of its own (BAT-08). Reading takes no offence at that, but a MiB of the
+    file, read again and again, could make up any number of runs of sectors.
+
+    Args:
+        table: The BAT of a differencing disk.
+        first: The first chunk that is looked at.
+        end: The chunk after the last.
+    """
+    if end - first <= MAX_SHARING:
+        return
+    chunks: dict[int, list[int]] = {}
+    for chunk, entry in enumerate(table.sector_bitmaps(first, end), first):
+        if entry & STATE_MASK == PRESENT:
+            chunks.setdefault(entry & OFFSET_MASK, []).append(chunk)
+    for offset, sharing in chunks.items():
+        if len(sharing) > MAX_SHARING:
+            index = table.geometry.sector_bitmap_index(sharing[0])
+            place = entry_span(table.region, index, f"BAT entry of sector bitmap {sharing[0]}")
+            name = f"chunks with the sector bitmap at {offset:#x}:"
+            expected = f"at most {MAX_SHARING} (our limit)"
+            yield mismatch("BAT-08", "limit", place, name, f"{len(sharing)}", expected)
 
 
 class Bat(Uncopied):
@@ -357,6 +400,14 @@ class Bat(Uncopied):
     def numbers(self, first: int, count: int) -> array[int]:
         """Return some entries as numbers, fewer at the end of the BAT."""
         return _numbers(self.raw(first, count))
+
+    def sector_bitmaps(self, first: int, end: int) -> Iterator[int]:
+        """Yield the entries of sector bitmaps, from one chunk on up to another."""
+        period = self.geometry.chunk_ratio + 1
+        at_once = max(1, PAGE_ENTRIES // period)
+        for chunk in range(first, end, at_once):
+            count = (min(at_once, end - chunk) - 1) * period + 1
+            yield from self.numbers(self.geometry.sector_bitmap_index(chunk), count)[::period]
 
     def unused(self, count: int) -> array[int]:
         """Return numbers that stand behind the last entry, fewer at the end of the region."""

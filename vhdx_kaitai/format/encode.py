@@ -17,14 +17,15 @@ from uuid import UUID
 
 from ..records import TYPE_CHECKING
 from .checksum import sealed
-from .grammar import (
+from .place import STRUCTS, length_of, mask_of, span_of
+from .structures import (
     BatEntry,
     DataSector,
-    Descriptor,
     FileParameters,
     FileTypeIdentifier,
     Header,
     KeyValue,
+    LogDescriptor,
     LogEntry,
     LogEntryHeader,
     MetadataEntry,
@@ -33,7 +34,6 @@ from .grammar import (
     RegionEntry,
     RegionTable,
 )
-from .place import STRUCTS, length_of, mask_of, span_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -177,7 +177,7 @@ def log_entry_header(head: LogEntryHeader) -> bytes:
     return _pack("log_entry_header", head)
 
 
-def descriptor(change: Descriptor) -> bytes:
+def descriptor(change: LogDescriptor) -> bytes:
     """Return a zero or a data descriptor [MS-VHDX 2.3.1.2, 2.3.1.3].
 
     Raises:

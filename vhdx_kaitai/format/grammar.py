@@ -15,7 +15,7 @@ from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
 from ..errors import Finding, FormatError, Span, mismatch, refusal
 from ..generated.vhdx import Vhdx
-from ..records import TYPE_CHECKING, NamedTuple
+from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from ..text import signature_text
 from .place import (
@@ -29,6 +29,22 @@ from .place import (
     signature_of,
 )
 from .stream import BytesStream
+from .structures import (
+    BatEntry,
+    DataSector,
+    FileParameters,
+    FileTypeIdentifier,
+    Header,
+    KeyValue,
+    LogDescriptor,
+    LogEntry,
+    LogEntryHeader,
+    MetadataEntry,
+    MetadataTable,
+    ParentLocator,
+    RegionEntry,
+    RegionTable,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -36,197 +52,6 @@ if TYPE_CHECKING:
     from ..errors import Where
 
 DescriptorKind = Vhdx.DescriptorKind
-
-
-class FileTypeIdentifier(NamedTuple):
-    """What the file begins with [MS-VHDX 2.2.1]."""
-
-    raw_creator: bytes
-
-    @property
-    def creator(self) -> str | None:
-        """The creator, up to the first NUL; None when the field is empty.
-
-        Surrogates without a partner are kept: the field is for diagnosis, and
-        decoding it must not fail.
-        """
-        return self.raw_creator.decode("utf-16-le", "surrogatepass").partition("\0")[0] or None
-
-
-class Header(NamedTuple):
-    """One copy of the header [MS-VHDX 2.2.2]."""
-
-    place: Place
-    raw: bytes
-    is_signature_valid: bool
-    checksum: int
-    sequence_number: int
-    file_write_guid: UUID
-    data_write_guid: UUID
-    log_guid: UUID
-    log_version: int
-    version: int
-    log_length: int
-    log_offset: int
-    reserved: bytes
-
-
-class RegionEntry(NamedTuple):
-    """Place of one region; offsets and lengths in bytes [MS-VHDX 2.2.3.2]."""
-
-    guid: UUID
-    file_offset: int
-    length: int
-    required: int
-
-
-class RegionTable(NamedTuple):
-    """One copy of the region table [MS-VHDX 2.2.3.1]."""
-
-    place: Place
-    raw: bytes
-    is_signature_valid: bool
-    checksum: int
-    num_entries: int
-    reserved: int
-    entries: tuple[RegionEntry, ...]
-
-    @property
-    def unused(self) -> bytes:
-        """What is behind the last entry."""
-        unused: bytes = Vhdx.RegionTable(BytesStream(self.raw)).unused
-        return unused
-
-
-class MetadataEntry(NamedTuple):
-    """Place and nature of one metadata item [MS-VHDX 2.6.1.2].
-
-    Attributes:
-        kind: The grammar's name of a known item's type, `other` for the rest.
-        offset: Bytes from the start of the metadata region.
-        length: Bytes.
-    """
-
-    kind: str
-    item_id: UUID
-    offset: int
-    length: int
-    is_user: bool
-    is_virtual_disk: bool
-    is_required: bool
-    reserved: int
-    reserved_2: int
-
-
-class MetadataTable(NamedTuple):
-    """Metadata table [MS-VHDX 2.6.1.1]."""
-
-    place: Place
-    reserved: int
-    num_entries: int
-    reserved_2: bytes
-    entries: tuple[MetadataEntry, ...]
-
-
-class FileParameters(NamedTuple):
-    """File Parameters item; the block size in bytes [MS-VHDX 2.6.2.1]."""
-
-    block_size: int
-    leave_block_allocated: bool
-    has_parent: bool
-    reserved: int
-
-
-class KeyValue(NamedTuple):
-    """Places of one key and its value in the parent locator, in bytes [MS-VHDX 2.6.2.6.2]."""
-
-    ofs_key: int
-    ofs_value: int
-    len_key: int
-    len_value: int
-
-
-class ParentLocator(NamedTuple):
-    """Parent Locator item [MS-VHDX 2.6.2.6.1]."""
-
-    place: Place
-    locator_type: UUID
-    reserved: int
-    num_key_values: int
-    len_table: int
-    raw: bytes
-    entries: tuple[KeyValue, ...]
-
-
-class LogEntryHeader(NamedTuple):
-    """Head of a log entry; offsets and lengths in bytes [MS-VHDX 2.3.1.1]."""
-
-    is_signature_valid: bool
-    checksum: int
-    entry_length: int
-    tail: int
-    sequence_number: int
-    num_descriptors: int
-    reserved: int
-    log_guid: UUID
-    flushed_file_offset: int
-    last_file_offset: int
-
-
-class Descriptor(NamedTuple):
-    """One change that a log entry makes [MS-VHDX 2.3.1.2, 2.3.1.3].
-
-    Attributes:
-        kind: Zero, data, or other when the signature is neither.
-        file_offset: Where the change goes, in bytes.
-        sequence_number: That of the entry, if all is well.
-        length: Bytes that a zero descriptor clears; 0 for the others.
-        reserved: Reserved field of a zero descriptor.
-        leading_bytes: First 8 bytes of a data update.
-        trailing_bytes: Last 4 bytes of a data update.
-    """
-
-    kind: Vhdx.DescriptorKind
-    file_offset: int
-    sequence_number: int
-    length: int = 0
-    reserved: int = 0
-    leading_bytes: bytes = b""
-    trailing_bytes: bytes = b""
-
-
-class DataSector(NamedTuple):
-    """Bytes 8 to 4091 of an update, and what surrounds them [MS-VHDX 2.3.1.4]."""
-
-    is_signature_valid: bool
-    sequence_number: int
-    data: bytes
-
-
-class LogEntry(NamedTuple):
-    """A whole log entry [MS-VHDX 2.3.1].
-
-    Attributes:
-        header: Its head.
-        descriptors: What it changes.
-        padding: Rest of the last descriptor sector.
-        data_sectors: One for each data descriptor, if all is well.
-        len_descriptor_sectors: Bytes of head, descriptors and padding.
-    """
-
-    header: LogEntryHeader
-    descriptors: tuple[Descriptor, ...]
-    padding: bytes
-    data_sectors: tuple[DataSector, ...]
-    len_descriptor_sectors: int
-
-
-class BatEntry(NamedTuple):
-    """One entry of the BAT; the offset in MiB [MS-VHDX 2.5.1]."""
-
-    state: int
-    reserved: int
-    file_offset_mb: int
 
 
 class HeaderSection:
@@ -470,14 +295,14 @@ def _log_entry_header(struct: Vhdx.LogEntryHeader) -> LogEntryHeader:
     )
 
 
-def _descriptor(struct: Vhdx.LogDescriptor) -> Descriptor:
+def _descriptor(struct: Vhdx.LogDescriptor) -> LogDescriptor:
     kind = struct.kind
     common = (kind, struct.file_offset, struct.sequence_number)
     if kind == DescriptorKind.zero:
-        return Descriptor(*common, struct.body.zero_length, struct.body.reserved)
+        return LogDescriptor(*common, struct.body.zero_length, struct.body.reserved)
     if kind == DescriptorKind.data:
-        return Descriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
-    return Descriptor(*common)
+        return LogDescriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
+    return LogDescriptor(*common)
 
 
 def _data_sector(struct: Vhdx.LogDataSector) -> DataSector:
@@ -496,3 +321,9 @@ def _item(struct: Callable[[KaitaiStream], Any], data: bytes, place: Place) -> A
         message = f"Length {len(data)}, expected {expected}"
         raise refusal(Finding("ITEM-02", "error", place, message, str(expected), str(len(data))))
     return item
+
+
+def unused_of(table: RegionTable) -> bytes:
+    """Return what is after the last entry of a region table."""
+    unused: bytes = Vhdx.RegionTable(BytesStream(table.raw)).unused
+    return unused

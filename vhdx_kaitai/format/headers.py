@@ -17,8 +17,11 @@ from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
+from .structures import Header
 
 HEADER_SECTION_LENGTH = MIB
+
+SIGNATURE = signature_of("file_type_identifier")
 
 # Ours, not the format's: logs are 1 MiB in practice, the field allows 4 GiB,
 # and all of a log that has to be replayed is looked at.
@@ -35,7 +38,7 @@ class HeaderCopy(NamedTuple):
     """
 
     copy: int
-    header: grammar.Header
+    header: Header
     defect: Finding | None
 
     @property
@@ -58,7 +61,7 @@ class Headers(NamedTuple):
     is_assumed: bool = False
 
     @property
-    def current(self) -> grammar.Header:
+    def current(self) -> Header:
         """The current header; the only one whose fields may be used."""
         return self.copies[self.current_copy - 1].header
 
@@ -79,12 +82,12 @@ def check_file_length(size: int) -> Iterator[Finding]:
         yield mismatch("GEN-08", "note", place, "length", f"{size} bytes", "a multiple of 1 MiB")
 
 
-def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
+def judge_copy(copy: int, header: Header) -> HeaderCopy:
     """Return a copy of the header with the reason why it is not valid, if it is not."""
     return HeaderCopy(copy, header, next(check_copy(header), None))
 
 
-def check_copy(header: grammar.Header) -> Iterator[Finding]:
+def check_copy(header: Header) -> Iterator[Finding]:
     """Yield why a copy of the header is not valid."""
     field = header.place.field
     if not header.is_signature_valid:
@@ -207,7 +210,7 @@ def check_slack(section: grammar.HeaderSection) -> Iterator[Finding]:
         yield from check_zeros(rule, place, "reserved bytes", data)
 
 
-def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
+def check_current(header: Header, size: int) -> Iterator[Finding]:
     """Yield what is wrong with the current header.
 
     Args:
@@ -236,51 +239,27 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
         yield Finding("HDR-28", "note", place("sequence_number"), message)
 
 
-def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
+def _check_log_place(header: Header, size: int) -> Iterator[Finding]:
     offset, length = header.log_offset, header.log_length
-    place = header.place.field
-    if not is_aligned(length, MIB):
-        yield mismatch(
-            "HDR-10",
-            "error",
-            place("log_length"),
-            "LogLength",
-            f"{length:#x}",
-            "a multiple of 1 MiB",
-        )
-    if not is_aligned(offset, MIB):
-        yield mismatch(
-            "HDR-11",
-            "error",
-            place("log_offset"),
-            "LogOffset",
-            f"{offset:#x}",
-            "a multiple of 1 MiB",
-        )
-    if length:
-        if offset < HEADER_SECTION_LENGTH:
-            yield mismatch(
-                "HDR-12",
-                "error",
-                place("log_offset"),
-                "LogOffset",
-                f"{offset:#x}",
-                "at least 1 MiB",
-            )
-        if offset + length > size:
-            actual = f"{offset + length:#x}"
-            expected = f"at most the file's length {size:#x}"
-            yield mismatch("HDR-13", "error", place("log_length"), "end of log", actual, expected)
-    if header.log_guid != NIL:
-        if length == 0:
-            yield mismatch(
-                "HDR-15", "error", place("log_length"), "LogLength", "0 with a LogGuid", "a log"
-            )
-        if length > MAX_REPLAYED_LOG_LENGTH:
-            expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
-            yield mismatch(
-                "HDR-18", "limit", place("log_length"), "LogLength", f"{length:#x}", expected
-            )
+    ofs_place, len_place = header.place.field("log_offset"), header.place.field("log_length")
+    for rule, place, name, value in (
+        ("HDR-10", len_place, "LogLength", length),
+        ("HDR-11", ofs_place, "LogOffset", offset),
+    ):
+        if not is_aligned(value, MIB):
+            yield mismatch(rule, "error", place, name, f"{value:#x}", "a multiple of 1 MiB")
+    if length and offset < HEADER_SECTION_LENGTH:
+        yield mismatch("HDR-12", "error", ofs_place, "LogOffset", f"{offset:#x}", "at least 1 MiB")
+    if length and offset + length > size:
+        actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
+        yield mismatch("HDR-13", "error", len_place, "end of log", actual, expected)
+    if header.log_guid == NIL:
+        return
+    if length == 0:
+        yield mismatch("HDR-15", "error", len_place, "LogLength", "0 with a LogGuid", "a log")
+    if length > MAX_REPLAYED_LOG_LENGTH:
+        expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
+        yield mismatch("HDR-18", "limit", len_place, "LogLength", f"{length:#x}", expected)
 
 
 SIGNATURE = signature_of("file_type_identifier")

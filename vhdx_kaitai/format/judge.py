@@ -14,10 +14,10 @@ from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from . import headers, metadata, regions
 from .bat import Geometry
-from .grammar import RegionEntry, RegionTable
 from .headers import HeaderCopy
 from .metadata import Items
 from .regions import TableCopy, Tables
+from .structures import RegionEntry, RegionTable
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias

@@ -32,6 +32,7 @@ from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .grammar import DescriptorKind
 from .place import length_of, signature_of
+from .structures import Header, LogDescriptor, LogEntry, LogEntryHeader
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -53,7 +54,7 @@ _MAX_DESCRIPTORS = 1 << 17
 _DESCRIPTOR_LENGTH = length_of("log_descriptor")
 
 
-class Entry(NamedTuple):
+class JudgedEntry(NamedTuple):
     """One place in the log where an entry begins, judged.
 
     Attributes:
@@ -66,8 +67,8 @@ class Entry(NamedTuple):
     """
 
     offset: int
-    header: grammar.LogEntryHeader
-    descriptors: tuple[grammar.Descriptor, ...] = ()
+    header: LogEntryHeader
+    descriptors: tuple[LogDescriptor, ...] = ()
     data_start: int = 0
     defect: Finding | None = None
 
@@ -77,7 +78,7 @@ class Entry(NamedTuple):
         return self.defect is None
 
 
-class Run(NamedTuple):
+class LogRun(NamedTuple):
     """Valid entries that follow each other in place and number.
 
     Attributes:
@@ -88,17 +89,17 @@ class Run(NamedTuple):
             the ring does.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[JudgedEntry, ...]
     tail_index: int | None
     is_complete: bool
 
     @property
-    def head(self) -> Entry:
+    def head(self) -> JudgedEntry:
         """The last entry."""
         return self.entries[-1]
 
     @property
-    def sequence(self) -> tuple[Entry, ...]:
+    def sequence(self) -> tuple[JudgedEntry, ...]:
         """The entries from the head's tail to the head; empty when it is not among them."""
         return () if self.tail_index is None else self.entries[self.tail_index :]
 
@@ -106,17 +107,24 @@ class Run(NamedTuple):
 class Log(Uncopied):
     """The log of a file, as its current header places it.
 
+    What was read and judged of it once is kept.
+
     Args:
         source: The file as it is stored.
         header: The current header, judged.
+
+    Attributes:
+        offset: File offset of the log in bytes.
+        length: Its length in bytes.
+        guid: LogGuid of the current header; zero when the log is clean.
     """
 
-    def __init__(self, source: Source, header: grammar.Header) -> None:
+    def __init__(self, source: Source, header: Header) -> None:
         self.offset = header.log_offset
         self.length = header.log_length
         self.guid = header.log_guid
         self._source = source
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, JudgedEntry] = {}
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
         self._bytes_left = max(_MAX_BYTES, 2 * self.length)
         self._descriptors_left = _MAX_DESCRIPTORS
@@ -133,7 +141,7 @@ class Log(Uncopied):
         """Return the file offset of a byte of the ring."""
         return self.offset + offset % self.length
 
-    def entry(self, offset: int) -> Entry | None:
+    def entry(self, offset: int) -> JudgedEntry | None:
         """Return what begins at a sector of the log, judged; None when it is no entry."""
         entry = self._entries.get(offset)
         if entry is None:
@@ -156,7 +164,7 @@ class Log(Uncopied):
                     yield start + index * SECTOR
                 index = first_bytes.find(ENTRY_SIGNATURE[:1], index + 1)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[JudgedEntry]:
         """Yield everything in the ring that begins like an entry, stale ones included."""
         for offset in self.offsets():
             entry = self.entry(offset)
@@ -168,7 +176,7 @@ class Log(Uncopied):
         return array("Q", self.offsets())
 
     @cached_property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[LogRun, ...]:
         """The runs of valid entries in the order of the search [MS-VHDX 2.3.3].
 
         Each entry is in two of them at most: valid ones cannot overlap, and a run that
@@ -177,7 +185,7 @@ class Log(Uncopied):
         return tuple(self._find_runs())
 
     @cached_property
-    def active_sequence(self) -> tuple[Entry, ...]:
+    def active_sequence(self) -> tuple[JudgedEntry, ...]:
         """The entries to be replayed, tail first; empty when no sequence is valid."""
         sequences = (run.sequence for run in self.runs if run.sequence)
         # Of those that end with the same number the first that was found counts.
@@ -187,7 +195,7 @@ class Log(Uncopied):
         """Return the place of an entry, or of some bytes of the ring."""
         return Span(f"log entry at {self.file_offset(offset):#x}", self.file_offset(offset), length)
 
-    def _find_runs(self) -> Iterator[Run]:
+    def _find_runs(self) -> Iterator[LogRun]:
         """Yield the runs of valid entries as the text searches for them.
 
         The text ends the search when the position has moved back; it has to end
@@ -216,8 +224,8 @@ class Log(Uncopied):
                 return
             position = following
 
-    def _run_from(self, position: int) -> Run | None:
-        entries: list[Entry] = []
+    def _run_from(self, position: int) -> LogRun | None:
+        entries: list[JudgedEntry] = []
         used = 0
         while used < self.length:
             entry = self.entry((position + used) % self.length)
@@ -233,29 +241,29 @@ class Log(Uncopied):
             return None
         tail = entries[-1].header.tail
         index = next((i for i, entry in enumerate(entries) if entry.offset == tail), None)
-        return Run(tuple(entries), index, used < self.length)
+        return LogRun(tuple(entries), index, used < self.length)
 
-    def _judge(self, offset: int) -> Entry | None:
+    def _judge(self, offset: int) -> JudgedEntry | None:
         data = self._source.read(self.offset + offset, SECTOR)
         if not data.startswith(ENTRY_SIGNATURE):
             return None
         header = grammar.log_entry_header(data)
         defect = next(check_entry_header(header, self, offset), None)
         if defect is not None:
-            return Entry(offset, header, defect=defect)
+            return JudgedEntry(offset, header, defect=defect)
         self._spend(offset, header)
         data = self.read(offset, header.entry_length)
         place = self.place(offset, header.entry_length)
         defect = next(checksum.check("LOG-06", "note", place, data, header.checksum), None)
         if defect is not None:
-            return Entry(offset, header, defect=defect)
+            return JudgedEntry(offset, header, defect=defect)
         entry = grammar.log_entry(data)
         defect = next(check_entry(entry, header, self, offset), None)
         if entry is None or defect is not None:
-            return Entry(offset, header, defect=defect)
-        return Entry(offset, header, entry.descriptors, offset + entry.len_descriptor_sectors)
+            return JudgedEntry(offset, header, defect=defect)
+        return JudgedEntry(offset, header, entry.descriptors, offset + entry.len_descriptor_sectors)
 
-    def _spend(self, offset: int, header: grammar.LogEntryHeader) -> None:
+    def _spend(self, offset: int, header: LogEntryHeader) -> None:
         length = header.entry_length
         self._bytes_left -= length
         # A count that has no room in the entry costs nothing: it is not gone through.
@@ -268,7 +276,7 @@ class Log(Uncopied):
         raise LimitError(Finding("LOG-39", "limit", self.place(offset, length), message))
 
 
-def read_log(source: Source, header: grammar.Header) -> Log | None:
+def read_log(source: Source, header: Header) -> Log | None:
     """Return the log of a file; None when it has none.
 
     Args:
@@ -278,7 +286,7 @@ def read_log(source: Source, header: grammar.Header) -> Log | None:
     return Log(source, header) if header.log_length else None
 
 
-def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
+def check_entry_header(header: LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
     """Yield why an entry is not valid, as far as its head tells.
 
     Args:
@@ -308,7 +316,7 @@ def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) ->
 
 
 def check_entry(
-    entry: grammar.LogEntry | None, header: grammar.LogEntryHeader, log: Log, offset: int
+    entry: LogEntry | None, header: LogEntryHeader, log: Log, offset: int
 ) -> Iterator[Finding]:
     """Yield why an entry whose head and checksum are in order is not valid.
 
@@ -328,7 +336,7 @@ def check_entry(
     yield from _check_data_sectors(entry, place)
 
 
-def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     number = entry.header.sequence_number
     for index, descriptor in enumerate(entry.descriptors):
         name = f"descriptor {index}: "
@@ -351,7 +359,7 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
             yield mismatch("LOG-22", "note", place, name + "SequenceNumber", actual, str(number))
 
 
-def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     count = sum(d.kind == DescriptorKind.data for d in entry.descriptors)
     if len(entry.data_sectors) != count:
         actual, expected = str(len(entry.data_sectors)), f"{count}, one for each data descriptor"
@@ -379,7 +387,7 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
             )
 
 
-def check_tolerated(entry: Entry, log: Log) -> Iterator[Finding]:
+def check_tolerated(entry: JudgedEntry, log: Log) -> Iterator[Finding]:
     """Yield what is unusual about a valid entry without making it invalid.
 
     Nobody refuses these, and QEMU writes file sizes that are no multiples of 1 MiB.
@@ -425,7 +433,7 @@ def check_ring(ring: Log) -> Iterator[Finding]:
             yield Finding("LOG-30", "note", head, message)
 
 
-def _check_what_follows(run: Run, ring: Log) -> Iterator[Finding]:
+def _check_what_follows(run: LogRun, ring: Log) -> Iterator[Finding]:
     """Yield whether a run ends only because the next entry has the wrong number."""
     head = run.head
     following = ring.entry((head.offset + head.header.entry_length) % ring.length)

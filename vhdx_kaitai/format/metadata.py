@@ -28,8 +28,8 @@ from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import KIB, MIB, TIB, is_aligned
 from . import grammar
-from .grammar import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 from .place import Place
+from .structures import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
@@ -66,6 +66,12 @@ class Metadata(NamedTuple):
 
     Attributes:
         entries: All entries of the table, unknown and user items included.
+        disk_type: `fixed`, `dynamic` or `differencing`.
+        virtual_disk_size: Size of the disk, a multiple of its logical sectors.
+        virtual_disk_id: Identity of the disk, the same in all images of a chain.
+        block_size: Size of a payload block, a power of two from 1 MiB to 256 MiB.
+        logical_sector_size: 512 or 4096.
+        physical_sector_size: 512 or 4096.
         parent_locator: The locator of a differencing disk, None for others.
     """
 
@@ -282,6 +288,11 @@ def check_fork(child: Metadata, parent: Metadata, place: Where) -> Iterator[Find
 
 class Items:
     """The known items of a table, each parsed when it is asked for.
+
+    Args:
+        source: The file after log replay.
+        region: The metadata region.
+        table: Its table.
 
     Attributes:
         region: The metadata region.

@@ -175,6 +175,7 @@ class Disk(Uncopied):
         Raises:
             FormatError: The image does not say rightly where some of it is; all
                 extents before that were yielded.
+            LimitError: A sector bitmap stands for too many chunks of the range.
             ValueError: The range is not inside the disk, or the disk is closed.
         """
         self._check_open()
@@ -182,6 +183,7 @@ class Disk(Uncopied):
         end = self.size if length is None else offset + to_int(length)
         if not 0 <= offset <= end <= self.size:
             raise ValueError(f"{offset} to {end} is not inside the disk of {self.size} bytes")
+        resolve.refuse_sharing(self._top, offset, end)
         return self._extents(offset, end)
 
     def _extents(self, offset: int, end: int) -> Iterator[Extent]:

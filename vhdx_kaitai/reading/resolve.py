@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from ..errors import Finding, FormatError, ParentNotFoundError, refuse
+from ..errors import Finding, FormatError, ParentNotFoundError, VhdxError, refuse
 from ..format import bat
 from ..format.bat import (
     FULLY_PRESENT,
@@ -357,12 +357,35 @@ class Layer(Uncopied):
         offset = entry & OFFSET_MASK
         self._refuse(bat.check_place(offset, self._block_size, image.occupied, place))
 
+    def refuse_sharing(self, start: int, end: int) -> None:
+        """Raise when too many chunks of a range of the disk have one sector bitmap.
+
+        Raises:
+            LimitError: They have.
+        """
+        if self.has_parent and start < end:
+            shift = self._block_shift + self._ratio_shift
+            chunks = start >> shift, (end - 1 >> shift) + 1
+            self._refuse(bat.check_sharing(self.image.bat, *chunks))
+
     def _refuse(self, findings: Iterable[Finding]) -> None:
         try:
             refuse(findings)
-        except FormatError as error:
+        except VhdxError as error:
             error.path = self.image.path
             raise
+
+
+def refuse_sharing(top: Layer, start: int, end: int) -> None:
+    """Raise when a range of the disk may be made of more pieces than anybody can wait for.
+
+    Raises:
+        LimitError: A sector bitmap of an image of the chain stands for too many chunks.
+    """
+    layer: Layer | None = top
+    while layer is not None:
+        layer.refuse_sharing(start, min(end, layer.size))
+        layer = layer.parent
 
 
 def resolved(layer: Layer, start: int, end: int) -> Iterator[Piece]:

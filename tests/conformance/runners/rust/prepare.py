@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-# The beginning of an instance that does not set its flag behind the question whether it is set.
+# The beginning of an instance that does not set its flag after the question whether it is set.
 FORGETFUL = re.compile(
     r"( +)if self\.(f_\w+)\.get\(\) \{\n +return .*\n +\}\n(?! +self\.\2\.set\(true\))"
 )

@@ -1,0 +1,41 @@
+"""What a parser compiled from `vhdx.ksy` has to say of an image, taken from its description.
+
+Nothing here reads an image through a parser: values come from the records of `tests/images`, and
+bytes are those that the records pack. Every function gives the values of one type of the grammar,
+by the grammar's own names, as (path, kind, value); the README describes kinds and values.
+
+Tables, logs and BATs are shown in part: the elements that say something, and those at the ends.
+"""
+
+from __future__ import annotations
+
+from tests.images.image import Layout
+from tests.images.sparse import Sparse
+
+from .bat import bat_region
+from .facts import Facts
+from .header_section import copy_choice, file_type_identifier, header, region_lookup, region_table
+from .log import log_ring
+from .metadata import metadata_region
+from .values import Value, Values
+
+
+def expected(layout: Layout, file: Sparse) -> list[Value]:
+    """Return all values of an image: `layout` describes it, `file` is what was stored of it."""
+    return list(_values(Facts(layout, file)))
+
+
+def _values(facts: Facts) -> Values:
+    """Yield everything that is told of an image, in the order of the grammar."""
+    yield from file_type_identifier(facts)
+    if not facts.is_identified:
+        return
+    for copy in (1, 2):
+        yield from header(facts, copy)
+    for copy in (1, 2):
+        yield from region_table(facts, copy)
+    yield from copy_choice(facts)
+    yield from log_ring(facts)
+    yield from region_lookup(facts)
+    yield from metadata_region(facts)
+    yield from bat_region(facts)

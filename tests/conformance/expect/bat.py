@@ -1,0 +1,114 @@
+"""Values of the block allocation table: chunks, and the blocks of each."""
+
+from __future__ import annotations
+
+from tests.images.structures import (
+    BAT_REGION,
+    FULLY_PRESENT,
+    METADATA_REGION,
+    MIB,
+    PARTIALLY_PRESENT,
+    SB_PRESENT,
+    STATE_NAMES,
+)
+
+from .facts import Facts, Geometry
+from .values import Values, absent, error, flag, label, number, raw, shown, size
+
+BITMAP_STATE_NAMES = {0: "not_present", SB_PRESENT: "present"}
+
+
+def bat_region(facts: Facts) -> Values:
+    """Yield `bat_region`."""
+    path = "bat"
+    if not facts.has_preview:
+        yield error(path, "end of file")
+        return
+    region = facts.region(BAT_REGION)
+    if region is None or facts.region(METADATA_REGION) is None:
+        yield absent(path)
+        return
+    if not facts.has_table():
+        yield error(path, "end of file or signature")
+        return
+    geometry = facts.geometry
+    yield number(f"{path}.ofs_region", region.file_offset)
+    yield number(f"{path}.block_size", geometry.block_size)
+    yield number(f"{path}.num_payload_blocks", geometry.num_payload_blocks)
+    yield number(f"{path}.chunk_ratio", geometry.chunk_ratio)
+    yield flag(f"{path}.has_parent", geometry.has_parent)
+    yield number(f"{path}.num_chunks", geometry.num_chunks)
+    yield size(f"{path}.chunks", geometry.num_chunks)
+    for index in shown(geometry.num_chunks):
+        yield from bat_chunk(facts, f"{path}.chunks[{index}]", index, region.file_offset, geometry)
+
+
+def bat_chunk(facts: Facts, path: str, index: int, start: int, geometry: Geometry) -> Values:
+    """Yield `bat_chunk`."""
+    ratio, total = geometry.chunk_ratio, geometry.num_payload_blocks
+    first = index * ratio
+    blocks = min(ratio, total - first)
+    ofs_entries = start + index * (ratio + 1) * 8
+    yield number(f"{path}.chunk_index", index)
+    yield number(f"{path}.ofs_region", start)
+    yield number(f"{path}.block_size", geometry.block_size)
+    yield number(f"{path}.num_disk_blocks", total)
+    yield number(f"{path}.chunk_ratio", ratio)
+    yield flag(f"{path}.has_parent", geometry.has_parent)
+    yield number(f"{path}.first_block", first)
+    yield number(f"{path}.num_blocks_from_here", total - first)
+    yield number(f"{path}.num_payload_blocks", blocks)
+    yield number(f"{path}.ofs_entries", ofs_entries)
+    yield number(f"{path}.ofs_sector_bitmap_entry", ofs_entries + 8 * ratio)
+    has_bitmap = geometry.has_parent or first + ratio < total
+    yield flag(f"{path}.has_sector_bitmap_entry", has_bitmap)
+    if ofs_entries + 8 * blocks > facts.length:
+        yield error(f"{path}.raw_entries", "end of file")
+    else:
+        entries = [facts.layout.bat.get(index * (ratio + 1) + n, 0) for n in range(blocks)]
+        data = b"".join(entry.to_bytes(8, "little") for entry in entries)
+        yield raw(f"{path}.raw_entries", data)
+    yield size(f"{path}.payload_blocks", blocks)
+    own = range(index * (ratio + 1), index * (ratio + 1) + blocks)
+    telling = [n - own.start for n in sorted(facts.layout.bat) if n in own]
+    for number_in_chunk in shown(blocks, telling[:24]):
+        one = f"{path}.payload_blocks[{number_in_chunk}]"
+        entry = facts.layout.bat.get(own.start + number_in_chunk, 0)
+        place = ofs_entries + 8 * number_in_chunk
+        yield from block(facts, one, entry, place, geometry.block_size)
+    if has_bitmap:
+        entry = facts.layout.bat.get(index * (ratio + 1) + ratio, 0)
+        yield from block(facts, f"{path}.sector_bitmap", entry, ofs_entries + 8 * ratio)
+    else:
+        yield absent(f"{path}.sector_bitmap")
+
+
+def block(facts: Facts, path: str, entry: int, at: int, block_size: int | None = None) -> Values:
+    """Yield `payload_block`, or `sector_bitmap_block` when no block size is given."""
+    state, place = entry & 7, entry >> 20
+    if block_size is None:
+        enum, names, stored = "sector_bitmap_state", BITMAP_STATE_NAMES, state == SB_PRESENT
+    else:
+        enum, names = "payload_block_state", STATE_NAMES
+        stored = state in (FULLY_PRESENT, PARTIALLY_PRESENT)
+    yield number(f"{path}.ofs_entry", at)
+    if block_size is not None:
+        yield number(f"{path}.len_data", block_size)
+    if at + 8 > facts.length:
+        yield error(f"{path}.entry", "end of file")
+        return
+    yield label(f"{path}.entry.state", enum, names.get(state, str(state)))
+    yield number(f"{path}.entry.reserved", entry >> 3 & 0x1FFFF)
+    yield number(f"{path}.entry.file_offset_mb_low", entry >> 20 & 0xFFF)
+    yield number(f"{path}.entry.file_offset_mb_high", entry >> 32)
+    yield number(f"{path}.entry.file_offset_mb", place)
+    yield flag(f"{path}.entry.is_stored", stored)
+    yield flag(f"{path}.is_stored", stored)
+    yield number(f"{path}.file_offset_mb", place)
+    length = MIB if block_size is None else block_size
+    has_data = stored and place * MIB + length <= facts.length
+    yield flag(f"{path}.has_data", has_data)
+    if has_data:
+        yield raw(f"{path}.data", facts.file.read(place * MIB, length))
+    else:
+        yield absent(f"{path}.data")
