@@ -162,6 +162,8 @@ class Classes:
 
     def remove(self, code: int, number: int) -> None:
         """Take out one entry of a class, the last that was added."""
+        if not self._counts.get(code):  # the file is no longer what it was when it was gone through
+            return
         self._counts[code] -= 1
         kept, kept_entries = self._samples[code]
         if kept[-1:] == [number]:
