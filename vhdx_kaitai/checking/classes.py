@@ -23,7 +23,7 @@ from ..format.bat import (
 )
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE
-from ..ranges import Ranges
+from ..ranges import Ranges, overlapping
 from ..reading.image import Image
 from ..units import MIB, ceil_div
 
@@ -118,6 +118,11 @@ def occupies(entry: int, end: int) -> bool:
 def is_bitmap_inside(entry: int, size: int) -> bool:
     """Tell whether the entry of a sector bitmap has a place for all of it in a file."""
     return entry & STATE_MASK == PRESENT and 0 < entry >> 20 < size // MIB
+
+
+def are_apart(ranges: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether no two of some ranges overlap."""
+    return next(overlapping((start, end, None) for start, end in ranges), None) is None
 
 
 class Sample(NamedTuple):
@@ -241,8 +246,8 @@ class Survey(NamedTuple):
         bitmaps: Entries of sector bitmaps that are not zero, by chunk.
         needy_chunks: Chunks with a partially present block.
         past: The places of stored blocks that are past the end of the file.
-        pieces: Numbers and entries of the blocks that take part in some overlap, and of all
-            others when there are few.
+        pieces: Numbers and entries of the blocks that take part in some overlap; others may be
+            among them.
         uncompared: How many blocks were not compared; 0 unless a great many overlap.
         gaps: What of the file nothing refers to; None when it is too long to tell.
     """

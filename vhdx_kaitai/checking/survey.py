@@ -14,7 +14,7 @@ from . import classes
 from .classes import Bounds, Classes, Gaps, Places, Survey
 
 # With fewer entries the import of numpy takes longer than it saves.
-WORTHWHILE_ENTRIES = 1 << 17
+WORTHWHILE_ENTRIES = 1 << 15
 
 
 def survey(image: Image, most: int) -> Survey:
@@ -66,8 +66,12 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
         ]
     bitmaps = _bitmap_entries(image)
     length = geometry.block_size // MIB
-    taken = [(entry >> 20, (entry >> 20) + length) for _, entry in pieces]
-    gaps = Gaps.between(_others(image, bitmaps) + taken, limits.end)
+    taken = _others(image, bitmaps)
+    taken += [(entry >> 20, (entry >> 20) + length) for _, entry in pieces]
+    taken.sort()  # what follows sorts, too, which takes no time then
+    if classes.are_apart(taken):
+        pieces = []
+    gaps = Gaps.between(taken, limits.end)
     samples = _with_cut_block_apart(image, by_class, limits)
     return Survey(limits, samples, bitmaps, needy, past, pieces, 0, gaps)
 
