@@ -15,6 +15,7 @@ from ..format.bat import (
     ENTRY_LENGTH,
     FULLY_PRESENT,
     PARTIALLY_PRESENT,
+    PLACE_SHIFT,
     PRESENT,
     RESERVED_MASK,
     STATE_MASK,
@@ -83,7 +84,7 @@ def furthest_end(image: Image) -> int:
 
 def class_of(entry: int, limits: Bounds) -> int:
     """Return the class of a payload entry."""
-    place = entry >> 20
+    place = entry >> PLACE_SHIFT
     return (
         entry & STATE_MASK
         | bool(entry & RESERVED_MASK) * RESERVED
@@ -112,12 +113,12 @@ def occupies(entry: int, end: int) -> bool:
     Where it ends does not count: the last block may be cut, and a block of
     which only a part is there can overlap others with that.
     """
-    return entry & STATE_MASK in OCCUPYING_STATES and 0 < entry >> 20 < end
+    return entry & STATE_MASK in OCCUPYING_STATES and 0 < entry >> PLACE_SHIFT < end
 
 
 def is_bitmap_inside(entry: int, size: int) -> bool:
     """Tell whether the entry of a sector bitmap has a place for all of it in a file."""
-    return entry & STATE_MASK == PRESENT and 0 < entry >> 20 < size // MIB
+    return entry & STATE_MASK == PRESENT and 0 < entry >> PLACE_SHIFT < size // MIB
 
 
 def are_apart(ranges: Iterable[tuple[int, int]]) -> bool:
