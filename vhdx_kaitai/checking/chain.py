@@ -35,7 +35,7 @@ def check(
         source: Path, buffer or binary file object.
         chain: Check the parents of a differencing disk, too.
         skeleton: The file is a metadata dump, or to be compared with one: blocks may
-            lie behind its end, and bytes that a dump leaves out do not count.
+            lie past its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
         search: Folders in which parents are looked for by name, or one folder.
