@@ -27,13 +27,16 @@ from tests.images.structures import (
     GIB,
     KIB,
     MIB,
+    NOT_PRESENT,
     PARTIALLY_PRESENT,
     SB_PRESENT,
     TIB,
+    ZERO,
 )
 
 __all__ = ["GIB", "KIB", "MIB", "TIB", "DiskType"]  # for the benchmarks, and what is made here
-__all__ += ["ABSENT", "SECTOR", "Array", "Made", "child", "image", "in_order", "raw", "shuffled"]
+__all__ += ["ABSENT", "SECTOR", "ZERO", "Array", "Made"]
+__all__ += ["alternating", "child", "image", "in_order", "none", "raw", "shuffled"]
 
 Array = NDArray[Any]
 
@@ -122,6 +125,16 @@ def shuffled(count: int) -> Array:
     return np.random.default_rng(count).permutation(in_order(count))
 
 
+def alternating(count: int) -> Array:
+    """Return places for blocks of which every other one is absent, the others in order."""
+    return np.where(np.arange(count) % 2, ABSENT, np.arange(count) // 2).astype("i4")
+
+
+def none(count: int) -> Array:
+    """Return the places of blocks that are all absent."""
+    return np.full(count, ABSENT, "i4")
+
+
 def image(
     path: Path,
     size: int,
@@ -132,6 +145,7 @@ def image(
     is_filled: bool = True,
     is_after: bool = False,
     is_dirty: bool = False,
+    absent: int = NOT_PRESENT,
 ) -> Made:
     """Make a fixed or dynamic image.
 
@@ -145,6 +159,7 @@ def image(
         is_filled: Whether blocks hold anything; else they are holes in the file.
         is_after: Whether log, metadata and BAT lie after the blocks.
         is_dirty: Whether the log has to be replayed, which clears the end of the BAT region.
+        absent: State of the blocks that are not present, where any place is given.
     """
     described = Image(size, disk_type, block_size=block_size)
     if is_after and places is not None:
@@ -161,7 +176,7 @@ def image(
     if places is None:
         return Made(path, built, built.length, in_order(0))
     made = Made(path, built, MIB if is_after else built.length, places)
-    _write(path, built.layout.bat_offset, _bat(made, FULLY_PRESENT))
+    _write(path, built.layout.bat_offset, _bat(made, FULLY_PRESENT, absent=absent))
     _write_payload(made, tag=1, is_filled=is_filled)
     return made
 
@@ -226,7 +241,7 @@ def warm(made: Made) -> None:
                 pass
 
 
-def _bat(made: Made, state: int, bitmaps: int = 0) -> Iterator[Array]:
+def _bat(made: Made, state: int, bitmaps: int = 0, absent: int = NOT_PRESENT) -> Iterator[Array]:
     """Yield the BAT in pieces of whole chunks, `bitmaps` being the offset of the first bitmap."""
     geometry = made.built.image.geometry
     ratio = geometry.chunk_ratio
@@ -237,7 +252,7 @@ def _bat(made: Made, state: int, bitmaps: int = 0) -> Iterator[Array]:
         entries = np.zeros((chunks, ratio + 1), "<u8")
         payload = np.zeros(chunks * ratio, "<u8")
         offsets = made.payload + places * geometry.block_size
-        payload[: len(places)] = np.where(places == ABSENT, 0, offsets | state)
+        payload[: len(places)] = np.where(places == ABSENT, absent, offsets | state)
         entries[:, :ratio] = payload.reshape(chunks, ratio)
         if bitmaps:
             entries[:, ratio] = bitmaps + (first + np.arange(chunks)) * MIB | SB_PRESENT

@@ -32,8 +32,9 @@ from tests.checking.reports import (
     skipped_of,
 )
 from tests.images import strategies
+from tests.images.bases import BASES, OTHER_GUID, base_differencing
 from tests.images.chain import CHAIN_DAMAGES, GOOD_CHAINS, Chain, ChainCase, chain
-from tests.images.damage import BASES, DAMAGES, OTHER_GUID, base_differencing
+from tests.images.damage import DAMAGES
 from tests.images.dirty import log_only
 from tests.images.examples import EXAMPLES, OWN_LIMITS, Example, layout_of
 from tests.images.goods import GOODS
@@ -52,7 +53,8 @@ from tests.images.structures import (
 )
 from tests.support import Sample, SparseSource, damaged, good
 from vhdx_kaitai.checking import survey
-from vhdx_kaitai.checking.checks import Report, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Report
 from vhdx_kaitai.errors import Finding, FormatError, LimitError
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.reading.disk import Disk
@@ -114,15 +116,15 @@ def test_a_damage_decides_the_verdict(name: str) -> None:
     assert damage_report(name).verdict == expected
 
 
-# What follows from a damage besides what it declares, and cannot be otherwise.
+# What follows from a damage beyond what it declares, and cannot be otherwise.
 FOLLOWS = {
     "ITEM-16": {"ITEM-18"},  # sectors of 0 bytes are smaller than the logical ones
     "ITEM-20": {"LOC-14", "LOC-20"},  # the locator is one that Windows would write
     "LOC-05": {"LOC-09"},  # offset 0 is inside the head of the locator
     "LOC-06": {"LOC-09"},
     "LOG-37": {"LOG-38"},  # what passes 2**64 passes our own limit, too
-    "LOG-49": {"LOG-29"},  # the entries behind the bad one have their tail before it
-    "MET-03": {"ITEM-01"},  # none of so many entries is read
+    "LOG-49": {"LOG-29"},  # the entries after the bad one have their tail before it
+    "MET-03": {"ITEM-01"},  # none of the entries is read
     "REG-06": {"REG-16", "REG-17", "REG-20"},
     # The older header is left as it was, and the bitmap is full of other bytes:
     "current-header-version-2": {"HDR-27"},
@@ -141,8 +143,8 @@ FOLLOWS = {
 LEFT_ALONE = {
     *("bat-state-5", "bat-bitmap-state-1", "bat-bitmap-missing", "bat-bitmap-at-zero"),
     *("bat-two-blocks-in-one-place", "bat-block-at-zero", "bat-block-of-fixed-at-zero"),
-    *("bat-block-behind-the-end", "bat-block-over-the-end", "bat-block-wraps-around"),
-    *("bat-bitmap-behind-the-end", "bat-block-over-the-metadata", "bat-counts-sectors"),
+    *("bat-block-past-the-end", "bat-block-over-the-end", "bat-block-wraps-around"),
+    *("bat-bitmap-past-the-end", "bat-block-over-the-metadata", "bat-counts-sectors"),
     *("bat-block-over-the-log", "bat-block-reaches-into-the-bat", "bat-blocks-overlap-partly"),
     *("bat-bitmap-over-a-block", "bat-bitmap-over-the-metadata"),
 }
@@ -193,15 +195,15 @@ def test_a_finding_says_where_what_was_found_and_what_was_expected(name: str) ->
 
 # What the builder puts where: log at 1, metadata at 3, BAT at 5, blocks from 7 MiB on, end at 12.
 NUMBERS = {
-    "log-behind-the-end": [GIB + MIB, 12 * MIB],
+    "log-past-the-end": [GIB + MIB, 12 * MIB],
     "log-over-the-end": [14 * MIB, 13 * MIB],
     "log-end-over-the-bat-region": [5 * MIB, 6 * MIB, 4 * MIB, 6 * MIB],
-    "bat-region-behind-the-end": [GIB + MIB, 12 * MIB],
+    "bat-region-past-the-end": [GIB + MIB, 12 * MIB],
     "bat-and-metadata-in-one-place": [3 * MIB, 4 * MIB, 3 * MIB, 4 * MIB],
     "metadata-region-reaches-into-the-bat": [5 * MIB, 6 * MIB, 3 * MIB, 6 * MIB],
     "items-overlap": [0x10027, 0x1002B, 0x10018, 0x10028],
     "item-over-the-end-of-the-region": [MIB + 1, MIB],
-    "bat-block-behind-the-end": [GIB + MIB, 12 * MIB],
+    "bat-block-past-the-end": [GIB + MIB, 12 * MIB],
     "bat-block-over-the-log": [MIB, 2 * MIB, MIB, 2 * MIB],
     "bat-reserved-bit-high": [1 << 16],
     "log-file-truncated": [12 * MIB, 13 * MIB],
@@ -251,10 +253,10 @@ ELSEWHERE = {
     "the checksum is named, or the other one of two fields that contradict each other": [
         "region-table-1-last-byte-changed",
         "log-writes-payload",
-        "log-behind-the-end",
+        "log-past-the-end",
         "log-over-the-metadata-region",
         "log-end-over-the-bat-region",
-        "bat-region-behind-the-end",
+        "bat-region-past-the-end",
         "bat-and-metadata-in-one-place",
         "metadata-region-reaches-into-the-bat",
         "unknown-region-over-a-block",
@@ -508,7 +510,7 @@ def test_a_file_of_another_kind_is_none_whatever_is_ignored() -> None:
     [
         ("header-1-checksum-wrong", "HDR-03"),
         ("region-table-1-checksum-wrong", "REG-03"),
-        ("bat-block-behind-the-end", "BAT-10"),
+        ("bat-block-past-the-end", "BAT-10"),
     ],
 )
 def test_nothing_is_said_about_what_is_ignored(damage: str, rule: str) -> None:
@@ -527,7 +529,7 @@ def test_what_is_ignored_keeps_nothing_from_being_checked() -> None:
     assert report.skipped == ()
 
 
-def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_behind_it() -> None:
+def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_after_it() -> None:
     """A header that cannot be used cannot be followed, whether that counts or not."""
     layout = dynamic(8 * MIB).layout()
     layout.set_headers(version=2)
@@ -770,8 +772,8 @@ def test_what_keeps_our_own_limits_to_the_byte_is_good() -> None:
     assert (report.verdict, report.is_incomplete) == ("clean", False)
 
 
-def test_what_stands_behind_the_bat_is_said_to_begin_there() -> None:
-    layout = DAMAGES["bat-entries-behind-the-last"].layout()
+def test_what_stands_after_the_bat_is_said_to_begin_there() -> None:
+    layout = DAMAGES["bat-entries-after-the-last"].layout()
     (finding,) = report_on(layout).findings
     assert finding.offset == layout.bat_offset + layout.image.geometry.entry_count * 8
 
@@ -862,7 +864,7 @@ WARNINGS_AND_NOTES = (
     "file-parameters-not-required",
     "file-parameters-reserved-bit",
     "bat-zero-with-an-offset",
-    "bat-entries-behind-the-last",
+    "bat-entries-after-the-last",
 )
 REFUSALS = (
     "unknown-region-unaligned",
@@ -932,7 +934,7 @@ def test_items_are_checked_although_the_region_tables_are_damaged() -> None:
     assert rules_of(report_on(layout), "error") == {"REG-16", "ITEM-15"}
 
 
-def test_a_metadata_region_behind_the_end_is_found_once_and_not_read() -> None:
+def test_a_metadata_region_past_the_end_is_found_once_and_not_read() -> None:
     layout = BASES["dynamic"]()
     layout.file_length = layout.pack().length
     layout.set_tables(lambda table: setattr(table.find(METADATA_REGION), "file_offset", GIB))
@@ -961,7 +963,7 @@ def test_a_locator_that_nobody_reads_cannot_be_an_error() -> None:
     assert report.verdict == "warnings", [str(f) for f in report.findings]
 
 
-# -- so many of each ------------------------------------------------------------------------------
+# -- a few of each ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 22, 40, 100])
@@ -1055,7 +1057,7 @@ def test_what_is_ignored_is_not_counted_either() -> None:
     assert report_on(layout, ignore=["BAT-03"]).more == {}
 
 
-def cut_behind_the_bat() -> Layout:
+def cut_after_the_bat() -> Layout:
     """All the metadata of an image, and no payload; some of its blocks are damaged, too."""
     blocks = {number: Block() for number in range(5)}
     layout = dynamic(8 * MIB, blocks=blocks).layout()
@@ -1065,10 +1067,10 @@ def cut_behind_the_bat() -> Layout:
 
 
 def test_a_skeleton_may_lack_its_payload_and_nothing_else() -> None:
-    whole = report_on(cut_behind_the_bat())
+    whole = report_on(cut_after_the_bat())
     assert counted(whole) == {"BAT-03": 1, "BAT-10": 5}
     assert len(whole.diagnosis) == 1
-    skeleton = report_on(cut_behind_the_bat(), skeleton=True)
+    skeleton = report_on(cut_after_the_bat(), skeleton=True)
     assert counted(skeleton) == {"BAT-03": 1}
     assert skeleton.diagnosis == ()
 
@@ -1160,10 +1162,10 @@ def test_a_file_shorter_than_its_log_knows_it_says_what_is_missing() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["region-wraps-around", "log-wraps-around", "log-behind-the-end"])
+@pytest.mark.parametrize("name", ["region-wraps-around", "log-wraps-around", "log-past-the-end"])
 def test_an_absurd_place_is_not_taken_for_a_cut_file(name: str) -> None:
     sentences = damage_report(name).diagnosis
-    assert all("cut short" not in s for s in sentences) == (name != "log-behind-the-end")
+    assert all("cut short" not in s for s in sentences) == (name != "log-past-the-end")
 
 
 # -- any bytes ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Files
 from tests.support import RULES, SparseSource, damaged, opened
 from vhdx_kaitai import errors
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import Finding, FormatError, Level, Span, TruncatedError, refuse
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.rules import catalogue as rule_catalogue
@@ -85,7 +85,7 @@ def test_refusing_passes_over_notes_and_warnings_and_stops_at_the_first_error() 
         for rule, level in (("HDR-16", "note"), ("HDR-03", "warning"), ("HDR-08", "error")):
             asked.append(rule)
             yield finding(rule, level)  # type: ignore[arg-type]
-        raise AssertionError("nothing behind the first error is looked at")
+        raise AssertionError("nothing after the first error is looked at")
 
     with pytest.raises(FormatError) as caught:
         refuse(findings())

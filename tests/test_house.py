@@ -22,7 +22,6 @@ MODULES = {
 MAX_ROOM = 500
 LARGE_ROOMS = {
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "format.grammar": "the records of all structures, and how each is parsed",
 }
 
 MAX_FUNCTION = 50
@@ -75,12 +74,12 @@ LATE_IMPORTS = {
     "checking.logged: .crowds": "numpy is for large disks",
     "checking.survey: .crowds": "numpy is for large disks",
     "checking.survey: .tally": "numpy is for large disks",
+    "copying.data: .": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.chain": _START,
     "commands.info: .disks": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
-    "commands.output: ..format.headers": _START,
     "commands.output: rich.console": _START,
     "commands.output: rich.progress": _START,
     "commands.running: signal": _START,

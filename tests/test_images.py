@@ -19,9 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.images import strategies
+from tests.images.bases import BASES
 from tests.images.chain import CHAIN_DAMAGES, GOOD_CHAINS, chain
 from tests.images.crc import crc32c, sealed
-from tests.images.damage import BASES, DAMAGES, NOT_BREACHABLE
+from tests.images.damage import DAMAGES, NOT_BREACHABLE
 from tests.images.dirty import STRUCTURES, dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, differencing, dynamic, fixed, partial, sectors

@@ -25,7 +25,8 @@ from vhdx_kaitai.generated.vhdx import Vhdx
 
 from tests.conftest import Files, Run
 from tests.fields import ELEMENTS, FIELDS, LENGTHS
-from tests.images.damage import BASES, DAMAGES
+from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Layout
 from tests.images.structures import MIB
@@ -342,9 +343,9 @@ def undamaged(files: Files, ide: WebIde) -> Callable[[str], list[Node]]:
     ("name", "where", "why"),
     [
         ("metadata-signature-wrong", "metadata.table.signature", "not equal, expected"),
-        ("locator-value-behind-the-item", "metadata.items[5].data.key_values[2].value", "EOFError"),
+        ("locator-value-past-the-item", "metadata.items[5].data.key_values[2].value", "EOFError"),
         ("physical-sector-size-too-short", "metadata.items[3].data", "requested 4 bytes"),
-        ("bat-region-behind-the-end", "bat.chunks[0].payload_blocks[0].entry", "EOFError"),
+        ("bat-region-past-the-end", "bat.chunks[0].payload_blocks[0].entry", "EOFError"),
     ],
 )
 def test_damage_shows_where_it_is(

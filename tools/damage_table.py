@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.images.damage import BASES, DAMAGES
+from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, dynamic
 from tests.images.structures import MIB, PHYSICAL_SECTOR_SIZE
 from vhdx_kaitai import __version__, check
-from vhdx_kaitai.checking.checks import Report
+from vhdx_kaitai.checking.findings import Report
 
 FOUND, NOT_FOUND, REFUSES, ABSENT = "found", "not found", "refuses to open", "absent"
 
@@ -67,7 +68,7 @@ KINDS = (
     Kind("unknown required region", "REG-14", _damage("unknown-region-required")),
     Kind("unknown required metadata", "MET-13", _damage("unknown-item-required")),
     Kind("BAT entry on a region", "OVL-05", _damage("bat-block-over-the-metadata")),
-    Kind("BAT entry past the end of the file", "BAT-10", _damage("bat-block-behind-the-end")),
+    Kind("BAT entry past the end of the file", "BAT-10", _damage("bat-block-past-the-end")),
     Kind("half a block cut", "BAT-10", _half_a_block_cut),
     Kind("two BAT entries with one offset", "BAT-08", _damage("bat-two-blocks-in-one-place")),
     Kind("partly overlapping blocks", "OVL-06", _damage("bat-blocks-overlap-partly")),

@@ -8,12 +8,15 @@ parser takes time.
 from __future__ import annotations
 
 from ._version import __version__
-from .records import TYPE_CHECKING
+
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checking.checks import Report, Skipped, check
+    from .checking.chain import check
+    from .checking.findings import Report
+    from .checking.told import Skipped
     from .errors import (
         Finding,
         FormatError,
@@ -28,7 +31,14 @@ if TYPE_CHECKING:
         VhdxError,
     )
     from .format.bat import Bat, Geometry, Occupied
-    from .format.grammar import (
+    from .format.headers import HeaderCopy, Headers, probe
+    from .format.locator import Locator
+    from .format.log import JudgedEntry, Log, LogRun
+    from .format.metadata import Metadata
+    from .format.place import Place
+    from .format.regions import Regions
+    from .format.replay import ReplaySummary
+    from .format.structures import (
         Header,
         KeyValue,
         LogDescriptor,
@@ -37,13 +47,6 @@ if TYPE_CHECKING:
         ParentLocator,
         RegionEntry,
     )
-    from .format.headers import HeaderCopy, Headers, probe
-    from .format.locator import Locator
-    from .format.log import Log, LogEntry, LogRun
-    from .format.metadata import Metadata
-    from .format.place import Place
-    from .format.regions import Regions
-    from .format.replay import ReplaySummary
     from .reading.chain import Link
     from .reading.disk import Disk, DiskFile
     from .reading.disk import open_disk as open
@@ -65,13 +68,13 @@ __all__ = [
     "HeaderCopy",
     "Headers",
     "Image",
+    "JudgedEntry",
     "KeyValue",
     "LimitError",
     "Link",
     "Locator",
     "Log",
     "LogDescriptor",
-    "LogEntry",
     "LogEntryHeader",
     "LogRun",
     "Metadata",
@@ -104,23 +107,25 @@ __all__ = [
 ]
 
 _NAMES_IN = {
-    "checking.checks": "Report Skipped check",
+    "checking.chain": "check",
+    "checking.findings": "Report",
+    "checking.told": "Skipped",
     "errors": (
         "Finding FormatError LimitError ParentError ParentMismatchError "
         "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "
         "VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
-    "format.grammar": (
-        "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
-    ),
     "format.headers": "HeaderCopy Headers probe",
     "format.locator": "Locator",
-    "format.log": "Log LogEntry LogRun",
+    "format.log": "JudgedEntry Log LogRun",
     "format.metadata": "Metadata",
     "format.place": "Place",
     "format.regions": "Regions",
     "format.replay": "ReplaySummary",
+    "format.structures": (
+        "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
+    ),
     "reading.chain": "Link",
     "reading.disk": "Disk DiskFile open",
     "reading.extents": "Extent",

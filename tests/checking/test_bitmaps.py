@@ -17,22 +17,22 @@ from vhdx_kaitai.checking import bitmaps
 
 
 @pytest.mark.parametrize("sectors", [8, 12, 15, 16, 2048, 4095])
-@pytest.mark.parametrize("behind", [0, 1, 3])
-def test_bits_are_behind_the_end_of_the_disk_from_its_last_sector_on(
-    sectors: int, behind: int
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_bits_are_past_the_end_of_the_disk_from_its_last_sector_on(
+    sectors: int, after: int
 ) -> None:
     """Bits of all sectors that the disk has are no matter."""
     image = differencing(sectors * 512, blocks={(sectors - 1) // 2048: partial(range(2048))})
     layout = image.layout()
     (bitmap,) = layout.bitmaps.values()
-    bitmap.runs = ((0, sectors + behind),)
+    bitmap.runs = ((0, sectors + after),)
     findings = assert_both_ways_agree(layout).findings
     told = [message for rule, _, _, message in findings if rule == "BLK-10"]
-    assert len(told) == bool(behind)
-    assert all(f" {behind}," in message for message in told)
+    assert len(told) == bool(after)
+    assert all(f" {after}," in message for message in told)
 
 
-def test_a_sector_bitmap_right_behind_the_headers_is_looked_at() -> None:
+def test_a_sector_bitmap_right_after_the_headers_is_looked_at() -> None:
     image = differencing(MIB, order=("blocks", "log", "metadata", "bat"), blocks={0: partial(0)})
     layout = image.layout()
     assert layout.bat[layout.image.geometry.bitmap_index(0)] == 6 | MIB

@@ -22,9 +22,9 @@ from vhdx_kaitai.reading.image import Image as OpenedImage
 
 
 def logged(*targets: Zero | Data, size: int = 8 * MIB, **fields: Any) -> Layout:
-    """Return an image of four stored blocks at 4 MiB and behind, with these things to be replayed.
+    """Return an image of four stored blocks at 4 MiB and after, with these things to be replayed.
 
-    The BAT is at 3 MiB, and the file has room for what lies behind the blocks.
+    The BAT is at 3 MiB, and the file has room for what lies after the blocks.
     """
     image = dynamic(size, blocks={number: Block() for number in range(4)}, **fields)
     layout = log_only(image.but(file_length=16 * MIB), [Entry(list(targets))])

@@ -18,14 +18,14 @@ from tests.images.structures import (
     ZERO,
     bat_entry,
 )
-from vhdx_kaitai.checking.checks import Report
+from vhdx_kaitai.checking.findings import Report
 
 
 def shift_page(layout: Layout, page: int) -> None:
     """Do to a page of the BAT what QEMU before 8.0 does when it updates its first entry.
 
     The page is put together from the new first entry and the old bytes from the start of the page
-    on, instead of those behind the entry: the others move by one place, the last is lost.
+    on, instead of those after the entry: the others move by one place, the last is lost.
     """
     first = page * 512
     for index in range(first + 511, first, -1):
@@ -70,7 +70,7 @@ def shifted_small(creator: str = "QEMU v7.0.0") -> Layout:
 
 
 def test_a_page_that_was_shifted_out_of_the_bat_is_recognised() -> None:
-    """There is no entry of a sector bitmap in so small a BAT, but one behind its end."""
+    """There is no entry of a sector bitmap in so small a BAT, but one past its end."""
     layout = shifted_small()
     report = report_on(layout)
     assert report.verdict == "warnings"
@@ -78,7 +78,7 @@ def test_a_page_that_was_shifted_out_of_the_bat_is_recognised() -> None:
     assert pages_called_shifted(report) == [layout.bat_offset + 4 * KIB]
 
 
-def what_stands_behind_the_bat_otherwise() -> dict[str, Layout]:
+def what_stands_after_the_bat_otherwise() -> dict[str, Layout]:
     other_maker, not_stored, used_twice, more, beyond = (
         shifted_small(creator) for creator in ("Microsoft Windows 10.0", *["QEMU v7.0.0"] * 4)
     )
@@ -90,14 +90,14 @@ def what_stands_behind_the_bat_otherwise() -> dict[str, Layout]:
         "another maker": other_maker,
         "not stored": not_stored,
         "used twice": used_twice,
-        "more behind it": more,
-        "behind the end": beyond,
+        "more after it": more,
+        "past the end": beyond,
     }
 
 
-@pytest.mark.parametrize("name", what_stands_behind_the_bat_otherwise())
-def test_not_all_that_stands_behind_the_bat_was_shifted_there(name: str) -> None:
-    report = report_on(what_stands_behind_the_bat_otherwise()[name])
+@pytest.mark.parametrize("name", what_stands_after_the_bat_otherwise())
+def test_not_all_that_stands_after_the_bat_was_shifted_there(name: str) -> None:
+    report = report_on(what_stands_after_the_bat_otherwise()[name])
     assert report.verdict == "clean"
     assert rules_of(report) == {"BAT-15", "BLK-13"}  # nothing refers to the last block any more
     assert pages_called_shifted(report) == []
@@ -105,7 +105,7 @@ def test_not_all_that_stands_behind_the_bat_was_shifted_there(name: str) -> None
 
 @pytest.mark.parametrize("entry", [1, 1 << 20, bat_entry(UNMAPPED, 8 * MIB)])
 def test_an_entry_that_is_no_blocks_says_nothing_about_its_page(entry: int) -> None:
-    """Where that of a sector bitmap should be 0, with 0 behind it as in any disk with room left."""
+    """Where that of a sector bitmap should be 0, with 0 after it as in any disk with room left."""
     layout = dynamic(40 * GIB, block_size=32 * MIB).layout()
     layout.bat[layout.image.geometry.bitmap_index(2)] = entry
     assert pages_called_shifted(report_on(layout)) == []

@@ -29,7 +29,7 @@ from tests.images.structures import (
     TIB,
 )
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 
 
 @given(tables(), st.sampled_from((1, 20, 1000)))
@@ -47,19 +47,19 @@ def test_a_partial_block_among_whole_ones_needs_its_sector_bitmap() -> None:
     assert {rule for rule, *_ in judgement.findings} == {"BAT-07"}
 
 
-def test_what_stands_behind_the_last_entry_is_no_block() -> None:
+def test_what_stands_after_the_last_entry_is_no_block() -> None:
     """Nor is it taken for one where the last chunk is a part of one."""
     layout = image_of(40, 256 * MIB, 20)
     index = layout.image.geometry.entry_count
-    for behind in range(3):
-        layout.bat[index + behind] = FULLY_PRESENT | (10 + behind) * MIB
+    for after in range(3):
+        layout.bat[index + after] = FULLY_PRESENT | (10 + after) * MIB
     judgement = assert_both_ways_agree(layout)
     assert judgement.findings == Counter()
     assert judgement.counts.get(FULLY_PRESENT) is None
 
 
 def test_only_a_child_has_the_last_sector_bitmap() -> None:
-    """What stands where it would be is behind the BAT, whatever it looks like."""
+    """What stands where it would be is after the BAT, whatever it looks like."""
     layout = image_of(4, MIB, 20)
     index = layout.image.geometry.bitmap_index(0)
     assert index >= layout.image.geometry.entry_count
@@ -96,7 +96,7 @@ def test_a_sector_bitmap_of_a_large_dynamic_disk_is_seen(chunk: int) -> None:
 
 _CHILD = """
     import json, resource, sys
-    from vhdx_kaitai.checking.checks import check
+    from vhdx_kaitai.checking.chain import check
     import numpy
 
     def peak():

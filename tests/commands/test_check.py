@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files, Outcome, Run
+from tests.images.bases import base_differencing
 from tests.images.chain import CHAIN_DAMAGES, chain
-from tests.images.damage import base_differencing
 from tests.images.examples import OWN_LIMITS
 from tests.images.goods import GOODS
 from tests.images.image import Block, Image, Layout, dynamic

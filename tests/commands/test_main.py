@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,7 +97,8 @@ MODULES = {f"vhdx_kaitai.commands.{name}": name for name in main.COMMANDS}
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_help_imports_nothing_that_takes_time(option: str, tmp_path: Path) -> None:
-    assert imported(option, cwd=tmp_path, modules=(*HEAVY, *MODULES)) == set()
+    modules = (*HEAVY, *MODULES, "typing")
+    assert imported(option, cwd=tmp_path, modules=modules) == set()
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
@@ -151,3 +154,26 @@ def test_help_lists_every_exit_status(run: Run) -> None:
     text = run("--help").out
     for status in (0, 1, 2, 63, 64, 130, 141):
         assert f"{status} " in text
+
+
+_STATE = """
+    import gc, os, sys
+    from vhdx_kaitai.commands.main import main
+    {change}
+    try:
+        main({words})
+    except SystemExit:
+        pass
+    sys.exit(gc.get_threshold() == before and "OPENBLAS_NUM_THREADS" not in os.environ)
+"""
+
+
+@pytest.mark.parametrize(("words", "is_left"), [("", 0), ("['--version']", 1)])
+def test_only_a_process_of_its_own_is_spared_what_long_ones_need(words: str, is_left: int) -> None:
+    """Whoever calls the function has a process with settings of its own."""
+    change = "sys.argv[1:] = ['--version']; before = gc.get_threshold()"
+    code = textwrap.dedent(_STATE).format(change=change, words=words)
+    environment = {key: text for key, text in os.environ.items() if "OPENBLAS" not in key}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, check=False, env=environment, capture_output=True)
+    assert done.returncode == is_left

@@ -90,9 +90,7 @@ def test_a_map_counts_its_extents(name: str, files: Files, run: Run) -> None:
     assert outcome == (0, f"{len(model_extents(good(name).model))}\n", "")
 
 
-@pytest.mark.parametrize(
-    "name", ["bat-state-4", "bat-block-behind-the-end", "bat-reserved-bit-low"]
-)
+@pytest.mark.parametrize("name", ["bat-state-4", "bat-block-past-the-end", "bat-reserved-bit-low"])
 def test_a_map_of_a_damaged_disk_is_a_refusal(name: str, files: Files, run: Run) -> None:
     assert_failed(run("map", files.damaged(name)), 2, DAMAGES[name].main_rule)
     assert_failed(run("map", "--count", files.damaged(name)), 2, DAMAGES[name].main_rule)

@@ -11,7 +11,7 @@ import pytest
 from crc32c import crc32c
 from hypothesis import strategies as st
 
-from tests.images.damage import OTHER_GUID
+from tests.images.bases import OTHER_GUID
 from tests.images.dirty import log_only
 from tests.images.image import LOG_GUID, Block, Built, Image, Layout, dynamic
 from tests.images.log import Data, Descriptor, Entry, Zero

@@ -26,7 +26,7 @@ from tests.images.structures import (
 )
 from tests.support import SparseSource, damaged, good
 from vhdx_kaitai.errors import FormatError
-from vhdx_kaitai.format import grammar
+from vhdx_kaitai.format import grammar, structures
 from vhdx_kaitai.format.place import HEADERS, REGION_TABLES, Place
 from vhdx_kaitai.storage.source import BufferSource
 
@@ -36,7 +36,7 @@ SMALL_GOODS = [name for name in GOODS if not name.startswith(("regions-", "user-
 # -- records: what the builder packed --------------------------------------------------------------
 
 
-def is_header(record: grammar.Header, packed: Header) -> bool:
+def is_header(record: structures.Header, packed: Header) -> bool:
     return record[3:] == (
         packed.checksum if packed.checksum is not None else record.checksum,
         packed.sequence_number,
@@ -66,7 +66,7 @@ def test_headers_say_what_the_builder_packed(name: str) -> None:
             assert is_header(record, packed)
 
 
-def assert_is_table(record: grammar.RegionTable, packed: RegionTable) -> None:
+def assert_is_table(record: structures.RegionTable, packed: RegionTable) -> None:
     raw = packed.pack()
     assert record.raw == raw
     assert record.is_signature_valid == (raw[:4] == b"regi")

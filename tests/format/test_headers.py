@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kaitaistruct import KaitaiStructError
 from vhdx_kaitai.generated.vhdx import Vhdx
 
-from tests.images.damage import OTHER_GUID, base_dynamic
+from tests.images.bases import OTHER_GUID, base_dynamic
 from tests.images.dirty import dirty
 from tests.images.image import Layout, dynamic
 from tests.images.structures import MIB, ZERO_GUID, Header

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.images.damage import OTHER_GUID, base_differencing
+from tests.images.bases import OTHER_GUID, base_differencing
 from tests.images.image import Layout, windows_locator
 from tests.images.structures import KIB, Locator, LocatorEntry, braced
 from tests.support import good, opened

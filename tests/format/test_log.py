@@ -27,14 +27,15 @@ from tests.format.log_fixtures import (
     with_checksum,
     with_log,
 )
-from tests.images.damage import DAMAGES, OTHER_GUID
+from tests.images.bases import OTHER_GUID
+from tests.images.damage import DAMAGES
 from tests.images.dirty import log_only
 from tests.images.image import LOG_GUID, dynamic
 from tests.images.log import Data, Descriptor, Entry, Log, Zero
 from tests.images.structures import KIB, MIB, ZERO_GUID, Header
 from tests.support import SparseSource, damaged, fewer, good, opened, read_headers, refusals
 from vhdx_kaitai.errors import FormatError, LimitError
-from vhdx_kaitai.format import grammar, log
+from vhdx_kaitai.format import grammar, log, structures
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.format.replay import check_sequence
 from vhdx_kaitai.reading.image import Image as Opened
@@ -140,7 +141,7 @@ def test_numbers_do_not_go_on_from_the_greatest_to_zero() -> None:
     assert replayed_numbers(built) == [2**64 - 1]
 
 
-def header_of_a_ring() -> grammar.Header:
+def header_of_a_ring() -> structures.Header:
     """Return a header that leads to a log which is all of the file."""
     made = Header(1, LOG_GUID, LOG_GUID, LOG_GUID, log_length=MIB, log_offset=0).pack()
     return grammar.HeaderSection(BufferSource(bytes(64 * KIB) + made.ljust(MIB, b"\0"))).header(1)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import strategies as drawn
-from tests.images.damage import UNKNOWN_ITEM, base_differencing, base_dynamic
+from tests.images.bases import UNKNOWN_ITEM, base_differencing, base_dynamic
 from tests.images.image import Layout, dynamic
 from tests.images.structures import (
     CHS_PARAMETERS,
@@ -34,13 +34,14 @@ from tests.images.structures import (
 from tests.support import SparseSource, fewer, good, opened
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.format import metadata
-from vhdx_kaitai.format.grammar import RegionEntry, metadata_table
+from vhdx_kaitai.format.grammar import metadata_table
+from vhdx_kaitai.format.structures import RegionEntry
 from vhdx_kaitai.guids import METADATA_REGION
 from vhdx_kaitai.reading.image import Image
 
 
 def layout(*items: MetadataItem, **fields: Any) -> Layout:
-    """Return an image with these items besides the known ones."""
+    """Return an image with these items and the known ones."""
     return base_dynamic().but(items=list(items), **fields).layout()
 
 

@@ -29,7 +29,7 @@ def test_a_structure_is_as_long_as_the_specification_says(type_name: str) -> Non
 
 @pytest.mark.parametrize(("type_name", "field"), ELEMENTS)
 @pytest.mark.parametrize("index", [0, 1, 2046])
-def test_an_element_stands_behind_those_before_it(type_name: str, field: str, index: int) -> None:
+def test_an_element_stands_after_those_before_it(type_name: str, field: str, index: int) -> None:
     first, element_type = ELEMENTS[type_name, field]
     size = LENGTHS[element_type]
     place = Place("table", type_name, 3 * MIB).element(field, index, "element")

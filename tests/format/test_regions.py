@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.images.damage import OTHER_GUID, UNKNOWN_REGION, base_dynamic
+from tests.images.bases import OTHER_GUID, UNKNOWN_REGION, base_dynamic
 from tests.images.dirty import dirty
 from tests.images.image import Layout, Region, dynamic
 from tests.images.structures import BAT_REGION, METADATA_REGION, MIB, RegionEntry
 from tests.support import SparseSource, good, opened
 from vhdx_kaitai.errors import FormatError, TruncatedError
 from vhdx_kaitai.format import grammar, regions
-from vhdx_kaitai.format.grammar import RegionTable
 from vhdx_kaitai.format.place import REGION_TABLES
+from vhdx_kaitai.format.structures import RegionTable
 
 
 def layout(**fields: Any) -> Layout:
@@ -32,7 +32,7 @@ def refused_with(made: Layout) -> str:
 
 def table(*entries: tuple[UUID, int, int]) -> RegionTable:
     """Return a table with these regions: GUID, offset and length in MiB."""
-    from vhdx_kaitai.format.grammar import RegionEntry as Entry
+    from vhdx_kaitai.format.structures import RegionEntry as Entry
 
     made = tuple(Entry(guid, offset * MIB, length * MIB, 0) for guid, offset, length in entries)
     return RegionTable(REGION_TABLES[0], b"", True, 0, len(made), 0, made)

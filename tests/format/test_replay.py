@@ -26,7 +26,7 @@ from tests.format.log_fixtures import (
     with_log,
 )
 from tests.images import strategies as drawn
-from tests.images.damage import OTHER_GUID
+from tests.images.bases import OTHER_GUID
 from tests.images.dirty import dirty, log_only
 from tests.images.image import LOG_GUID, Block, Built
 from tests.images.log import Data, Descriptor, Entry, Log, Zero

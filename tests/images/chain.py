@@ -232,7 +232,7 @@ def _other_block_sizes() -> Chain:
 
 @_case("CHAIN-04", level="note")
 def _child_larger_than_parent() -> Chain:
-    """The child was enlarged; behind the parent's end it reads zeros."""
+    """The child was enlarged; past the parent's end it reads zeros."""
     base = dynamic(3 * MIB + 512, blocks={number: Block() for number in range(4)})
 
     def change(depth: int, image: Image) -> Image:

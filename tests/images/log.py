@@ -1,7 +1,7 @@
 """The log: entries placed in its ring, and what a reader has to make of them [MS-VHDX 2.3].
 
 A `Log` is a list of `Entry`, each a list of `Data` and `Zero` descriptors. Fields left at None are
-the right ones: the next sequence number, the position behind the entry before, the tail of the
+the right ones: the next sequence number, the position after the entry before, the tail of the
 first entry with the same GUID, the file length. Whether an entry is valid follows from the
 description (a field that was set wrong, sectors overwritten by a later entry), never from bytes.
 """
@@ -194,7 +194,7 @@ class Placed:
         if entry.checksum is not None:
             return data
         # The checksum covers EntryLength bytes, so that a wrong length is the only fault; no ring
-        # of a test is longer than 4 MiB, and behind the entry it holds zeros.
+        # of a test is longer than 4 MiB, and after the entry it holds zeros.
         stated = self.length if entry.entry_length is None else entry.entry_length
         covered = data[:stated] + bytes(max(0, min(stated, 4 * MIB) - len(data)))
         return data if len(covered) < 8 else sealed(covered)[:8] + data[8:]

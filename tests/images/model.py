@@ -198,7 +198,7 @@ class Model:
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes of the virtual disk, zeros where [2.5.1.1] leaves the choice.
 
-        Behind the end of the disk there is nothing: a longer request raises `ValueError`.
+        Past the end of the disk there is nothing: a longer request raises `ValueError`.
         """
         if offset < 0 or length < 0 or offset + length > self.virtual_disk_size:
             raise ValueError("outside the virtual disk")
@@ -209,7 +209,7 @@ class Model:
 
         Two neighbours are one extent when they have state, depth and kind in common and, for data,
         follow each other in the file. Ranges of a parent the model does not have are of the kind
-        "parent"; those behind a parent's end are zeros of its child in state not_present.
+        "parent"; those past a parent's end are zeros of its child in state not_present.
         """
         end = self.virtual_disk_size if length is None else offset + length
         merged: list[Extent] = []

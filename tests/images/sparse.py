@@ -111,7 +111,7 @@ class Sparse:
             yield offset, size_of(source)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes; what no piece covers is zeros, behind the end too."""
+        """Return exactly `length` bytes; what no piece covers is zeros, past the end too."""
         end = offset + length
         out: bytearray | None = None
         for start, source in self._pieces:
@@ -174,7 +174,7 @@ class Sparse:
         return result
 
     def truncate(self, length: int) -> None:
-        """Cut or extend the file; what lay behind the cut is gone."""
+        """Cut or extend the file; what lay after the cut is gone."""
         if length < self.length:
             self._pieces = self.slice(0, length)._pieces
         self.length = length

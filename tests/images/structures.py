@@ -159,7 +159,7 @@ class RegionEntry:
 
 @dataclass
 class RegionTable:
-    """One of the two 64 KiB region tables [2.2.3]; `tail` lies behind the last entry."""
+    """One of the two 64 KiB region tables [2.2.3]; `tail` lies after the last entry."""
 
     entries: list[RegionEntry]
     entry_count: int | None = None
@@ -197,7 +197,7 @@ class RegionTable:
 class MetadataItem:
     """A metadata item and its table entry [2.6.1.2]; `offset` counts from the region's start.
 
-    An offset of None puts the item right behind the one before it, the first one at 64 KiB;
+    An offset of None puts the item right after the one before it, the first one at 64 KiB;
     an empty item gets offset 0.
     """
 
@@ -227,7 +227,7 @@ class MetadataItem:
 
 @dataclass
 class MetadataTable:
-    """The metadata table with its items [2.6.1.1]; `tail` lies behind the last entry."""
+    """The metadata table with its items [2.6.1.1]; `tail` lies after the last entry."""
 
     items: list[MetadataItem]
     entry_count: int | None = None

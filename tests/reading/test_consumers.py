@@ -1,7 +1,7 @@
 """What people use works on a disk of this package: partition tables and files of real volumes.
 
 An ext4 and an NTFS volume, made by mkfs.ext4 and mkntfs and filled without being mounted, lie
-behind a partition table inside a VHDX; forensic libraries read the files through `disk.open()` and
+after a partition table inside a VHDX; forensic libraries read the files through `disk.open()` and
 `disk.pread`. The two programs at the end are those of the README.
 """
 
@@ -72,7 +72,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def raw_disk(volumes: Path, table: str, folder: Path) -> Path:
-    """Return a raw disk with both volumes behind a partition table."""
+    """Return a raw disk with both volumes after a partition table."""
     path = folder / "disk.raw"
     with path.open("wb") as file:
         file.truncate(SIZE)

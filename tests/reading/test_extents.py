@@ -293,7 +293,7 @@ def test_runs_of_sectors_are_all_there() -> None:
     assert position == size
 
 
-# -- extents in front of damage -------------------------------------------------------------------
+# -- extents before damage ------------------------------------------------------------------------
 
 
 def told(disk: Disk, offset: int = 0, length: int | None = None) -> list[tuple[object, ...]]:

@@ -220,7 +220,7 @@ def parent_of_type(disk_type: str, size: int, **fields: Any) -> Chain:
 @pytest.mark.parametrize("child_size", [2 * MIB + 512, 4 * MIB, 6 * MIB + 1536])
 @pytest.mark.parametrize("block_size", [MIB, 2 * MIB])
 @pytest.mark.parametrize("disk_type", ["fixed", "dynamic", "differencing"])
-def test_a_child_smaller_or_larger_than_its_parent_of_any_type_sees_zeros_behind_it(
+def test_a_child_smaller_or_larger_than_its_parent_of_any_type_sees_zeros_after_it(
     disk_type: str, block_size: int, child_size: int
 ) -> None:
     size = 4 * MIB + 1024

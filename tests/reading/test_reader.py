@@ -413,7 +413,7 @@ def test_nothing_can_be_had_from_a_closed_disk(files: Files) -> None:
 # -- memory of reading ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["zeros", "data", "checkerboard", "dirty", "behind the end"])
+@pytest.mark.parametrize("name", ["zeros", "data", "checkerboard", "dirty", "past the end"])
 @pytest.mark.parametrize("length", [64 * KIB, 10 * MIB])
 def test_reading_takes_little_more_memory_than_the_request(name: str, length: int) -> None:
     """At most twice the request and 2 MiB, the request's own buffer included."""
@@ -423,7 +423,7 @@ def test_reading_takes_little_more_memory_than_the_request(name: str, length: in
         "data": lambda: Chain([image.build()], []),
         "checkerboard": lambda: checkerboard(24 * MIB),
         "dirty": lambda: Chain([dirty(image).build()], []),
-        "behind the end": lambda: Chain([extended_by_its_log(image).build()], []),
+        "past the end": lambda: Chain([extended_by_its_log(image).build()], []),
     }[name]()
     with opened_chain(made) as disk:
         disk.pread(length, 0)  # what is kept between requests is not theirs

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Run
-from tests.images.damage import UNKNOWN_ITEM, UNKNOWN_REGION
+from tests.images.bases import UNKNOWN_ITEM, UNKNOWN_REGION
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Region, differencing, dynamic, windows_locator
 from tests.images.structures import (

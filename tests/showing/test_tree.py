@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.fields import ELEMENTS, FIELDS
-from tests.images.damage import base_differencing
+from tests.images.bases import base_differencing
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, differencing, dynamic, partial, windows_locator
 from tests.images.structures import (
@@ -52,7 +52,7 @@ def place(node: Node) -> tuple[int | None, int | None]:
 
 
 def nodes(tree: Tree, node: Node, depth: int) -> list[Node]:
-    """Return a node and everything below it, so many levels deep."""
+    """Return a node and what is below it, down to a depth."""
     found = [node]
     if depth:
         for child in tree.children(node):
@@ -326,14 +326,14 @@ def broken(**changes: Any) -> Layout:
 
 BROKEN: dict[str, Layout | Built] = {
     "metadata without its signature": broken(signature=b"METADATA"),
-    "metadata behind the end": broken(metadata_at=GIB),
-    "metadata far behind the end": broken(metadata_at=1 << 63),
+    "metadata past the end": broken(metadata_at=GIB),
+    "metadata far past the end": broken(metadata_at=1 << 63),
     "metadata over the end": broken(metadata_at=7 * MIB - 32 * KIB),
     "no header": damaged("both-header-signatures-wrong"),
     "no region table": damaged("both-region-table-checksums-wrong"),
-    "log behind the end": damaged("log-behind-the-end"),
+    "log past the end": damaged("log-past-the-end"),
     "log that wraps around": damaged("log-wraps-around"),
-    "items behind the region": damaged("item-behind-the-region"),
+    "items past the region": damaged("item-past-the-region"),
     "item that wraps around": damaged("item-offset-wraps-around"),
     "block size of 0": damaged("block-size-0"),
     "disk size of 0": damaged("disk-size-0"),
@@ -348,7 +348,7 @@ BROKEN: dict[str, Layout | Built] = {
     "entries too many": damaged("metadata-entry-count-max"),
     "regions too many": damaged("region-entry-count-max"),
     "reserved states": damaged("bat-state-4"),
-    "block behind the end": damaged("bat-block-behind-the-end"),
+    "block past the end": damaged("bat-block-past-the-end"),
     "block that wraps around": damaged("bat-block-wraps-around"),
     "descriptors too many": damaged("log-descriptor-count-max"),
     "entry longer than the log": damaged("log-entry-longer-than-the-log"),
@@ -370,8 +370,8 @@ def test_what_is_broken_hides_nothing_else(name: str) -> None:
     ("name", "path"),
     [
         ("metadata without its signature", "metadata.table"),
-        ("metadata behind the end", "metadata.table"),
-        ("metadata far behind the end", "metadata.table"),
+        ("metadata past the end", "metadata.table"),
+        ("metadata far past the end", "metadata.table"),
         ("metadata over the end", "metadata.table"),
     ],
 )
@@ -386,8 +386,8 @@ def test_what_cannot_be_parsed_is_shown_as_an_error(name: str, path: str) -> Non
     assert node_document(tree, node, 0)["error"] == node.error
 
 
-def test_a_block_behind_the_end_of_the_file_has_an_entry_and_no_data() -> None:
-    tree = tree_of(damaged("bat-block-behind-the-end"))
+def test_a_block_past_the_end_of_the_file_has_an_entry_and_no_data() -> None:
+    tree = tree_of(damaged("bat-block-past-the-end"))
     block = "bat.chunks[0].payload_blocks[0]"
     assert tree.find(f"{block}.is_stored").value is True
     assert tree.find(f"{block}.file_offset_mb").value == GIB // MIB

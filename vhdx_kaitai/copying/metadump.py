@@ -30,16 +30,11 @@ from ..errors import Finding, FormatError, LimitError
 from ..format import bat, grammar, headers, log, metadata
 from ..format.checksum import sealed
 from ..format.descent import Contents, Descent
-from ..format.grammar import (
-    DescriptorKind,
-    MetadataEntry,
-    ParentLocator,
-    RegionEntry,
-    RegionTable,
-)
+from ..format.grammar import DescriptorKind
 from ..format.judge import Salvage
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
+from ..format.structures import MetadataEntry, ParentLocator, RegionEntry, RegionTable
 from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
@@ -114,16 +109,18 @@ def metadump(
     form: Form = "cut",
     redact: bool = False,
     slack: bool = False,
+    replace: bool = True,
 ) -> Manifest:
     """Write the metadata of an image to a file, which appears under its name when it is whole.
 
     Args:
         source: Path, buffer or binary file object; it is only read.
-        path: Path of the dump; a file that is there is replaced.
+        path: Path of the dump.
         form: `cut` ends after the last structure, `sparse` is as long as the image.
         redact: Blank creator, paths, and items that the specification does not name.
         slack: Keep the rest of the header section and of all regions, unknown ones
             included; never what lies between them, which may be former payload.
+        replace: Whether a file that is there may be replaced.
 
     Raises:
         FormatError: It is no VHDX file (FTI-01).
@@ -138,7 +135,7 @@ def metadump(
         plan = _Plan(stored, redact=redact, slack=slack)
         plan.make()
         length = stored.size if form == "sparse" else plan.cut_length()
-        with new_file(path) as out:
+        with new_file(path, replace=replace) as out:
             written = plan.write(out, length)
         return Manifest(
             form,
@@ -557,7 +554,7 @@ class _LogRedactor:
         self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
         self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
 
-    def entry(self, entry: log.LogEntry) -> bytes:
+    def entry(self, entry: log.JudgedEntry) -> bytes:
         """Return the bytes of a valid entry, redacted, with the right checksum."""
         data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
         head = Place("", "log_entry", 0)

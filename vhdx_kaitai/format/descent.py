@@ -16,22 +16,23 @@ not read.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from ..errors import FormatError, LimitError
-from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from . import bat, grammar, headers, metadata, regions
 from .bat import Bat, Geometry
-from .grammar import Header, RegionEntry
 from .headers import Headers
 from .judge import REFUSE, Judge
 from .metadata import Items, Metadata
 from .regions import Regions, TableCopy
+from .structures import Header, RegionEntry
 
 if TYPE_CHECKING:
     from functools import cached_property as layer
 
     from .locator import Locator
-    from .log import Log, LogEntry
+    from .log import JudgedEntry, Log
     from .replay import ReplaySummary
 else:
 
@@ -142,7 +143,7 @@ class Descent:
         return headers.is_log_dirty
 
     @layer
-    def sequence(self) -> tuple[LogEntry, ...] | None:
+    def sequence(self) -> tuple[JudgedEntry, ...] | None:
         """The entries that a dirty log asks to be replayed, if any are valid."""
         if not self.is_dirty or self.log is None:
             return None

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from ..records import TYPE_CHECKING
 from .checksum import sealed
-from .grammar import (
+from .place import STRUCTS, length_of, mask_of, span_of
+from .structures import (
     BatEntry,
     DataSector,
     FileParameters,
@@ -33,10 +34,6 @@ from .grammar import (
     RegionEntry,
     RegionTable,
 )
-from .place import STRUCTS, length_of, mask_of, span_of
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def file_type_identifier(identifier: FileTypeIdentifier) -> bytes:

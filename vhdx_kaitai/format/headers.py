@@ -9,14 +9,15 @@ and nothing else in the file is looked at before it is known
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import Finding, Level, Span, check_zeros, mismatch
 from ..guids import NIL
-from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
+from .structures import Header
 
 HEADER_SECTION_LENGTH = MIB
 
@@ -37,7 +38,7 @@ class HeaderCopy(NamedTuple):
     """
 
     copy: int
-    header: grammar.Header
+    header: Header
     defect: Finding | None
 
     @property
@@ -60,7 +61,7 @@ class Headers(NamedTuple):
     is_assumed: bool = False
 
     @property
-    def current(self) -> grammar.Header:
+    def current(self) -> Header:
         """The current header; the only one whose fields may be used."""
         return self.copies[self.current_copy - 1].header
 
@@ -81,12 +82,12 @@ def check_file_length(size: int) -> Iterator[Finding]:
         yield mismatch("GEN-08", "note", place, "length", f"{size} bytes", "a multiple of 1 MiB")
 
 
-def judge_copy(copy: int, header: grammar.Header) -> HeaderCopy:
+def judge_copy(copy: int, header: Header) -> HeaderCopy:
     """Return a copy of the header with the reason why it is not valid, if it is not."""
     return HeaderCopy(copy, header, next(check_copy(header), None))
 
 
-def check_copy(header: grammar.Header) -> Iterator[Finding]:
+def check_copy(header: Header) -> Iterator[Finding]:
     """Yield why a copy of the header is not valid."""
     field = header.place.field
     if not header.is_signature_valid:
@@ -209,7 +210,7 @@ def check_slack(section: grammar.HeaderSection) -> Iterator[Finding]:
         yield from check_zeros(rule, place, "reserved bytes", data)
 
 
-def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
+def check_current(header: Header, size: int) -> Iterator[Finding]:
     """Yield what is wrong with the current header.
 
     Args:
@@ -238,7 +239,7 @@ def check_current(header: grammar.Header, size: int) -> Iterator[Finding]:
         yield Finding("HDR-28", "note", place("sequence_number"), message)
 
 
-def _check_log_place(header: grammar.Header, size: int) -> Iterator[Finding]:
+def _check_log_place(header: Header, size: int) -> Iterator[Finding]:
     offset, length = header.log_offset, header.log_length
     ofs_place, len_place = header.place.field("log_offset"), header.place.field("log_length")
     for rule, place, name, value in (

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 from uuid import UUID
 
 from ..errors import Finding, Level, mismatch
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
-from ..records import NamedTuple
 from ..text import quoted
-from .grammar import KeyValue, ParentLocator
 from .metadata import MAX_ITEM_LENGTH
 from .place import Place
+from .structures import KeyValue, ParentLocator
 
 # Ours: Windows writes five keys, and each may claim 128 KiB of text. Texts may share
 # their bytes; only those that do can be longer together than an item can be.

@@ -22,19 +22,17 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple, NoReturn
 
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
-from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .grammar import DescriptorKind
 from .place import length_of, signature_of
-
-if TYPE_CHECKING:
-    from typing import NoReturn
+from .structures import Header, LogDescriptor, LogEntry, LogEntryHeader
 
 SECTOR = length_of("log_data_sector")  # unit of the log [MS-VHDX 2.3.1]
 
@@ -53,7 +51,7 @@ _MAX_DESCRIPTORS = 1 << 17
 _DESCRIPTOR_LENGTH = length_of("log_descriptor")
 
 
-class LogEntry(NamedTuple):
+class JudgedEntry(NamedTuple):
     """One place in the log where an entry begins, judged.
 
     Attributes:
@@ -66,8 +64,8 @@ class LogEntry(NamedTuple):
     """
 
     offset: int
-    header: grammar.LogEntryHeader
-    descriptors: tuple[grammar.LogDescriptor, ...] = ()
+    header: LogEntryHeader
+    descriptors: tuple[LogDescriptor, ...] = ()
     data_start: int = 0
     defect: Finding | None = None
 
@@ -88,17 +86,17 @@ class LogRun(NamedTuple):
             the ring does.
     """
 
-    entries: tuple[LogEntry, ...]
+    entries: tuple[JudgedEntry, ...]
     tail_index: int | None
     is_complete: bool
 
     @property
-    def head(self) -> LogEntry:
+    def head(self) -> JudgedEntry:
         """The last entry."""
         return self.entries[-1]
 
     @property
-    def sequence(self) -> tuple[LogEntry, ...]:
+    def sequence(self) -> tuple[JudgedEntry, ...]:
         """The entries from the head's tail to the head; empty when it is not among them."""
         return () if self.tail_index is None else self.entries[self.tail_index :]
 
@@ -118,12 +116,12 @@ class Log(Uncopied):
         guid: LogGuid of the current header; zero when the log is clean.
     """
 
-    def __init__(self, source: Source, header: grammar.Header) -> None:
+    def __init__(self, source: Source, header: Header) -> None:
         self.offset = header.log_offset
         self.length = header.log_length
         self.guid = header.log_guid
         self._source = source
-        self._entries: dict[int, LogEntry] = {}
+        self._entries: dict[int, JudgedEntry] = {}
         # What judging entries may cost, in bytes checksummed and descriptors parsed.
         self._bytes_left = max(_MAX_BYTES, 2 * self.length)
         self._descriptors_left = _MAX_DESCRIPTORS
@@ -140,7 +138,7 @@ class Log(Uncopied):
         """Return the file offset of a byte of the ring."""
         return self.offset + offset % self.length
 
-    def entry(self, offset: int) -> LogEntry | None:
+    def entry(self, offset: int) -> JudgedEntry | None:
         """Return what begins at a sector of the log, judged; None when it is no entry."""
         entry = self._entries.get(offset)
         if entry is None:
@@ -163,12 +161,12 @@ class Log(Uncopied):
                     yield start + index * SECTOR
                 index = first_bytes.find(ENTRY_SIGNATURE[:1], index + 1)
 
-    def entries(self) -> Iterator[LogEntry]:
+    def entries(self) -> Iterator[JudgedEntry]:
         """Yield everything in the ring that begins like an entry, stale ones included."""
         for offset in self.offsets():
             entry = self.entry(offset)
-            assert entry is not None  # it has the signature
-            yield entry
+            if entry is not None:  # it had the signature, and still has
+                yield entry
 
     @cached_property
     def _beginnings(self) -> array[int]:
@@ -184,7 +182,7 @@ class Log(Uncopied):
         return tuple(self._find_runs())
 
     @cached_property
-    def active_sequence(self) -> tuple[LogEntry, ...]:
+    def active_sequence(self) -> tuple[JudgedEntry, ...]:
         """The entries to be replayed, tail first; empty when no sequence is valid."""
         sequences = (run.sequence for run in self.runs if run.sequence)
         # Of those that end with the same number the first that was found counts.
@@ -224,7 +222,7 @@ class Log(Uncopied):
             position = following
 
     def _run_from(self, position: int) -> LogRun | None:
-        entries: list[LogEntry] = []
+        entries: list[JudgedEntry] = []
         used = 0
         while used < self.length:
             entry = self.entry((position + used) % self.length)
@@ -242,27 +240,27 @@ class Log(Uncopied):
         index = next((i for i, entry in enumerate(entries) if entry.offset == tail), None)
         return LogRun(tuple(entries), index, used < self.length)
 
-    def _judge(self, offset: int) -> LogEntry | None:
+    def _judge(self, offset: int) -> JudgedEntry | None:
         data = self._source.read(self.offset + offset, SECTOR)
         if not data.startswith(ENTRY_SIGNATURE):
             return None
         header = grammar.log_entry_header(data)
         defect = next(check_entry_header(header, self, offset), None)
         if defect is not None:
-            return LogEntry(offset, header, defect=defect)
+            return JudgedEntry(offset, header, defect=defect)
         self._spend(offset, header)
         data = self.read(offset, header.entry_length)
         place = self.place(offset, header.entry_length)
         defect = next(checksum.check("LOG-06", "note", place, data, header.checksum), None)
         if defect is not None:
-            return LogEntry(offset, header, defect=defect)
+            return JudgedEntry(offset, header, defect=defect)
         entry = grammar.log_entry(data)
         defect = next(check_entry(entry, header, self, offset), None)
         if entry is None or defect is not None:
-            return LogEntry(offset, header, defect=defect)
-        return LogEntry(offset, header, entry.descriptors, offset + entry.len_descriptor_sectors)
+            return JudgedEntry(offset, header, defect=defect)
+        return JudgedEntry(offset, header, entry.descriptors, offset + entry.len_descriptor_sectors)
 
-    def _spend(self, offset: int, header: grammar.LogEntryHeader) -> None:
+    def _spend(self, offset: int, header: LogEntryHeader) -> None:
         length = header.entry_length
         self._bytes_left -= length
         # A count that has no room in the entry costs nothing: it is not gone through.
@@ -275,7 +273,7 @@ class Log(Uncopied):
         raise LimitError(Finding("LOG-39", "limit", self.place(offset, length), message))
 
 
-def read_log(source: Source, header: grammar.Header) -> Log | None:
+def read_log(source: Source, header: Header) -> Log | None:
     """Return the log of a file; None when it has none.
 
     Args:
@@ -285,7 +283,7 @@ def read_log(source: Source, header: grammar.Header) -> Log | None:
     return Log(source, header) if header.log_length else None
 
 
-def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
+def check_entry_header(header: LogEntryHeader, log: Log, offset: int) -> Iterator[Finding]:
     """Yield why an entry is not valid, as far as its head tells.
 
     Args:
@@ -315,7 +313,7 @@ def check_entry_header(header: grammar.LogEntryHeader, log: Log, offset: int) ->
 
 
 def check_entry(
-    entry: grammar.LogEntry | None, header: grammar.LogEntryHeader, log: Log, offset: int
+    entry: LogEntry | None, header: LogEntryHeader, log: Log, offset: int
 ) -> Iterator[Finding]:
     """Yield why an entry whose head and checksum are in order is not valid.
 
@@ -335,7 +333,7 @@ def check_entry(
     yield from _check_data_sectors(entry, place)
 
 
-def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     number = entry.header.sequence_number
     for index, descriptor in enumerate(entry.descriptors):
         name = f"descriptor {index}: "
@@ -358,7 +356,7 @@ def _check_descriptors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding
             yield mismatch("LOG-22", "note", place, name + "SequenceNumber", actual, str(number))
 
 
-def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Finding]:
+def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     count = sum(d.kind == DescriptorKind.data for d in entry.descriptors)
     if len(entry.data_sectors) != count:
         actual, expected = str(len(entry.data_sectors)), f"{count}, one for each data descriptor"
@@ -386,7 +384,7 @@ def _check_data_sectors(entry: grammar.LogEntry, place: Span) -> Iterator[Findin
             )
 
 
-def check_tolerated(entry: LogEntry, log: Log) -> Iterator[Finding]:
+def check_tolerated(entry: JudgedEntry, log: Log) -> Iterator[Finding]:
     """Yield what is unusual about a valid entry without making it invalid.
 
     Nobody refuses these, and QEMU writes file sizes that are no multiples of 1 MiB.

@@ -9,16 +9,16 @@ is valid, so opening does not read it then.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import Finding, Span, check_zeros, mismatch
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
-from ..records import NamedTuple
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
-from .grammar import RegionEntry, RegionTable
 from .place import Place, signature_of
+from .structures import RegionEntry, RegionTable
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.2.3.1]
 
@@ -198,7 +198,8 @@ def is_known(entry: RegionEntry) -> bool:
 
 def check_unused(table: RegionTable) -> Iterator[Finding]:
     """Yield whether there is anything after the last entry; it is ignored."""
-    yield from check_zeros("REG-20", table.place, "bytes after the last entry", table.unused)
+    unused = grammar.unused_of(table)
+    yield from check_zeros("REG-20", table.place, "bytes after the last entry", unused)
 
 
 def usable_metadata(table: RegionTable, size: int) -> RegionEntry | None:

@@ -14,16 +14,16 @@ Facts that force the design:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import Finding, Span, mismatch
 from ..ranges import overlap, topmost
-from ..records import NamedTuple
 from ..storage.overlay import Overlay, Update
 from ..storage.source import Source
-from . import grammar
 from .grammar import DescriptorKind
-from .log import SECTOR, Log, LogEntry, check_tolerated
+from .log import SECTOR, JudgedEntry, Log, check_tolerated
 from .place import TOP_LEVEL
+from .structures import LogDescriptor
 
 _LOGGED_FROM = TOP_LEVEL["region_table_1"][0]  # identifier, headers are not [MS-VHDX 2.3]
 
@@ -40,12 +40,12 @@ class ReplaySummary(NamedTuple):
         size: Length of the file after it, in bytes.
     """
 
-    entries: tuple[LogEntry, ...]
+    entries: tuple[JudgedEntry, ...]
     changed_bytes: int
     size: int
 
     @property
-    def head(self) -> LogEntry:
+    def head(self) -> JudgedEntry:
         """The last entry."""
         return self.entries[-1]
 
@@ -105,7 +105,7 @@ def _is_stale(defect: Finding) -> bool:
     return defect.rule == "LOG-14"
 
 
-def _check_targets(entry: LogEntry, log: Log, last: int) -> Iterator[Finding]:
+def _check_targets(entry: JudgedEntry, log: Log, last: int) -> Iterator[Finding]:
     place = log.place(entry.offset, entry.header.entry_length)
     log_end = log.offset + log.length
     for index, descriptor in enumerate(entry.descriptors):
@@ -128,7 +128,7 @@ def _check_targets(entry: LogEntry, log: Log, last: int) -> Iterator[Finding]:
             yield mismatch("LOG-38", "error", place, name, actual, expected)
 
 
-def _target(descriptor: grammar.LogDescriptor) -> tuple[int, int]:
+def _target(descriptor: LogDescriptor) -> tuple[int, int]:
     length = descriptor.length if descriptor.kind == DescriptorKind.zero else SECTOR
     return descriptor.file_offset, descriptor.file_offset + length
 
@@ -150,7 +150,7 @@ def replay(source: Source, log: Log) -> tuple[Overlay, ReplaySummary]:
     return Overlay(source, updates, size), ReplaySummary(sequence, changed, size)
 
 
-def _updates(sequence: tuple[LogEntry, ...], log: Log) -> list[Update]:
+def _updates(sequence: tuple[JudgedEntry, ...], log: Log) -> list[Update]:
     """Return what the sequence makes of the file, in the order of place, without overlaps.
 
     A newer update hides what older ones do to the same bytes. Zeros may come in
@@ -161,7 +161,7 @@ def _updates(sequence: tuple[LogEntry, ...], log: Log) -> list[Update]:
     return [update._replace(start=start, end=end) for start, end, update in topmost(layers)]
 
 
-def _entry_updates(entry: LogEntry, log: Log) -> Iterator[Update]:
+def _entry_updates(entry: JudgedEntry, log: Log) -> Iterator[Update]:
     position = entry.data_start
     for descriptor in entry.descriptors:
         start, end = _target(descriptor)

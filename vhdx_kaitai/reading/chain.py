@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..errors import (
     Finding,
@@ -18,6 +18,7 @@ from ..errors import (
     ReplayRequiredError,
     Span,
     VhdxError,
+    Where,
     mismatch,
     refuse,
 )
@@ -27,9 +28,6 @@ from ..storage.source import Opener, SourceLike
 from ..text import quoted
 from .image import Image, Replay
 from .parents import NO_SUCH_FILE, Candidate, Search, candidates, confined, folded, folders_of
-
-if TYPE_CHECKING:
-    from ..errors import Where
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
@@ -235,7 +233,7 @@ def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
     place = Span(f"parent {chain[-1].path or 'in memory'}")
     if child.virtual_disk_size != parent.virtual_disk_size:
         actual = f"{parent.virtual_disk_size} bytes"
-        expected = f"{child.virtual_disk_size} as in its child; behind its end are zeros"
+        expected = f"{child.virtual_disk_size} as in its child; past its end are zeros"
         yield mismatch("CHAIN-04", "note", place, "VirtualDiskSize", actual, expected)
     if child.virtual_disk_id != parent.virtual_disk_id:
         expected = f"{child.virtual_disk_id} as in its child"

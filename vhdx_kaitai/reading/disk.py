@@ -216,7 +216,7 @@ class DiskFile(Uncopied, io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position, which may lie behind the end, and return it."""
+        """Move the position, which may lie past the end, and return it."""
         self._check_open()
         if whence not in (io.SEEK_SET, io.SEEK_CUR, io.SEEK_END):
             raise ValueError(f"whence is {whence}, expected 0, 1 or 2")

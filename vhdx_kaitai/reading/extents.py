@@ -187,7 +187,7 @@ def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pi
     Args:
         top: The layer of the child.
         start: Virtual offset in bytes.
-        end: Virtual offset behind the range, not behind the end of the disk.
+        end: Virtual offset after the range, not past the end of the disk.
         at_most: How many pieces there may be.
 
     Returns:

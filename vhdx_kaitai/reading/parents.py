@@ -12,16 +12,13 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from ..format.locator import Locator, is_absolute
-from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Opener, Source
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
 # Folders to look in, or a single one.
-Search: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 # So many names that differ only in case, or in the way of composing characters, are
 # looked at to follow one path: ours. A path has a few steps, and one or two such names each.

@@ -53,7 +53,7 @@ def _entry_documents(ring: log.Log, active: set[int]) -> tuple[list[Document], i
     return documents, sum(1 for _ in offsets)
 
 
-def _entry_document(entry: log.LogEntry, ring: log.Log, active: set[int]) -> Document:
+def _entry_document(entry: log.JudgedEntry, ring: log.Log, active: set[int]) -> Document:
     header = entry.header
     return {
         "offset": entry.offset,
@@ -73,7 +73,7 @@ def _entry_document(entry: log.LogEntry, ring: log.Log, active: set[int]) -> Doc
 
 
 def _sequence_documents(
-    ring: log.Log, active: tuple[log.LogEntry, ...], error: VhdxError | None
+    ring: log.Log, active: tuple[log.JudgedEntry, ...], error: VhdxError | None
 ) -> list[Document]:
     documents = []
     for run in ring.runs:
@@ -92,7 +92,7 @@ def _sequence_documents(
     return documents
 
 
-def _why_not_used(run: log.LogRun, active: tuple[log.LogEntry, ...]) -> str:
+def _why_not_used(run: log.LogRun, active: tuple[log.JudgedEntry, ...]) -> str:
     if not run.sequence:
         tail = f"{run.head.header.tail:#x}"
         return f"its last entry's Tail {tail} is not among its entries [LOG-29]"

@@ -5,4 +5,7 @@ from __future__ import annotations
 from . import bat, cut, header_section, locator, log, metadata, whole
 from .registry import MAKERS
 
-__all__ = ["MAKERS", "bat", "cut", "header_section", "locator", "log", "metadata", "whole"]
+__all__ = ["MAKERS", "PARTS"]
+
+# Importing these has entered what is in them.
+PARTS = (whole, header_section, metadata, locator, log, bat, cut)

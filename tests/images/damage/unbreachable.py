@@ -1,0 +1,61 @@
+"""Rules that no file can break, and why."""
+
+from __future__ import annotations
+
+_READING = "says how to read; every file allows it"
+_ALLOWED = "allows what it speaks of; see the good images"
+_SHOWS = "cannot be told from a breach of another rule"
+_OWN = "asks the reader to bound its own work; the file itself is legal"
+
+NOT_BREACHABLE: dict[str, str] = {
+    "GEN-01": f"{_SHOWS}: numbers of the other byte order are just wrong numbers",
+    "GEN-02": _READING,
+    "GEN-06": _READING,
+    "FTI-02": _READING,
+    "HDR-07": _READING,
+    "HDR-14": f"{_READING}: clean-with-old-entries",
+    "HDR-18": _OWN,
+    "HDR-19": f"{_ALLOWED}: headers-of-two-states",
+    "HDR-28": f"{_ALLOWED}, for reading: sequence-number-max",
+    "REG-22": f"{_READING}: dirty-region-tables",
+    "REG-23": f"{_SHOWS}: REG-11 or REG-12",
+    "MET-16": "is about what users may ask for",
+    "MET-21": f"{_ALLOWED}: stale-metadata-entry",
+    "MET-22": f"{_ALLOWED}: items-in-another-order",
+    "MET-23": _OWN,
+    "ITEM-08": f"{_READING}: differencing-leave-block-allocated",
+    "ITEM-14": f"{_ALLOWED}: every GUID is acceptable",
+    "ITEM-17": "is about what a reader supports",
+    "ITEM-18": f"{_ALLOWED}: physical-smaller-than-logical",
+    "ITEM-22": _READING,
+    "LOC-17": _READING,
+    "LOG-01": _READING,
+    "LOG-02": "is about what a reader can do",
+    "LOG-03": _READING,
+    "LOG-24": f"{_SHOWS}: LOG-12, LOG-17, LOG-23 or LOG-25",
+    "LOG-27": _READING,
+    "LOG-30": f"{_READING}: log-two-sequences",
+    "LOG-33": f"{_READING}: log-run-longer-than-the-sequence",
+    "LOG-34": f"{_READING}: log-extends-the-file",
+    "LOG-35": f"{_READING}: log-last-offset-extends-the-file",
+    "LOG-39": f"{_READING}: log-one-entry-fills-the-ring, log-many-entries-fill-the-ring",
+    "LOG-40": f"{_READING}: log-entry-wraps",
+    "LOG-47": _READING,
+    "LOG-48": f"{_ALLOWED}: every entry of the builder is aligned to 4 KiB only",
+    "BAT-13": _READING,
+    "BAT-14": _READING,
+    "BAT-16": f"{_ALLOWED}: bat-larger-than-needed",
+    "BAT-17": f"{_ALLOWED}: fixed-with-absent-blocks",
+    "BAT-18": f"{_OWN}: largest-disk",
+    "BAT-19": _READING,
+    "BLK-01": _READING,
+    "BLK-02": _READING,
+    "BLK-03": _READING,
+    "BLK-04": _READING,
+    "BLK-05": _READING,
+    "BLK-06": _READING,
+    "BLK-08": _READING,
+    "BLK-09": _READING,
+    "BLK-11": f"{_ALLOWED}: fixed-last-block-cut, odd-sectors",
+    "BLK-12": _READING,
+}
