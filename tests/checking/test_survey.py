@@ -29,7 +29,7 @@ from tests.images.structures import (
     TIB,
 )
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 
 
 @given(tables(), st.sampled_from((1, 20, 1000)))
@@ -117,7 +117,7 @@ def test_what_stands_between_holes_of_a_bat_is_seen(tmp_path: Path) -> None:
 
 _CHILD = """
     import json, resource, sys
-    from vhdx_kaitai.checking.checks import check
+    from vhdx_kaitai.checking.chain import check
     import numpy
 
     def peak():

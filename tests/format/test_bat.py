@@ -293,7 +293,7 @@ STATES = (0, UNDEFINED, ZERO, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
 
 def chunks(make: str, blocks: int) -> Image:
-    """Return an image of some blocks of 256 MiB, 16 to a chunk, in all states in turn."""
+    """Return an image of a number of blocks of 256 MiB, 16 to a chunk, in all states in turn."""
     has_parent = make == "differencing"
     states = STATES if has_parent else STATES[:-1]
     described = {}

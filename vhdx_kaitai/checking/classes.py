@@ -39,7 +39,7 @@ CUT = 1 << 7  # the last block, when the disk ends inside it
 # A block in any of these states has a place, be it from former times.
 OCCUPYING_STATES = (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
-# So many gaps between what is in a file are kept by place; others are only counted.
+# How many gaps between what is in a file are kept by place; others are only counted.
 MOST_GAPS = 1024
 
 
@@ -168,6 +168,8 @@ class Classes:
 
     def remove(self, code: int, number: int) -> None:
         """Take out one entry of a class, the last that was added."""
+        if not self._counts.get(code):  # the file is no longer what it was when it was gone through
+            return
         self._counts[code] -= 1
         kept, kept_entries = self._samples[code]
         if kept[-1:] == [number]:

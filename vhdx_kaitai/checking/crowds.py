@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .classes import Bounds
     from .tally import Marks, Numbers, Tally
 
-# So many blocks that overlap something are looked at closely; the rest is counted.
+# How many blocks that overlap something are looked at closely; the rest is counted.
 _MAX_CROWDED = 1 << 15
 
 _MOST_SORTED = 1 << 23  # places in a pass over the BAT

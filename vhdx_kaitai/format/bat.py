@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
+from typing import NamedTuple
 
 from ..errors import Finding, Span, TruncatedError, mismatch
-from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
