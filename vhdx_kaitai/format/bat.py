@@ -427,7 +427,7 @@ class Bat(Uncopied):
         """
         geometry = self.geometry
         end = geometry.sector_bitmap_index(geometry.sector_bitmap_blocks - 1)
-        first = min(end, geometry.payload_index(geometry.payload_blocks - 1) + 1)
+        first = geometry.payload_index(geometry.payload_blocks - 1) + 1
         return first, self.numbers(first, end - first)
 
 
