@@ -149,7 +149,7 @@ def test_entries_are_those_that_the_builder_put_there(built: Built) -> None:
 
 
 @pytest.mark.parametrize("name", ["differencing-past-one-chunk", "fixed-past-one-chunk"])
-def test_entries_behind_the_first_chunk_are_found(name: str) -> None:
+def test_entries_after_the_first_chunk_are_found(name: str) -> None:
     """libvhdi forgets that fixed disks have places for sector bitmaps, too."""
     built = good(name)
     with opened(built) as image:
@@ -254,7 +254,7 @@ def test_entries_around_one_that_was_looked_at_twice_are_not_read_again() -> Non
         assert source.bytes_read == before
 
 
-def test_no_entry_behind_the_last_is_ever_read() -> None:
+def test_no_entry_after_the_last_is_ever_read() -> None:
     """The rest of the region has no meaning, and may not even be in a file that was cut."""
     built = dynamic(8 * MIB, blocks={7: Block()}, order=("log", "metadata", "blocks", "bat"))
     layout = built.layout()
@@ -292,7 +292,7 @@ STATES = (0, UNDEFINED, ZERO, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
 
 def chunks(make: str, blocks: int) -> Image:
-    """Return an image of so many blocks of 256 MiB, 16 to a chunk, in all states in turn."""
+    """Return an image of a number of blocks of 256 MiB, 16 to a chunk, in all states in turn."""
     has_parent = make == "differencing"
     states = STATES if has_parent else STATES[:-1]
     described = {}
@@ -315,7 +315,7 @@ def test_states_are_counted_over_chunks_without_the_sector_bitmaps(make: str, bl
     assert counted(built) == built.model.state_counts()
 
 
-def test_entries_for_blocks_behind_the_end_of_a_differencing_disk_do_not_count() -> None:
+def test_entries_for_blocks_past_the_end_of_a_differencing_disk_do_not_count() -> None:
     """Its last chunk has a place for every block of a full chunk."""
     layout = chunks("differencing", 17).layout()
     for slot in range(1, 16):

@@ -189,7 +189,8 @@ def test_the_wheel_carries_the_very_grammar(wheel: zipfile.ZipFile, tmp_path: Pa
     wheel.extractall(tmp_path)
     found = run(
         *(sys.executable, "-c"),
-        "from importlib.resources import files; import vhdx_kaitai.generated.vhdx;"
+        "import sys; sys.path.insert(0, ''); import vhdx_kaitai.generated.vhdx;"
+        "from importlib.resources import files;"
         "print(files('vhdx_kaitai.generated').joinpath('vhdx.ksy'))",
         cwd=tmp_path,
     )

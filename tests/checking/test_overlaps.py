@@ -152,6 +152,14 @@ def test_a_block_that_reaches_past_the_end_overlaps_with_what_the_file_has_of_it
     assert check(SparseSource(layout.build().file)).verdict == "corrupt"
 
 
+def test_a_block_wholly_past_the_end_overlaps_nothing() -> None:
+    """Nor does it when others are compared with more care, because two share a place."""
+    layout = image_of(4, 4 * MIB, 30)
+    for block, place in enumerate((10, 10, 27, 30)):
+        layout.set_entry(block, FULLY_PRESENT, place * MIB)
+    assert overlaps(layout) == {("BAT-08", "block 1", "block 0")}
+
+
 @pytest.mark.parametrize("distance", [-3, -1, 0])
 def test_a_block_over_a_region(distance: int) -> None:
     layout = roomy(bat_offset=40 * MIB)

@@ -1,4 +1,4 @@
-"""Every rule, on one image and on the chain behind it, in the order of reading.
+"""Every rule, on one image and on its chain, in the order of reading.
 
 The rules themselves stand beside their structures; opening runs the same ones
 and stops at the first that refuses. Here nothing stops: what cannot be looked
@@ -27,7 +27,7 @@ Verdict = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 # Findings of one rule that are reported; more of them would tell nobody anything.
 MOST_PER_RULE = 20
 
-# About what a metadata dump does not have: blocks, bytes behind headers and BAT entries.
+# About what a metadata dump does not have: blocks, bytes after headers and BAT entries.
 _LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
 
 
@@ -93,7 +93,7 @@ def check(
         source: Path, buffer or binary file object.
         chain: Check the parents of a differencing disk, too.
         skeleton: The file is a metadata dump, or to be compared with one: blocks may
-            lie behind its end, and bytes that a dump leaves out do not count.
+            lie past its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
         parent: The parent, instead of looking for it.
         search: Folders in which parents are looked for by name, or one folder.
@@ -119,7 +119,7 @@ def check(
 
 
 class _Collector(Judge):
-    """Findings as they come, so many of each rule. As a judge it collects, and goes on."""
+    """Findings as they come, a limited number of each rule. As a judge it collects, and goes on."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = ignore

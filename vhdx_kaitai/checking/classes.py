@@ -38,7 +38,7 @@ CUT = 1 << 7  # the last block, when the disk ends inside it
 # A block in any of these states has a place, be it from former times.
 OCCUPYING_STATES = (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
-# So many gaps between what is in a file are kept by place; others are only counted.
+# How many gaps between what is in a file are kept by place; others are only counted.
 MOST_GAPS = 1024
 
 
@@ -125,7 +125,8 @@ class Sample(NamedTuple):
 
     Attributes:
         total: How many there are.
-        numbers: Numbers of the first blocks among them.
+        numbers: Numbers of some blocks among them in order, the first one included: of as many as
+            are wanted, but for classes that no rule complains about.
         entries: Their entries.
     """
 

@@ -29,7 +29,7 @@ from .classes import Sample, Survey
 from .told import Sentence
 
 _SECTORS_PER_MIB = MIB // 512
-# So many blocks at least show that a program has counted sectors. That the place of a single one
+# At least this many blocks show that a program has counted sectors. That the place of a single one
 # is a multiple of 2 GiB is no more than an accident.
 _FEWEST_IN_SECTORS = 4
 

@@ -232,7 +232,8 @@ class Tally:
     def _add_same(self, part: _Part) -> bool:
         """Count entries that are all the same and have no place; False when they are not so."""
         entry = int(part.entries[0])
-        if entry != int(part.entries[part.last]) or entry >= MIB or self._is_partial(entry):
+        is_partial = entry & STATE_MASK == PARTIALLY_PRESENT
+        if entry != int(part.entries[part.last]) or entry >= MIB or is_partial:
             return False
         same = int(numpy.count_nonzero(part.entries == entry))
         if same != len(part.entries) - (part.bitmaps if entry else 0):
@@ -257,9 +258,6 @@ class Tally:
         self.by_class.add(FULLY_PRESENT, part.count, [part.first], [low])
         self._add_range(low >> 20, (high >> 20) + self._length)
         return True
-
-    def _is_partial(self, entry: int) -> bool:
-        return entry & STATE_MASK == PARTIALLY_PRESENT
 
     def _is_inside(self, low: int, high: int) -> bool:
         return low >= MIB and high >> 20 <= self._limits.last_start

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple, cast
 
 from ..errors import FormatError
 from ..reading.disk import Disk, Extent
 from ..storage.source import FileSource
+
+Progress = Callable[[int], object]
+"""Called with the number of bytes of a disk that are done, now and then."""
 
 # After these what follows is looked at in bulk.
 _MANY_EXTENTS = 1 << 13

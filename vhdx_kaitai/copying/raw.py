@@ -16,12 +16,9 @@ from ..reading.disk import Disk
 from ..storage.source import FileSource
 from ..storage.target import OutFile, new_file
 from ..units import MIB
-from .data import DataRange, data_ranges
+from .data import DataRange, Progress, data_ranges
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
-
-Progress = Callable[[int], object]
-"""Called with the number of bytes of the disk that are done, now and then."""
 
 
 def convert(

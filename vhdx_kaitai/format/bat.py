@@ -410,7 +410,7 @@ class Bat(Uncopied):
             yield from self.numbers(self.geometry.sector_bitmap_index(chunk), count)[::period]
 
     def unused(self, count: int) -> array[int]:
-        """Return numbers that stand behind the last entry, fewer at the end of the region."""
+        """Return numbers that stand after the last entry, fewer at the end of the region."""
         start = self.geometry.entry_count * ENTRY_LENGTH
         length = min(count * ENTRY_LENGTH, self.region.length - start)
         return _numbers(self._source.read(self.region.file_offset + start, length))
