@@ -53,7 +53,8 @@ from tests.images.structures import (
 )
 from tests.support import Sample, SparseSource, damaged, good
 from vhdx_kaitai.checking import survey
-from vhdx_kaitai.checking.checks import Report, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Report
 from vhdx_kaitai.errors import Finding, FormatError, LimitError
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.reading.disk import Disk

@@ -14,7 +14,9 @@ TYPE_CHECKING = False  # as in `typing`, for which help and version need not wai
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checking.checks import Report, Skipped, check
+    from .checking.chain import check
+    from .checking.findings import Report
+    from .checking.told import Skipped
     from .errors import (
         Finding,
         FormatError,
@@ -103,7 +105,9 @@ __all__ = [
 ]
 
 _NAMES_IN = {
-    "checking.checks": "Report Skipped check",
+    "checking.chain": "check",
+    "checking.findings": "Report",
+    "checking.told": "Skipped",
     "errors": (
         "Finding FormatError LimitError ParentError ParentMismatchError "
         "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "

@@ -21,7 +21,7 @@ from tests.images.structures import (
 )
 from tests.support import SparseSource
 from vhdx_kaitai.checking import crowds
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.checking.survey import survey
 from vhdx_kaitai.reading.image import Image as OpenedImage
 

@@ -32,7 +32,7 @@ from tests.images.structures import (
     ZERO,
 )
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 
 
 @given(tables())

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy
 
 from ..format.bat import FULLY_PRESENT, STATE_MASK
-from ..ranges import overlapping
 from ..reading.image import Image
 from ..units import MIB, ceil_div
 from . import classes
@@ -57,7 +56,7 @@ def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, i
         others: Start and end in MiB of what else takes up the file.
     """
     taken = [*others, *tally.runs]
-    if not tally.marked and _is_free_of_overlaps(taken):
+    if not tally.marked and classes.are_apart(taken):
         return Crowds([], 0, Gaps.between(taken, limits.end))
     length = image.geometry.block_size // MIB
     marks = tally.marks
@@ -76,10 +75,6 @@ def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, i
     index = image.geometry.payload_index
     pieces = [(block, image.bat.entry(index(block))) for block in found.tolist()]
     return Crowds(pieces, rest, gaps)
-
-
-def _is_free_of_overlaps(taken: Iterable[tuple[int, int]]) -> bool:
-    return next(overlapping((start, end, None) for start, end in taken), None) is None
 
 
 def _places(image: Image, end: int) -> Iterator[tuple[Numbers, Numbers]]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ..format.bat import (
     PARTIALLY_PRESENT,
+    PLACE_SHIFT,
     PRESENT,
     RESERVED_MASK,
     STATE_MASK,
@@ -122,7 +123,7 @@ def _bitmaps(image: Image, survey: Survey, *, counts_sectors: bool) -> tuple[int
     counts = [0, 0]
     furthest = classes.furthest_end(image) // MIB - 1
     for entry in survey.bitmaps.values():
-        place = entry >> 20
+        place = entry >> PLACE_SHIFT
         if entry & STATE_MASK == PRESENT and (place + 1) * MIB > image.source.size:
             is_wild = counts_sectors or place > furthest or bool(entry & RESERVED_MASK)
             counts[is_wild] += 1

@@ -33,6 +33,7 @@ ENTRY_LENGTH = length_of("payload_bat_entry")
 STATE_MASK = mask_of("payload_bat_entry", "state")
 RESERVED_MASK = mask_of("payload_bat_entry", "reserved")
 OFFSET_MASK = ~(STATE_MASK | RESERVED_MASK)
+PLACE_SHIFT = (STATE_MASK | RESERVED_MASK).bit_length()  # leaves FileOffsetMB, the place in MiB
 
 # Payload block states [MS-VHDX 2.5.1.1]; PRESENT is also that of a sector bitmap [2.5.1.2].
 NOT_PRESENT, UNDEFINED, ZERO, UNMAPPED = 0, 1, 2, 3
@@ -248,7 +249,7 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
 def _check_no_offset(entry: int, place: Span) -> Iterator[Finding]:
     if entry & OFFSET_MASK:
         name, expected = "FileOffsetMB", "0 in this state"
-        yield mismatch("BAT-11", "note", place, name, f"{entry >> 20}", expected)
+        yield mismatch("BAT-11", "note", place, name, f"{entry >> PLACE_SHIFT}", expected)
 
 
 def check_unused(table: Bat) -> Iterator[Finding]:

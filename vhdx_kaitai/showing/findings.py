@@ -12,7 +12,7 @@ from ..text import counted, printable
 from .document import Document, headed
 
 if TYPE_CHECKING:
-    from ..checking.checks import Report
+    from ..checking.findings import Report
 
 _VERDICTS = {
     "clean": "clean",
