@@ -29,7 +29,6 @@ LARGE_ROOMS = {
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
-    "copying.raw.write_raw": "to be parted",
     "copying.metadump.metadump": "to be parted",
     "reading.disk._reader": "closures keep the hot path free of attributes",
     "reading.disk.find_parent": "to be parted",
