@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
 from . import images, processes
 from .framework import OURS, Bench, Benchmark, Goal, Runner, at_most
-from .images import ABSENT, GIB, KIB, MIB, Made
+from .images import ABSENT, GIB, KIB, MIB, TIB, Made
 from .reading import dense
 
 _CP, _QEMU = "cp", "qemu-img"
@@ -20,6 +21,8 @@ _GOALS = [at_most(1.2, _CP), at_most(1.25, _QEMU, is_best=True)]
 
 # The largest piece in which a converter has reason to read, and what else it may need.
 _MEMORY_LIMIT = 2 * 256 * KIB + 2 * MIB
+
+_ALTERNATING_LIMIT = 1  # seconds, a third of which Python and numpy take to start
 
 
 def convert_dynamic(bench: Bench) -> None:
@@ -76,6 +79,44 @@ def convert_zeros(bench: Bench) -> None:
     runners = {name: _allocated(argv) for name, argv in makers.items()}
     task = "convert, explicit zeros, allocated size"
     bench.race(task, runners, [at_most(1.1, _QEMU)], rounds=1, unit="MiB", warm_up=False)
+
+
+def convert_stored_zeros(bench: Bench) -> None:
+    """Blocks that are full of zeros, which have to be read and take nothing in the result."""
+    size, block_size = bench.pick(2 * GIB, 256 * MIB), 32 * MIB
+    places = images.in_order(size // block_size)
+    path = bench.folder / "stored-zeros.vhdx"
+    made = images.image(path, size, block_size, places, is_filled=False)
+    zeros = bytes(MIB)
+    with path.open("r+b", buffering=0) as file:
+        file.seek(made.payload)
+        for _ in range(size // MIB):
+            file.write(zeros)
+        os.fsync(file.fileno())
+    images.warm(made)
+    task = "convert, blocks of stored zeros"
+    _race(bench, made, task, [at_most(0.9, _QEMU)], rounds=bench.pick(9, 3))
+
+
+def copy_alternating(bench: Bench) -> None:
+    """Every second block of 1 TiB present, and a hole: there are as many extents as blocks.
+
+    Time is processor time, which does not grow when others use the machine as well.
+    """
+    count = TIB // MIB
+    numbers = images.in_order(count)
+    twins = []
+    for name, is_here in (("even", numbers % 2 == 0), ("odd", numbers % 2 == 1)):
+        places = np.where(is_here, numbers // 2, ABSENT).astype("i4")
+        path = bench.folder / f"{name}.vhdx"
+        twins.append(images.image(path, count * MIB, MIB, places, is_filled=False))
+    output = bench.folder / "result.raw"
+    for task, argv in (
+        ("convert", _command(twins[0], output)),
+        ("compare", processes.vhdx_kaitai("compare", *(made.path for made in twins))),
+    ):
+        usages = [processes.run(argv).processor for _ in range(bench.pick(5, 3))]
+        bench.judge(f"{task}, 1 TiB, blocks alternate", median(usages), _ALTERNATING_LIMIT, "s")
 
 
 def _command(made: Made, output: Path) -> list[str]:
@@ -140,4 +181,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "convert-fixed": convert_fixed,
     "convert-empty": convert_empty,
     "convert-zeros": convert_zeros,
+    "convert-stored-zeros": convert_stored_zeros,
+    "copy-alternating": copy_alternating,
 }

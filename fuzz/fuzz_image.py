@@ -60,7 +60,7 @@ _WANTED = _parser().parse_args() if __name__ == "__main__" and atheris else None
 _GUIDED = _WANTED is not None and not (_WANTED.files or _WANTED.random)
 with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcontext():
     from vhdx_kaitai.checking import survey
-    from vhdx_kaitai.checking.checks import check
+    from vhdx_kaitai.checking.chain import check
     from vhdx_kaitai.copying.metadump import metadump
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
     from vhdx_kaitai.format.descent import state_of_log

@@ -14,7 +14,7 @@ class Vhdx(KaitaiStruct):
     """A VHDX file holds one virtual hard disk of up to 64 TiB for Hyper-V and
     everything built on it (WSL2, Docker Desktop, Azure). It begins with a header
     section of exactly 1 MiB: the file type identifier, two headers and two
-    region tables. Everything else lies behind it at multiples of 1 MiB and in
+    region tables. Everything else lies after it at multiples of 1 MiB and in
     any order: a log (a ring buffer of metadata updates), the block allocation
     table (BAT), the metadata region, payload blocks of 1 to 256 MiB and, for
     differencing disks, sector bitmap blocks of 1 MiB.
@@ -28,7 +28,7 @@ class Vhdx(KaitaiStruct):
     disk; each can be parsed alone from a buffer that holds it. *Views* have
     `params` and lazy instances, no `seq`; they find their way through the file
     and take every number they need as a parameter, so that a program which has
-    judged these numbers itself can build them too. Nothing behind the file type
+    judged these numbers itself can build them too. Nothing after the file type
     identifier is read before it is asked for, and a damaged structure never
     hides another one.
     
@@ -2781,7 +2781,7 @@ class Vhdx(KaitaiStruct):
 
     @property
     def bat(self):
-        """Block allocation table, and behind it the blocks of the disk.
+        """Block allocation table, and after it the blocks of the disk.
         
         .. seealso::
            [MS-VHDX] 2.5

@@ -282,7 +282,7 @@ def allocated(path: Path) -> int:
 
 @contextmanager
 def deep_stack(depth: int) -> Iterator[None]:
-    """Leave no more than so many frames, as a program that calls from deep inside does."""
+    """Leave no more frames than that, as a program that calls from deep inside does."""
     frames, frame = 0, sys._getframe()
     while frame.f_back is not None:
         frames, frame = frames + 1, frame.f_back

@@ -53,7 +53,8 @@ from tests.images.structures import (
 )
 from tests.support import Sample, SparseSource, damaged, good
 from vhdx_kaitai.checking import survey
-from vhdx_kaitai.checking.checks import Report, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Report
 from vhdx_kaitai.errors import Finding, FormatError, LimitError
 from vhdx_kaitai.format.headers import MAX_REPLAYED_LOG_LENGTH
 from vhdx_kaitai.reading.disk import Disk
@@ -115,15 +116,15 @@ def test_a_damage_decides_the_verdict(name: str) -> None:
     assert damage_report(name).verdict == expected
 
 
-# What follows from a damage besides what it declares, and cannot be otherwise.
+# What follows from a damage beyond what it declares, and cannot be otherwise.
 FOLLOWS = {
     "ITEM-16": {"ITEM-18"},  # sectors of 0 bytes are smaller than the logical ones
     "ITEM-20": {"LOC-14", "LOC-20"},  # the locator is one that Windows would write
     "LOC-05": {"LOC-09"},  # offset 0 is inside the head of the locator
     "LOC-06": {"LOC-09"},
     "LOG-37": {"LOG-38"},  # what passes 2**64 passes our own limit, too
-    "LOG-49": {"LOG-29"},  # the entries behind the bad one have their tail before it
-    "MET-03": {"ITEM-01"},  # none of so many entries is read
+    "LOG-49": {"LOG-29"},  # the entries after the bad one have their tail before it
+    "MET-03": {"ITEM-01"},  # none of the entries is read
     "REG-06": {"REG-16", "REG-17", "REG-20"},
     # The older header is left as it was, and the bitmap is full of other bytes:
     "current-header-version-2": {"HDR-27"},
@@ -528,7 +529,7 @@ def test_what_is_ignored_keeps_nothing_from_being_checked() -> None:
     assert report.skipped == ()
 
 
-def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_behind_it() -> None:
+def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_after_it() -> None:
     """A header that cannot be used cannot be followed, whether that counts or not."""
     layout = dynamic(8 * MIB).layout()
     layout.set_headers(version=2)
@@ -771,7 +772,7 @@ def test_what_keeps_our_own_limits_to_the_byte_is_good() -> None:
     assert (report.verdict, report.is_incomplete) == ("clean", False)
 
 
-def test_what_stands_behind_the_bat_is_said_to_begin_there() -> None:
+def test_what_stands_after_the_bat_is_said_to_begin_there() -> None:
     layout = DAMAGES["bat-entries-after-the-last"].layout()
     (finding,) = report_on(layout).findings
     assert finding.offset == layout.bat_offset + layout.image.geometry.entry_count * 8
@@ -962,7 +963,7 @@ def test_a_locator_that_nobody_reads_cannot_be_an_error() -> None:
     assert report.verdict == "warnings", [str(f) for f in report.findings]
 
 
-# -- so many of each ------------------------------------------------------------------------------
+# -- a few of each ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 22, 40, 100])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT, SparseSource, tool
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 
 # In the order in which they were asked for.
 KINDS = {

@@ -285,7 +285,7 @@ def parent_of_type(disk_type: str, size: int, **fields: Any) -> Chain:
 @pytest.mark.parametrize("child_size", [2 * MIB + 512, 4 * MIB, 6 * MIB + 1536])
 @pytest.mark.parametrize("block_size", [MIB, 2 * MIB])
 @pytest.mark.parametrize("disk_type", ["fixed", "dynamic", "differencing"])
-def test_a_child_smaller_or_larger_than_its_parent_of_any_type_sees_zeros_behind_it(
+def test_a_child_smaller_or_larger_than_its_parent_of_any_type_sees_zeros_after_it(
     disk_type: str, block_size: int, child_size: int
 ) -> None:
     size = 4 * MIB + 1024
@@ -1019,7 +1019,7 @@ def test_runs_of_sectors_are_all_there() -> None:
 # -- memory of reading --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["zeros", "data", "checkerboard", "dirty", "behind the end"])
+@pytest.mark.parametrize("name", ["zeros", "data", "checkerboard", "dirty", "past the end"])
 @pytest.mark.parametrize("length", [64 * KIB, 10 * MIB])
 def test_reading_takes_little_more_memory_than_the_request(name: str, length: int) -> None:
     """At most twice the request and 2 MiB, the request's own buffer included."""
@@ -1029,7 +1029,7 @@ def test_reading_takes_little_more_memory_than_the_request(name: str, length: in
         "data": lambda: Chain([image.build()], []),
         "checkerboard": lambda: checkerboard(24 * MIB),
         "dirty": lambda: Chain([dirty(image).build()], []),
-        "behind the end": lambda: Chain([extended_by_its_log(image).build()], []),
+        "past the end": lambda: Chain([extended_by_its_log(image).build()], []),
     }[name]()
     with opened_chain(made) as disk:
         disk.pread(length, 0)  # what is kept between requests is not theirs

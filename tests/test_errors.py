@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Files
 from tests.support import RULES, SparseSource, damaged, opened
 from vhdx_kaitai import errors
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import Finding, FormatError, Level, Span, TruncatedError, refuse
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.rules import catalogue as rule_catalogue

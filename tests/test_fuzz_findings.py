@@ -21,7 +21,7 @@ from tests.images.image import Block, Layout, differencing, dynamic, partial
 from tests.images.log import Entry
 from tests.images.structures import HEADER_OFFSETS, MIB
 from tests.support import ROOT, SparseSource, good, tool
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import Finding, FormatError, Span
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.image import Image
@@ -93,7 +93,7 @@ _LOOK = """
 @pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [4, 32])
 @pytest.mark.parametrize(
-    ("module", "name"), [("checking.checks", "check"), ("reading.image", "Image")]
+    ("module", "name"), [("checking.chain", "check"), ("reading.image", "Image")]
 )
 def test_a_log_full_of_descriptors_has_bounded_costs(
     module: str, name: str, megabytes: int, tmp_path: Path

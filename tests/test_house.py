@@ -29,7 +29,6 @@ LARGE_ROOMS = {
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
-    "copying.raw.write_raw": "to be parted",
     "copying.metadump.metadump": "to be parted",
     "reading.disk._reader": "closures keep the hot path free of attributes",
     "reading.disk.find_parent": "to be parted",
@@ -78,12 +77,12 @@ LATE_IMPORTS = {
     "checking.logged: .crowds": "numpy is for large disks",
     "checking.survey: .crowds": "numpy is for large disks",
     "checking.survey: .tally": "numpy is for large disks",
+    "copying.data: .": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.disk": _START,
     "commands.info: .disks": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
-    "commands.output: ..format.headers": _START,
     "commands.output: rich.console": _START,
     "commands.output: rich.progress": _START,
     "commands.running: signal": _START,

@@ -43,7 +43,7 @@ from tests.images.structures import (
     MetadataItem,
 )
 from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, assert_valid, damaged, good
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.copying.metadump import Manifest, metadump, redacted_locator
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import grammar
@@ -64,7 +64,7 @@ DEEPEST, SHALLOW = 8, 4
 
 # Where the tree follows what readers refuse, into places that are no metadata by any rule.
 TREE_DIFFERS = {
-    "bat-region-empty": "the grammar reads entries behind a BAT region that is too short",
+    "bat-region-empty": "the grammar reads entries after a BAT region that is too short",
     "bat-region-too-small": "the same",
     "bat-bitmap-in-dynamic": "a disk without a parent has no sector bitmaps to keep",
 }
@@ -315,7 +315,7 @@ def stale_places(layout: Layout) -> dict[str, int]:
     assert table.entries
     return {
         "identifier": 1024,
-        "behind header 1": 0x18000,
+        "after header 1": 0x18000,
         "header section": 0x60000,
         "metadata table": layout.metadata_offset + 0x8000,
         "metadata region": layout.metadata_offset + 0x90000,
@@ -348,7 +348,7 @@ def test_check_says_the_same_about_a_skeleton_whose_stale_bytes_are_gone(
     assert "FTI-05" in {finding.rule for finding in check(dump, skeleton=True).findings}
 
 
-def test_blocks_that_overlap_behind_the_end_of_the_dump_are_still_found(
+def test_blocks_that_overlap_past_the_end_of_the_dump_are_still_found(
     tmp_path: Path, run: Run
 ) -> None:
     """Also in a BAT so large that it is looked at with numpy."""
@@ -402,7 +402,7 @@ def test_the_holes_of_a_large_bat_stay_holes(tmp_path: Path, files: Files) -> No
     assert dump.stat().st_blocks * 512 < 2 * MIB
 
 
-def test_a_dump_ends_as_far_behind_a_mib_as_its_image(files: Files, tmp_path: Path) -> None:
+def test_a_dump_ends_as_far_after_a_mib_as_its_image(files: Files, tmp_path: Path) -> None:
     path = files.good("file-length-odd")
     dump, _ = dump_of(path, tmp_path)
     assert dump.stat().st_size < path.stat().st_size

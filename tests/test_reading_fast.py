@@ -41,7 +41,7 @@ from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.resolve import Layer
 from vhdx_kaitai.storage.overlay import Overlay
 
-# Log, metadata and BAT are in front of, between and behind the places for blocks.
+# Log, metadata and BAT are before, between and after the places for blocks.
 ORDERS = (
     ("log", "metadata", "bat", "blocks"),
     ("blocks", "log", "metadata", "bat"),
@@ -98,7 +98,7 @@ def test_the_fast_look_up_of_a_block_finds_what_the_exact_one_does(
             assert is_stored
             assert exact is not None
             assert found - start == exact[1][0][1]
-        elif is_stored:  # only what lies in front of a structure is left to the exact one
+        elif is_stored:  # only what lies before a structure is left to the exact one
             assert entry >> 20 << 20 < max(other.end for other in disk.image.occupied)
 
 
@@ -332,7 +332,7 @@ def test_what_a_dirty_log_changes_of_a_block_is_read_from_the_log(at: int, tmp_p
                 assert_same(disk.pread(length, offset), bytes(wanted), offset)
 
 
-# -- extents in front of damage -----------------------------------------------------------------
+# -- extents before damage -----------------------------------------------------------------
 
 
 def told(disk: Disk, offset: int = 0, length: int | None = None) -> list[tuple[object, ...]]:

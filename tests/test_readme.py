@@ -83,7 +83,7 @@ def test_every_command_is_in_the_table_of_the_readme() -> None:
 
 
 def test_every_exit_status_is_in_the_readme() -> None:
-    """With what help says of `check` and `compare` besides."""
+    """With what help says of `check` and `compare` alone."""
     paragraph = README.partition("\nExit status: ")[2].partition("\n\n")[0]
     for status in sorted(ALL_STATUSES | {3, 4}):
         assert re.search(rf"(?:^|[ \n]){status} [a-z]", paragraph), status

@@ -24,7 +24,7 @@ from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, dynamic
 from tests.images.structures import MIB, PHYSICAL_SECTOR_SIZE
 from vhdx_kaitai import __version__, check
-from vhdx_kaitai.checking.checks import Report
+from vhdx_kaitai.checking.findings import Report
 
 FOUND, NOT_FOUND, REFUSES, ABSENT = "found", "not found", "refuses to open", "absent"
 

@@ -8,12 +8,15 @@ parser takes time.
 from __future__ import annotations
 
 from ._version import __version__
-from .records import TYPE_CHECKING
+
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checking.checks import Report, Skipped, check
+    from .checking.chain import check
+    from .checking.findings import Report
+    from .checking.told import Skipped
     from .errors import (
         Finding,
         FormatError,
@@ -102,7 +105,9 @@ __all__ = [
 ]
 
 _NAMES_IN = {
-    "checking.checks": "Report Skipped check",
+    "checking.chain": "check",
+    "checking.findings": "Report",
+    "checking.told": "Skipped",
     "errors": (
         "Finding FormatError LimitError ParentError ParentMismatchError "
         "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "

@@ -7,50 +7,46 @@ for the decisions a caller can take; which rule was broken is in the finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from .records import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, Literal, Protocol, TypeAlias
-
-    class Where(Protocol):
-        """A place in a file. Working out the numbers may cost, so they are asked for late."""
-
-        @property
-        def text(self) -> str:
-            """The structure and its file offset, for people."""
-
-        @property
-        def offset(self) -> int | None:
-            """File offset in bytes of what is in question; None when it is not in the file."""
-
-        @property
-        def length(self) -> int | None:
-            """How many bytes are in question."""
-
-    class Replay(Protocol):
-        """What the replay of a log does; a `format.replay.ReplaySummary`."""
-
-        @property
-        def entries(self) -> Sequence[Any]:
-            """The entries that are replayed, each a `format.log.Entry`, oldest first."""
-
-        @property
-        def changed_bytes(self) -> int:
-            """Bytes of the file that come from the log."""
-
-        @property
-        def size(self) -> int:
-            """Length of the file after it, in bytes."""
-
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
-Level: TypeAlias = 'Literal["error", "warning", "note", "limit"]'
+Level: TypeAlias = Literal["error", "warning", "note", "limit"]
 
 # Rules that are broken when bytes which the image needs are not in the file.
 _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"})
+
+
+class Where(Protocol):
+    """A place in a file. Working out the numbers may cost, so they are asked for late."""
+
+    @property
+    def text(self) -> str:
+        """The structure and its file offset, for people."""
+
+    @property
+    def offset(self) -> int | None:
+        """File offset in bytes of what is in question; None when it is not in the file."""
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes are in question."""
+
+
+class Replay(Protocol):
+    """What the replay of a log does; a `format.replay.ReplaySummary`."""
+
+    @property
+    def entries(self) -> Sequence[Any]:
+        """The entries that are replayed, each a `format.log.Entry`, oldest first."""
+
+    @property
+    def changed_bytes(self) -> int:
+        """Bytes of the file that come from the log."""
+
+    @property
+    def size(self) -> int:
+        """Length of the file after it, in bytes."""
 
 
 class Span(NamedTuple):

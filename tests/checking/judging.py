@@ -54,7 +54,7 @@ class Judgement(NamedTuple):
 
 @contextmanager
 def in_bulk(batch: int = 1) -> Iterator[None]:
-    """Take the way of large BATs for small ones, with so many entries at a time (or a chunk)."""
+    """Take the way of large BATs for small ones, with a few entries at a time (or a chunk)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(looking, "WORTHWHILE_ENTRIES", 0)
         patch.setattr(tally, "_BATCH", batch)
@@ -64,7 +64,7 @@ def in_bulk(batch: int = 1) -> Iterator[None]:
 
 @contextmanager
 def by_sorting(most: int) -> Iterator[None]:
-    """Take the way of files that claim absurd lengths, with so many places in each pass."""
+    """Take the way of files that claim absurd lengths, with a few places in each pass."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tally, "_MAX_MARKS", 0)
         patch.setattr(crowds, "_MOST_SORTED", most)
@@ -110,7 +110,7 @@ def assert_both_ways_agree(layout: Layout, batch: int = 1) -> Judgement:
 def image_of(
     blocks: int, block_size: int, megabytes: int, *, has_parent: bool = False, **fields: Any
 ) -> Layout:
-    """Return an image without blocks in a file of so many MiB."""
+    """Return an image without blocks in a file of a length in MiB."""
     make = differencing if has_parent else dynamic
     layout = make(blocks * block_size, block_size=block_size, **fields).layout()
     layout.file_length = max(layout.pack().length, megabytes * MIB)

@@ -6,7 +6,9 @@ from collections import Counter
 
 from tests.images.image import Built, Image, Layout
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import MOST_PER_RULE, Report, Skipped, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import MOST_PER_RULE, Report
+from vhdx_kaitai.checking.told import Skipped
 
 LEVELS = ("note", "warning", "error")
 

@@ -21,7 +21,7 @@ from tests.images.structures import (
 )
 from tests.support import SparseSource
 from vhdx_kaitai.checking import crowds
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.checking.survey import survey
 from vhdx_kaitai.reading.image import Image as OpenedImage
 
@@ -102,7 +102,7 @@ def test_of_a_great_many_overlaps_those_in_front_are_named(
 
 
 def test_only_blocks_that_overlap_count_as_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many others there are in front of them."""
+    """However many others come before them."""
     monkeypatch.setattr(crowds, "_MAX_CROWDED", 10)
     layout = image_of(100, MIB, 110)
     for block in range(100):

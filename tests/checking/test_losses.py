@@ -169,7 +169,7 @@ def test_reserved_bits_in_the_entry_of_a_block_that_is_there_say_nothing_about_t
 
 
 def in_sectors(*places: int, length: int = 50, block_size: int = MIB) -> Layout:
-    """A file of so many MiB, whose blocks have their places in sectors of 512 bytes."""
+    """A file of a length in MiB, whose blocks have their places in sectors of 512 bytes."""
     layout = image_of(len(places), block_size, length)
     for block, place in enumerate(places):
         layout.set_entry(block, FULLY_PRESENT, place * 2048 * MIB)

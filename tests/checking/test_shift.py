@@ -18,7 +18,7 @@ from tests.images.structures import (
     ZERO,
     bat_entry,
 )
-from vhdx_kaitai.checking.checks import Report
+from vhdx_kaitai.checking.findings import Report
 
 
 def shift_page(layout: Layout, page: int) -> None:

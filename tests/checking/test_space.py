@@ -17,7 +17,8 @@ from tests.images.structures import (
     ZERO,
 )
 from vhdx_kaitai.checking import classes, space
-from vhdx_kaitai.checking.checks import Report, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Report
 
 
 def told(layout: Layout) -> list[tuple[int | None, str]]:

@@ -29,7 +29,7 @@ from tests.images.structures import (
     TIB,
 )
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 
 
 @given(tables(), st.sampled_from((1, 20, 1000)))
@@ -96,7 +96,7 @@ def test_a_sector_bitmap_of_a_large_dynamic_disk_is_seen(chunk: int) -> None:
 
 _CHILD = """
     import json, resource, sys
-    from vhdx_kaitai.checking.checks import check
+    from vhdx_kaitai.checking.chain import check
     import numpy
 
     def peak():

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Files, Outcome, Run
 from tests.images.chain import chain
 from tests.reading_fixtures import few_runs
+from tests.support import files_in
 
 # The words of each command that writes a file, and what it is called.
 WAYS = {
@@ -36,10 +37,6 @@ def assert_failed(outcome: Outcome, *parts: str) -> None:
     assert outcome.err.count("\n") == 1
     for part in ("vhdx-kaitai: ", *parts):
         assert part in outcome.err
-
-
-def files_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -88,6 +85,25 @@ def test_what_cannot_be_written_wholly_leaves_what_was_there(
     assert outcome.status == 1
     assert outcome.err == f"vhdx-kaitai: {out}: No space left on device\n"
     assert out.read_bytes() == b"precious"
+    assert files_in(tmp_path) == {"out"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nor_is_a_file_replaced_that_appears_meanwhile(
+    way: str, files: Files, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    write = os.pwrite
+
+    def write_beside(fd: int, data: bytes, at: int) -> int:
+        out.write_bytes(b"of another program")
+        return write(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", write_beside)
+    outcome = run(*words(way, files.good("fixed-plain"), out))
+    assert outcome.status == 1
+    assert outcome.err == f"vhdx-kaitai: {out}: exists already\n"
+    assert out.read_bytes() == b"of another program"
     assert files_in(tmp_path) == {"out"}
 
 

@@ -143,7 +143,7 @@ def test_images_made_by_qemu_img_are_what_it_says(
 
 
 def vhdiinfo(path: Path) -> dict[str, str] | None:
-    """Return what vhdiinfo prints, by the words in front; None when it refuses."""
+    """Return what vhdiinfo prints, by the words that begin its lines; None when it refuses."""
     ended = asked(tool("vhdiinfo"), path)
     if ended.returncode:
         return None

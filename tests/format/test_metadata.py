@@ -41,7 +41,7 @@ from vhdx_kaitai.reading.image import Image
 
 
 def layout(*items: MetadataItem, **fields: Any) -> Layout:
-    """Return an image with these items besides the known ones."""
+    """Return an image with these items and the known ones."""
     return base_dynamic().but(items=list(items), **fields).layout()
 
 

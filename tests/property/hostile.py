@@ -226,7 +226,7 @@ def wild() -> st.SearchStrategy[Hostile]:
 
 
 def any_bytes() -> st.SearchStrategy[Hostile]:
-    """Return a few bytes, the signature in front of half of them."""
+    """Return a few bytes, the signature at the start of half of them."""
     data = st.binary(max_size=300)
     return (data | data.map(lambda rest: b"vhdxfile" + rest)).map(
         lambda data: Hostile(lambda: data, data.hex())

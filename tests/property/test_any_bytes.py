@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.images.structures import MIB
 from tests.property.hostile import any_bytes, mended, mutations, scraps, wild
 from tests.support import assert_valid, fewer, good
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.format.descent import state_of_log
 from vhdx_kaitai.reading.image import Image

@@ -25,7 +25,7 @@ from tests.parents_fixtures import (
 )
 from tests.reading_fixtures import measured_memory, needs_proc, open_descriptors
 from tests.support import good
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import ParentMismatchError, ParentNotFoundError
 from vhdx_kaitai.storage.source import FileSource
 

@@ -14,7 +14,7 @@ from tests.images.image import Block, Layout, dynamic, partial
 from tests.images.structures import GIB, MIB
 from tests.reading_fixtures import assert_same, opened_chain
 from tests.support import SparseSource
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import LimitError
 from vhdx_kaitai.reading import bulk
 from vhdx_kaitai.reading.disk import Disk

@@ -7,7 +7,7 @@ import pytest
 from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.support import SparseSource, assert_valid, damaged, good
-from vhdx_kaitai.checking.checks import check
+from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.rules import catalogue
 from vhdx_kaitai.showing.findings import check_document, check_text
 

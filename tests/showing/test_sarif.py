@@ -20,7 +20,9 @@ from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.support import ROOT, SparseSource, damaged, good
 from vhdx_kaitai import __version__
-from vhdx_kaitai.checking.checks import Report, Skipped, check
+from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Report
+from vhdx_kaitai.checking.told import Skipped
 from vhdx_kaitai.errors import Finding, Level, Span
 from vhdx_kaitai.rules import catalogue
 from vhdx_kaitai.showing.sarif import artifact_uri, sarif_document

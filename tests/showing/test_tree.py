@@ -52,7 +52,7 @@ def place(node: Node) -> tuple[int | None, int | None]:
 
 
 def nodes(tree: Tree, node: Node, depth: int) -> list[Node]:
-    """Return a node and everything below it, so many levels deep."""
+    """Return a node and what is below it, down to a depth."""
     found = [node]
     if depth:
         for child in tree.children(node):

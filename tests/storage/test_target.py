@@ -14,6 +14,7 @@ import pytest
 
 from tests.images.structures import KIB, MIB
 from tests.reading_fixtures import needs_proc, open_descriptors
+from tests.support import files_in
 from vhdx_kaitai.storage.source import FileSource
 from vhdx_kaitai.storage.target import OutFile, new_file
 
@@ -42,10 +43,6 @@ def failing(error: BaseException) -> Callable[[], None]:
         raise error
 
     return fail
-
-
-def files_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 @pytest.fixture

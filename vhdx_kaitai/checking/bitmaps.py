@@ -17,7 +17,7 @@ from ..reading.image import Image
 from ..units import MIB
 from . import classes
 from .classes import Survey
-from .told import NotLookedAt, Several, Told
+from .told import Several, Skipped, Told
 
 # Sector bitmaps, and blocks that they are about, in which empty slices are looked for.
 _MOST_BITMAPS = 256
@@ -83,7 +83,7 @@ def check_empty_slices(image: Image, survey: Survey, size: int, most: int) -> It
         yield Several(finding, total - number if number == most else 0)
     if len(bitmaps) > limit:
         what = f"{len(bitmaps) - limit} sector bitmaps"
-        yield NotLookedAt(what, f"only {limit} are searched for blocks without a sector")
+        yield Skipped(what, f"only {limit} are searched for blocks without a sector")
 
 
 def _empty_slices(image: Image, chunk: int, offset: int) -> Iterator[tuple[int, Span]]:

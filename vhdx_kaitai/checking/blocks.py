@@ -22,7 +22,7 @@ from .overlaps import check_overlaps
 from .shift import check_shift, explain_shift
 from .space import check_unused_space
 from .survey import survey
-from .told import NotLookedAt, Several, Told
+from .told import Several, Skipped, Told
 
 # So long an image is taken to be of which only the metadata is there, wherever it ends: as far
 # as a BAT entry can point.
@@ -47,7 +47,7 @@ def check_blocks(image: Image, most: int, *, is_skeleton: bool) -> Iterator[Told
     yield from check_payload_entries(image, found, most)
     yield from check_sector_bitmap_entries(image, found)
     if found.uncompared:
-        yield NotLookedAt(f"overlaps of {found.uncompared} blocks", "too many overlap")
+        yield Skipped(f"overlaps of {found.uncompared} blocks", "too many overlap")
     yield from check_overlaps(image, found)
     yield from check_allocated(image, found)
     if not is_skeleton:

@@ -15,6 +15,7 @@ from ..format.bat import (
     ENTRY_LENGTH,
     FULLY_PRESENT,
     PARTIALLY_PRESENT,
+    PLACE_SHIFT,
     PRESENT,
     RESERVED_MASK,
     STATE_MASK,
@@ -23,7 +24,7 @@ from ..format.bat import (
 )
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE
-from ..ranges import Ranges
+from ..ranges import Ranges, overlapping
 from ..reading.image import Image
 from ..units import MIB, ceil_div
 
@@ -38,7 +39,7 @@ CUT = 1 << 7  # the last block, when the disk ends inside it
 # A block in any of these states has a place, be it from former times.
 OCCUPYING_STATES = (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
-# So many gaps between what is in a file are kept by place; others are only counted.
+# How many gaps between what is in a file are kept by place; others are only counted.
 MOST_GAPS = 1024
 
 
@@ -83,7 +84,7 @@ def furthest_end(image: Image) -> int:
 
 def class_of(entry: int, limits: Bounds) -> int:
     """Return the class of a payload entry."""
-    place = entry >> 20
+    place = entry >> PLACE_SHIFT
     return (
         entry & STATE_MASK
         | bool(entry & RESERVED_MASK) * RESERVED
@@ -112,12 +113,17 @@ def occupies(entry: int, end: int) -> bool:
     Where it ends does not count: the last block may be cut, and a block of
     which only a part is there can overlap others with that.
     """
-    return entry & STATE_MASK in OCCUPYING_STATES and 0 < entry >> 20 < end
+    return entry & STATE_MASK in OCCUPYING_STATES and 0 < entry >> PLACE_SHIFT < end
 
 
 def is_bitmap_inside(entry: int, size: int) -> bool:
     """Tell whether the entry of a sector bitmap has a place for all of it in a file."""
-    return entry & STATE_MASK == PRESENT and 0 < entry >> 20 < size // MIB
+    return entry & STATE_MASK == PRESENT and 0 < entry >> PLACE_SHIFT < size // MIB
+
+
+def are_apart(ranges: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether no two of some ranges overlap."""
+    return next(overlapping((start, end, None) for start, end in ranges), None) is None
 
 
 class Sample(NamedTuple):
@@ -125,7 +131,8 @@ class Sample(NamedTuple):
 
     Attributes:
         total: How many there are.
-        numbers: Numbers of the first blocks among them.
+        numbers: Numbers of some blocks among them in order, the first one included: of as many as
+            are wanted, but for classes that no rule complains about.
         entries: Their entries.
     """
 
@@ -161,6 +168,8 @@ class Classes:
 
     def remove(self, code: int, number: int) -> None:
         """Take out one entry of a class, the last that was added."""
+        if not self._counts.get(code):  # the file is no longer what it was when it was gone through
+            return
         self._counts[code] -= 1
         kept, kept_entries = self._samples[code]
         if kept[-1:] == [number]:
@@ -240,8 +249,8 @@ class Survey(NamedTuple):
         bitmaps: Entries of sector bitmaps that are not zero, by chunk.
         needy_chunks: Chunks with a partially present block.
         past: The places of stored blocks that are past the end of the file.
-        pieces: Numbers and entries of the blocks that take part in some overlap, and of all
-            others when there are few.
+        pieces: Numbers and entries of the blocks that take part in some overlap; others may be
+            among them.
         uncompared: How many blocks were not compared; 0 unless a great many overlap.
         gaps: What of the file nothing refers to; None when it is too long to tell.
     """

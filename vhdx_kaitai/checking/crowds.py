@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy
 
 from ..format.bat import FULLY_PRESENT, STATE_MASK
-from ..ranges import overlapping
 from ..reading.image import Image
 from ..units import MIB, ceil_div
 from . import classes
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from .classes import Bounds
     from .tally import Marks, Numbers, Tally
 
-# So many blocks that overlap something are looked at closely; the rest is counted.
+# How many blocks that overlap something are looked at closely; the rest is counted.
 _MAX_CROWDED = 1 << 15
 
 _MOST_SORTED = 1 << 23  # places in a pass over the BAT
@@ -57,7 +56,7 @@ def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, i
         others: Start and end in MiB of what else takes up the file.
     """
     taken = [*others, *tally.runs]
-    if not tally.marked and _is_free_of_overlaps(taken):
+    if not tally.marked and classes.are_apart(taken):
         return Crowds([], 0, Gaps.between(taken, limits.end))
     length = image.geometry.block_size // MIB
     marks = tally.marks
@@ -66,7 +65,7 @@ def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, i
         for start, end in tally.runs:
             marks[start:end:length] = 1
         blocks = tally.marked + sum((end - start) // length for start, end in tally.runs)
-        crowded = _crowded_in_marks(image, marks, blocks, others)
+        crowded = _crowded_in_marks(image, limits.end, marks, blocks, others)
         gaps = _gaps(marks, length, others, limits.end) if limits.end < len(marks) else None
     else:
         marks.resize(0, refcheck=False)
@@ -76,10 +75,6 @@ def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, i
     index = image.geometry.payload_index
     pieces = [(block, image.bat.entry(index(block))) for block in found.tolist()]
     return Crowds(pieces, rest, gaps)
-
-
-def _is_free_of_overlaps(taken: Iterable[tuple[int, int]]) -> bool:
-    return next(overlapping((start, end, None) for start, end in taken), None) is None
 
 
 def _places(image: Image, end: int) -> Iterator[tuple[Numbers, Numbers]]:
@@ -94,23 +89,31 @@ def _places(image: Image, end: int) -> Iterator[tuple[Numbers, Numbers]]:
 
 
 def _crowded_in_marks(
-    image: Image, marks: Marks, blocks: int, others: list[tuple[int, int]]
+    image: Image, end: int, marks: Marks, blocks: int, others: list[tuple[int, int]]
 ) -> tuple[Numbers, int | None]:
-    """Return what `_crowded` does, of the marked blocks."""
+    """Return what `_crowded` does, of the marked blocks.
+
+    Args:
+        image: The image.
+        end: The MiB after the last of its file.
+        marks: A byte for each MiB, 1 where a block begins.
+        blocks: How many blocks were marked.
+        others: Start and end in MiB of what else takes up the file.
+    """
     length = image.geometry.block_size // MIB
     is_single = int(numpy.count_nonzero(marks)) == blocks  # each has a place of its own
-    near = (marks[max(0, start - length + 1) : end] for start, end in others)
+    near = (marks[max(0, start - length + 1) : stop] for start, stop in others)
     if is_single and length == 1 and not any(part.any() for part in near):
         return numpy.empty(0, numpy.int64), None
     if not is_single:
-        _count_places(image, marks)
+        _count_places(image, end, marks)
     return _crowded(_marked_places(marks), length, others)
 
 
-def _count_places(image: Image, marks: Marks) -> None:
+def _count_places(image: Image, end: int, marks: Marks) -> None:
     """Set each mark to how many blocks begin there: 0, 1, or 2 for more."""
     marks[:] = 0
-    for _, place in _places(image, len(marks)):
+    for _, place in _places(image, end):
         place = numpy.sort(place.astype(numpy.uint32))  # quicker than sorting wider numbers
         taken = place.astype(numpy.int64)
         marks[taken] = numpy.minimum(marks[taken] + 1, 2)
@@ -146,7 +149,8 @@ def _crowded(
             continue
         near = numpy.diff(part, prepend=last) < length
         low, high = part.searchsorted(begins - length, "right"), part.searchsorted(ends)
-        touched = [part[a:b][:_MAX_CROWDED] for a, b in zip(low, high, strict=True) if a < b]
+        hit = (low < high).nonzero()[0]
+        touched = [part[low[at] : high[at]][:_MAX_CROWDED] for at in hit.tolist()]
         before = numpy.append(part[:-1][near[1:]], last if near[0] else part[:0])
         new = numpy.unique(numpy.concatenate([before, part[near], *touched]))
         found.append(new)

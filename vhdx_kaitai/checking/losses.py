@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ..format.bat import (
     PARTIALLY_PRESENT,
+    PLACE_SHIFT,
     PRESENT,
     RESERVED_MASK,
     STATE_MASK,
@@ -29,7 +30,7 @@ from .classes import Sample, Survey
 from .told import Sentence
 
 _SECTORS_PER_MIB = MIB // 512
-# So many blocks at least show that a program has counted sectors. That the place of a single one
+# At least this many blocks show that a program has counted sectors. That the place of a single one
 # is a multiple of 2 GiB is no more than an accident.
 _FEWEST_IN_SECTORS = 4
 
@@ -122,7 +123,7 @@ def _bitmaps(image: Image, survey: Survey, *, counts_sectors: bool) -> tuple[int
     counts = [0, 0]
     furthest = classes.furthest_end(image) // MIB - 1
     for entry in survey.bitmaps.values():
-        place = entry >> 20
+        place = entry >> PLACE_SHIFT
         if entry & STATE_MASK == PRESENT and (place + 1) * MIB > image.source.size:
             is_wild = counts_sectors or place > furthest or bool(entry & RESERVED_MASK)
             counts[is_wild] += 1

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import Finding, Span
 from ..format import bat
+from ..format.bat import PLACE_SHIFT
 from ..ranges import overlapping
 from ..reading.image import Image
 from ..units import MIB
@@ -59,7 +60,7 @@ def _pieces(image: Image, survey: Survey) -> Iterator[Piece]:
         place = bat.entry_span(
             image.regions.bat, geometry.payload_index(block), f"BAT entry of {name}"
         )
-        start = entry >> 20
+        start = entry >> PLACE_SHIFT
         is_former = not classes.is_stored(entry)
         yield Piece(start, start + length, is_former, name, place)
     for chunk, entry in survey.bitmaps.items():
@@ -68,7 +69,7 @@ def _pieces(image: Image, survey: Survey) -> Iterator[Piece]:
             place = bat.entry_span(
                 image.regions.bat, geometry.sector_bitmap_index(chunk), f"BAT entry of {name}"
             )
-            yield Piece(entry >> 20, (entry >> 20) + 1, False, name, place)
+            yield Piece(entry >> PLACE_SHIFT, (entry >> PLACE_SHIFT) + 1, False, name, place)
 
 
 def _overlapping(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece]]:

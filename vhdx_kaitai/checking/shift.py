@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..errors import Finding
 from ..format import bat
-from ..format.bat import FULLY_PRESENT, RESERVED_MASK, STATE_MASK
+from ..format.bat import FULLY_PRESENT, PLACE_SHIFT, RESERVED_MASK, STATE_MASK
 from ..reading.image import Image
 from . import classes
 from .classes import Survey
@@ -38,7 +38,7 @@ def _is_last_pushed_out(image: Image) -> bool:
     if within == 0 or not rest or any(rest[1:]) or not (image.creator or "").startswith("QEMU"):
         return False
     is_stored = rest[0] & (STATE_MASK | RESERVED_MASK) == FULLY_PRESENT
-    is_inside = 0 < rest[0] >> 20 <= classes.bounds(image).last_start
+    is_inside = 0 < rest[0] >> PLACE_SHIFT <= classes.bounds(image).last_start
     return is_stored and is_inside and rest[0] not in image.bat.numbers(count - within, within)
 
 

@@ -15,14 +15,14 @@ from ..text import human_size
 from ..units import MIB
 from . import classes
 from .classes import Gaps
-from .told import NotLookedAt
+from .told import Skipped
 
 # Bytes that are read in search of the first that is not zero. Holes of the file do not count.
 _MOST_READ = 64 * MIB
 _ZEROS = bytes(MIB)
 
 
-def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | NotLookedAt]:
+def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | Skipped]:
     """Yield whether there is anything in the space of a file that belongs to nothing.
 
     Args:
@@ -31,7 +31,7 @@ def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | No
     """
     if gaps is None:
         why = "the file is longer than any disk needs"
-        yield NotLookedAt("what of the file belongs to nothing", why)
+        yield Skipped("what of the file belongs to nothing", why)
         return
     size = image.source.size
     ranges = [(start * MIB, min(end * MIB, size)) for start, end in gaps.first]
@@ -43,7 +43,7 @@ def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | No
     elif not is_all or gaps.total > sum(end - start for start, end in gaps.first):
         what = f"{human_size(length)} of the file that belong to nothing"
         limits = f"{human_size(_MOST_READ)} or {classes.MOST_GAPS} gaps"
-        yield NotLookedAt(what, f"the first {limits} of them hold zeros alone")
+        yield Skipped(what, f"the first {limits} of them hold zeros alone")
 
 
 def _first_byte(source: Source, ranges: list[tuple[int, int]]) -> tuple[int | None, bool]:

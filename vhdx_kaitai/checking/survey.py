@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 
-from ..format.bat import OFFSET_MASK, PARTIALLY_PRESENT, STATE_MASK
+from ..format.bat import OFFSET_MASK, PARTIALLY_PRESENT, PLACE_SHIFT, STATE_MASK
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..reading.image import Image
 from ..units import MIB, ceil_div
@@ -14,7 +14,7 @@ from . import classes
 from .classes import Bounds, Classes, Gaps, Places, Survey
 
 # With fewer entries the import of numpy takes longer than it saves.
-WORTHWHILE_ENTRIES = 1 << 17
+WORTHWHILE_ENTRIES = 1 << 15
 
 
 def survey(image: Image, most: int) -> Survey:
@@ -58,7 +58,7 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
             if code & STATE_MASK == PARTIALLY_PRESENT and geometry.is_differencing:
                 needy.add(first // geometry.chunk_ratio)
             if classes.is_past(code, is_child=geometry.is_differencing):
-                past = Places.of(entries[index] >> 20 for index in at).and_more(past)
+                past = Places.of(entries[index] >> PLACE_SHIFT for index in at).and_more(past)
         pieces += [
             (block, entry)
             for block, entry in enumerate(entries, first)
@@ -66,8 +66,12 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
         ]
     bitmaps = _bitmap_entries(image)
     length = geometry.block_size // MIB
-    taken = [(entry >> 20, (entry >> 20) + length) for _, entry in pieces]
-    gaps = Gaps.between(_others(image, bitmaps) + taken, limits.end)
+    taken = _others(image, bitmaps)
+    taken += [(entry >> PLACE_SHIFT, (entry >> PLACE_SHIFT) + length) for _, entry in pieces]
+    taken.sort()  # what follows sorts, too, which takes no time then
+    if classes.are_apart(taken):
+        pieces = []
+    gaps = Gaps.between(taken, limits.end)
     samples = _with_cut_block_apart(image, by_class, limits)
     return Survey(limits, samples, bitmaps, needy, past, pieces, 0, gaps)
 
@@ -98,7 +102,7 @@ def _others(image: Image, bitmaps: dict[int, int]) -> list[tuple[int, int]]:
     others += [(other.start // MIB, ceil_div(other.end, MIB)) for other in image.occupied]
     size = image.source.size
     inside = (entry for entry in bitmaps.values() if classes.is_bitmap_inside(entry, size))
-    return others + [(entry >> 20, (entry >> 20) + 1) for entry in inside]
+    return others + [(entry >> PLACE_SHIFT, (entry >> PLACE_SHIFT) + 1) for entry in inside]
 
 
 def _with_cut_block_apart(

@@ -18,6 +18,7 @@ from ..format.bat import (
     FULLY_PRESENT,
     NOT_PRESENT,
     PARTIALLY_PRESENT,
+    PLACE_SHIFT,
     RESERVED_MASK,
     STATE_MASK,
     UNDEFINED,
@@ -42,8 +43,8 @@ _BATCH = 1 << 16
 # Places up to here, in MiB, have a byte each: a disk of 64 TiB, its sector bitmaps and metadata.
 _MAX_MARKS = (1 << 26) + (1 << 16)
 
-_LOW_BITS = MIB - 1  # of an entry: all but its place
-_PLACE_SHIFT = numpy.uint64(20)
+_LOW_BITS = STATE_MASK | RESERVED_MASK  # of an entry: all but its place
+_PLACE_SHIFT = numpy.uint64(PLACE_SHIFT)
 
 
 class Batch(NamedTuple):
@@ -232,7 +233,8 @@ class Tally:
     def _add_same(self, part: _Part) -> bool:
         """Count entries that are all the same and have no place; False when they are not so."""
         entry = int(part.entries[0])
-        if entry != int(part.entries[part.last]) or entry >= MIB or self._is_partial(entry):
+        is_partial = entry & STATE_MASK == PARTIALLY_PRESENT
+        if entry != int(part.entries[part.last]) or entry > _LOW_BITS or is_partial:
             return False
         same = int(numpy.count_nonzero(part.entries == entry))
         if same != len(part.entries) - (part.bitmaps if entry else 0):
@@ -246,7 +248,7 @@ class Tally:
         """Count blocks that follow each other in the file as well; False when they do not."""
         entries = part.entries
         low, high = int(entries[0]), int(entries[part.last])
-        step = self._length << 20
+        step = self._length << PLACE_SHIFT
         is_plain = low & _LOW_BITS == FULLY_PRESENT and self._is_inside(low, high)
         if not is_plain or high - low != step * (part.count - 1):
             return False
@@ -255,14 +257,11 @@ class Tally:
         if follows != part.count - 1 - len(after) or ((after - before) != step).any():
             return False
         self.by_class.add(FULLY_PRESENT, part.count, [part.first], [low])
-        self._add_range(low >> 20, (high >> 20) + self._length)
+        self._add_range(low >> PLACE_SHIFT, (high >> PLACE_SHIFT) + self._length)
         return True
 
-    def _is_partial(self, entry: int) -> bool:
-        return entry & STATE_MASK == PARTIALLY_PRESENT
-
     def _is_inside(self, low: int, high: int) -> bool:
-        return low >= MIB and high >> 20 <= self._limits.last_start
+        return low > _LOW_BITS and high >> PLACE_SHIFT <= self._limits.last_start
 
     def _add_range(self, start: int, end: int) -> None:
         if self.runs and self.runs[-1][1] == start:

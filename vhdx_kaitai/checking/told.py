@@ -19,7 +19,7 @@ class Several(NamedTuple):
     more: int
 
 
-class NotLookedAt(NamedTuple):
+class Skipped(NamedTuple):
     """Something that was not checked.
 
     Attributes:
@@ -43,4 +43,4 @@ class Sentence(NamedTuple):
     rules: tuple[str, ...]
 
 
-Told: TypeAlias = Finding | Several | NotLookedAt | Sentence
+Told: TypeAlias = Finding | Several | Skipped | Sentence

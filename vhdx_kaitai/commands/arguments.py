@@ -9,8 +9,9 @@ import argparse
 import os
 import sys
 
-from ..records import TYPE_CHECKING
 from .status import USAGE
+
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn

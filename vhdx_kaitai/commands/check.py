@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..checking.checks import Report, check
+from ..checking.chain import check
+from ..checking.findings import Report
 from ..copying.files import refuse_image, refuse_to_replace, write_file
 from ..rules import catalogue
 from ..showing.document import json_text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..errors import VhdxError
 from ..reading.image import Image
-from ..records import TYPE_CHECKING
 from ..showing.document import plain_message
 from ..showing.info import add_parent, info_document, info_text
 from .arguments import Parser, add_file, add_json, add_parents, parent_options

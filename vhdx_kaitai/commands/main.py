@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 
 from .._version import __version__
-from ..records import TYPE_CHECKING
 from . import status, streams
 from .arguments import Formatter, Parser, add_color, first_about_parents
+
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import Any

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             form="sparse" if arguments.sparse else "cut",
             redact=arguments.redact,
             slack=arguments.all,
+            replace=arguments.force,
         )
     print_result(arguments, dump_document(manifest, arguments.file, arguments.output), dump_text)
     warning = too_long(manifest)

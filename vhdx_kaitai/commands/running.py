@@ -7,16 +7,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 from ..errors import FormatError, VhdxError
-from ..records import TYPE_CHECKING
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document
 from .status import CORRUPT, NOT_VHDX
 from .streams import OutputError, flush, forget, refuse_input
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 
 def run(arguments: argparse.Namespace) -> int:

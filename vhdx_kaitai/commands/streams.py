@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from ..records import TYPE_CHECKING
+TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
     from typing import IO

@@ -8,10 +8,7 @@ from typing import NamedTuple
 from ..reading.disk import Disk
 from ..storage.source import FileSource, open_source
 from ..units import MIB
-from .data import DataRange, data_ranges
-
-Progress = Callable[[int], object]
-"""Called with the number of bytes of the disks that are done, now and then."""
+from .data import DataRange, Progress, data_ranges
 
 
 class RawDisk:

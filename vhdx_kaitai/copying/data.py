@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple, cast
 
+from ..errors import FormatError
 from ..reading.disk import Disk, Extent
 from ..storage.source import FileSource
+
+Progress = Callable[[int], object]
+"""Called with the number of bytes of a disk that are done, now and then."""
+
+# After these what follows is looked at in bulk.
+_MANY_EXTENTS = 1 << 13
 
 
 class DataRange(NamedTuple):
@@ -34,23 +42,50 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
         disk: The disk.
         offset: Virtual offset in bytes.
         end: Virtual offset after the range.
+
+    Raises:
+        FormatError: An image does not say rightly where some of it is; all ranges before
+            that were yielded.
     """
-    for extent in disk.extents(offset, end - offset):
-        if extent.kind == "zero":
-            continue
-        start, stop = extent.offset, extent.offset + extent.length
-        file = _local_file(disk, extent)
-        if file is None or extent.file_offset is None:
-            yield DataRange(start, stop)
-            continue
+    for extent in islice(disk.extents(offset, end - offset), _MANY_EXTENTS):
+        yield from _of_extent(disk, extent)
+        offset = extent.offset + extent.length
+    if offset < end:
+        yield from _in_bulk(disk, offset, end)
+
+
+def _in_bulk(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
+    """Yield the ranges of a disk that is in many parts."""
+    from . import bulk  # numpy takes longer to import than most disks to copy
+
+    batches = bulk.data_ranges(disk, offset, end)
+    while offset < end:
+        try:
+            ranges, stop = next(batches)
+        except FormatError:  # plain Python finds what is left before that
+            ranges, stop = None, end
+        if ranges is None:
+            for extent in disk.extents(offset, stop - offset):
+                yield from _of_extent(disk, extent)
+        else:
+            rows = zip(*(array.tolist() for array in ranges), strict=True)
+            for start, after, depth, distance in rows:
+                file = None if depth == bulk.NOWHERE else disk.chain[depth].stored
+                yield DataRange(start, after, cast("FileSource | None", file), distance)
+        offset = stop
+
+
+def _of_extent(disk: Disk, extent: Extent) -> Iterator[DataRange]:
+    """Yield what of an extent may be something else than zeros."""
+    if extent.kind == "zero":
+        return
+    start, end = extent.offset, extent.offset + extent.length
+    file = None
+    if extent.file_offset is not None:
         distance = extent.file_offset - start
-        for low, high in file.stored_ranges(start + distance, stop + distance):
-            yield DataRange(low - distance, high - distance, file, distance)
-
-
-def _local_file(disk: Disk, extent: Extent) -> FileSource | None:
-    """Return the local file that an extent is in; None when there is none."""
-    if extent.file_offset is None:
-        return None
-    end = extent.file_offset + extent.length
-    return disk.chain[extent.depth].source.local_file(extent.file_offset, end)
+        file = disk.chain[extent.depth].source.local_file(start + distance, end + distance)
+    if file is None:
+        yield DataRange(start, end)
+        return
+    for low, high in file.stored_ranges(start + distance, end + distance):
+        yield DataRange(low - distance, high - distance, file, distance)

@@ -109,16 +109,18 @@ def metadump(
     form: Form = "cut",
     redact: bool = False,
     slack: bool = False,
+    replace: bool = True,
 ) -> Manifest:
     """Write the metadata of an image to a file, which appears under its name when it is whole.
 
     Args:
         source: Path, buffer or binary file object; it is only read.
-        path: Path of the dump; a file that is there is replaced.
+        path: Path of the dump.
         form: `cut` ends after the last structure, `sparse` is as long as the image.
         redact: Blank creator, paths, and items that the specification does not name.
         slack: Keep the rest of the header section and of all regions, unknown ones
             included; never what lies between them, which may be former payload.
+        replace: Whether a file that is there may be replaced.
 
     Raises:
         FormatError: It is no VHDX file (FTI-01).
@@ -133,7 +135,7 @@ def metadump(
         plan = _Plan(stored, redact=redact, slack=slack)
         plan.make()
         length = stored.size if form == "sparse" else plan.cut_length()
-        with new_file(path) as out:
+        with new_file(path, replace=replace) as out:
             written = plan.write(out, length)
         return Manifest(
             form,

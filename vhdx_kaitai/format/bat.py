@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
+from typing import NamedTuple
 
 from ..errors import Finding, Span, TruncatedError, mismatch
-from ..records import NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
@@ -33,6 +33,7 @@ ENTRY_LENGTH = length_of("payload_bat_entry")
 STATE_MASK = mask_of("payload_bat_entry", "state")
 RESERVED_MASK = mask_of("payload_bat_entry", "reserved")
 OFFSET_MASK = ~(STATE_MASK | RESERVED_MASK)
+PLACE_SHIFT = (STATE_MASK | RESERVED_MASK).bit_length()  # leaves FileOffsetMB, the place in MiB
 
 # Payload block states [MS-VHDX 2.5.1.1]; PRESENT is also that of a sector bitmap [2.5.1.2].
 NOT_PRESENT, UNDEFINED, ZERO, UNMAPPED = 0, 1, 2, 3
@@ -248,7 +249,7 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
 def _check_no_offset(entry: int, place: Span) -> Iterator[Finding]:
     if entry & OFFSET_MASK:
         name, expected = "FileOffsetMB", "0 in this state"
-        yield mismatch("BAT-11", "note", place, name, f"{entry >> 20}", expected)
+        yield mismatch("BAT-11", "note", place, name, f"{entry >> PLACE_SHIFT}", expected)
 
 
 def check_unused(table: Bat) -> Iterator[Finding]:
@@ -410,7 +411,7 @@ class Bat(Uncopied):
             yield from self.numbers(self.geometry.sector_bitmap_index(chunk), count)[::period]
 
     def unused(self, count: int) -> array[int]:
-        """Return numbers that stand behind the last entry, fewer at the end of the region."""
+        """Return numbers that stand after the last entry, fewer at the end of the region."""
         start = self.geometry.entry_count * ENTRY_LENGTH
         length = min(count * ENTRY_LENGTH, self.region.length - start)
         return _numbers(self._source.read(self.region.file_offset + start, length))

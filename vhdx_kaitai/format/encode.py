@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from ..records import TYPE_CHECKING
 from .checksum import sealed
 from .place import STRUCTS, length_of, mask_of, span_of
 from .structures import (
@@ -34,9 +34,6 @@ from .structures import (
     RegionEntry,
     RegionTable,
 )
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def file_type_identifier(identifier: FileTypeIdentifier) -> bytes:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from ..errors import Finding, FormatError, Span, mismatch, refusal
+from ..errors import Finding, FormatError, Span, Where, mismatch, refusal
 from ..generated.vhdx import Vhdx
-from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from ..text import signature_text
 from .place import (
@@ -45,11 +45,6 @@ from .structures import (
     RegionEntry,
     RegionTable,
 )
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..errors import Where
 
 DescriptorKind = Vhdx.DescriptorKind
 

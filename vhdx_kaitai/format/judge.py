@@ -7,10 +7,10 @@ judge of its own, which collects.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from ..errors import Finding, FormatError, LimitError, refuse
 from ..guids import METADATA_REGION
-from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from . import headers, metadata, regions
 from .bat import Geometry
@@ -19,11 +19,8 @@ from .metadata import Items
 from .regions import TableCopy, Tables
 from .structures import RegionEntry, RegionTable
 
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-Check: TypeAlias = "Callable[..., Iterable[Finding]]"
-Refusal: TypeAlias = "FormatError | LimitError"
+Check: TypeAlias = Callable[..., Iterable[Finding]]
+Refusal: TypeAlias = FormatError | LimitError
 
 
 class Judge:

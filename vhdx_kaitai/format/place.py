@@ -7,11 +7,9 @@ read or write a field by itself.
 
 from __future__ import annotations
 
-from ..generated import layout
-from ..records import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from typing import Any
+from ..generated import layout
 
 STRUCTS: dict[str, dict[str, Any]] = layout.STRUCTS
 

@@ -5,13 +5,11 @@ Nothing is judged here. `grammar` makes them of bytes, `encode` makes bytes of t
 
 from __future__ import annotations
 
-from ..records import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from enum import Enum
-    from uuid import UUID
-
-    from .place import Place
+from .place import Place
 
 
 class FileTypeIdentifier(NamedTuple):

@@ -79,6 +79,11 @@ class Runs(NamedTuple):
     depth: Array
     place: Array
 
+    @property
+    def is_zero(self) -> Array:
+        """Which of them read as zeros, whatever a file holds."""
+        return self.place == _ZERO
+
     def only(self, index: Array | slice) -> Runs:
         """Return some of the runs."""
         return Runs(*(array[index] for array in self))
@@ -128,7 +133,7 @@ def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
 
     end = offset + length
     try:
-        for runs, following in _with_next(_merged(disk, offset, end), end):
+        for runs, following in runs_of(disk, offset, end):
             place = runs.place.astype(object)
             place[runs.place < 0] = None
             yield Columns(
@@ -140,6 +145,16 @@ def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
             offset = following
     except FormatError:  # plain Python finds what is left before that
         yield from _one_by_one(disk.extents(offset, end - offset))
+
+
+def runs_of(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, int]]:
+    """Yield the runs of a range, thousands at a time, and where the last of them ends.
+
+    Raises:
+        FormatError: An image does not say rightly where some of it is. Not all runs before
+            that were yielded.
+    """
+    return _with_next(_merged(disk, offset, end), end)
 
 
 def _one_by_one(extents: Iterable[Extent]) -> Iterator[Columns]:

@@ -634,7 +634,7 @@ def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
     place = Span(f"parent {chain[-1].path or 'in memory'}")
     if child.virtual_disk_size != parent.virtual_disk_size:
         actual = f"{parent.virtual_disk_size} bytes"
-        expected = f"{child.virtual_disk_size} as in its child; behind its end are zeros"
+        expected = f"{child.virtual_disk_size} as in its child; past its end are zeros"
         yield mismatch("CHAIN-04", "note", place, "VirtualDiskSize", actual, expected)
     if child.virtual_disk_id != parent.virtual_disk_id:
         expected = f"{child.virtual_disk_id} as in its child"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import ReplayRequiredError, VhdxError
 from ..format import bat
@@ -11,17 +12,14 @@ from ..format.descent import Descent, Layers
 from ..format.grammar import identifier
 from ..format.judge import REFUSE
 from ..guids import REGION_NAMES
-from ..records import TYPE_CHECKING
 from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
-
     from ..format.log import Log
     from ..format.replay import ReplaySummary
 
-Replay: TypeAlias = 'Literal["memory", "refuse"]'
+Replay: TypeAlias = Literal["memory", "refuse"]
 
 
 class Image(Uncopied):

@@ -12,20 +12,15 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
-from ..errors import Finding, mismatch
+from ..errors import Finding, Where, mismatch
 from ..format.locator import PATH_KEYS, Locator, is_absolute
-from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Opener, Source
 from ..text import quoted
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from ..errors import Where
-
 # Folders to look in, or a single one.
-Search: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 # So many names that differ only in case, or in the way of composing characters, are
 # looked at to follow one path: ours. A path has a few steps, and one or two such names each.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import Finding
-from ..records import TYPE_CHECKING
 from ..rules import catalogue
 from ..text import counted, printable
 from .document import Document, headed
 
 if TYPE_CHECKING:
-    from ..checking.checks import Report
+    from ..checking.findings import Report
 
 _VERDICTS = {
     "clean": "clean",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ..format.bat import STATE_NAMES
 from ..format.headers import HeaderCopy
 from ..format.structures import Header, MetadataEntry
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..reading.image import Image
-from ..records import TYPE_CHECKING
 from ..text import counted, full_size, human_size, printable
 from .document import Document, headed
 

@@ -20,7 +20,7 @@ from ..text import as_markdown, printable
 from .document import TOOL
 
 if TYPE_CHECKING:
-    from ..checking.checks import Report
+    from ..checking.findings import Report
     from ..errors import Finding
 
 Object = dict[str, Any]

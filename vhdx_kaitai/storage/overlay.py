@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from ..records import NamedTuple
 from .source import FileSource, Source
 
 

@@ -13,20 +13,17 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
-from ..records import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
 SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
 
 # What opens a file in the place of `os.open`: it is called with a path and flags.
-Opener: TypeAlias = "Callable[[str, int], int]"
+Opener: TypeAlias = Callable[[str, int], int]
 
 
 class Uncopied:

@@ -41,7 +41,7 @@ for _rule, _name, _what, _fields in (
     ("LOG-10", "log-tail-past-the-log", "Tail is LogLength.", {"tail": MIB}),
     ("LOG-11", "log-sequence-number-0", "The entry has sequence number 0.",
      {"sequence_number": 0}),
-    ("LOG-12", "log-descriptor-count-too-large", "There is no room for so many descriptors.",
+    ("LOG-12", "log-descriptor-count-too-large", "There is no room for the descriptors.",
      {"descriptor_count": 1000}),
     ("LOG-12", "log-descriptor-count-max", "DescriptorCount is 2**32 - 1.",
      {"descriptor_count": 0xFFFFFFFF}),

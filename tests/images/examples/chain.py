@@ -28,7 +28,7 @@ EXAMPLES = [
         "CHAIN-04",
         "child-larger-than-parent",
         "note",
-        "VirtualDiskSize 3146240 bytes, expected 6291456 as in its child; behind its end are zeros",
+        "VirtualDiskSize 3146240 bytes, expected 6291456 as in its child; past its end are zeros",
     ),
     Example(
         "CHAIN-05",

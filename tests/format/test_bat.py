@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -26,7 +27,7 @@ from tests.images.structures import (
     ZERO,
 )
 from tests.support import SparseSource, fewer, good, opened
-from vhdx_kaitai.errors import FormatError
+from vhdx_kaitai.errors import Finding, FormatError, Span
 from vhdx_kaitai.format import bat, grammar
 from vhdx_kaitai.format.place import Place
 from vhdx_kaitai.reading.image import Image as Opened
@@ -149,7 +150,7 @@ def test_entries_are_those_that_the_builder_put_there(built: Built) -> None:
 
 
 @pytest.mark.parametrize("name", ["differencing-past-one-chunk", "fixed-past-one-chunk"])
-def test_entries_behind_the_first_chunk_are_found(name: str) -> None:
+def test_entries_after_the_first_chunk_are_found(name: str) -> None:
     """libvhdi forgets that fixed disks have places for sector bitmaps, too."""
     built = good(name)
     with opened(built) as image:
@@ -254,7 +255,7 @@ def test_entries_around_one_that_was_looked_at_twice_are_not_read_again() -> Non
         assert source.bytes_read == before
 
 
-def test_no_entry_behind_the_last_is_ever_read() -> None:
+def test_no_entry_after_the_last_is_ever_read() -> None:
     """The rest of the region has no meaning, and may not even be in a file that was cut."""
     built = dynamic(8 * MIB, blocks={7: Block()}, order=("log", "metadata", "blocks", "bat"))
     layout = built.layout()
@@ -292,7 +293,7 @@ STATES = (0, UNDEFINED, ZERO, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
 
 def chunks(make: str, blocks: int) -> Image:
-    """Return an image of so many blocks of 256 MiB, 16 to a chunk, in all states in turn."""
+    """Return an image of a number of blocks of 256 MiB, 16 to a chunk, in all states in turn."""
     has_parent = make == "differencing"
     states = STATES if has_parent else STATES[:-1]
     described = {}
@@ -315,7 +316,7 @@ def test_states_are_counted_over_chunks_without_the_sector_bitmaps(make: str, bl
     assert counted(built) == built.model.state_counts()
 
 
-def test_entries_for_blocks_behind_the_end_of_a_differencing_disk_do_not_count() -> None:
+def test_entries_for_blocks_past_the_end_of_a_differencing_disk_do_not_count() -> None:
     """Its last chunk has a place for every block of a full chunk."""
     layout = chunks("differencing", 17).layout()
     for slot in range(1, 16):
@@ -360,3 +361,89 @@ def test_counting_takes_memory_for_a_piece_and_not_for_the_whole() -> None:
         tracemalloc.stop()
     assert counts[ZERO] == 1
     assert peak < 8 * MIB
+
+
+# -- what stands where no block is ----------------------------------------------------------------
+
+
+def told(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
+    return [(finding.rule, finding.level, finding.message) for finding in findings]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 2**21), max_size=40))
+def test_entries_of_stored_blocks_are_counted_as_the_grammar_reads_them(values: list[int]) -> None:
+    data = b"".join(value.to_bytes(8, "little") for value in values)
+    entries = [grammar.bat_entry(data[at : at + 8]) for at in range(0, len(data), 8)]
+    expected = sum(entry.state in (6, 7) and entry.reserved == 0 for entry in entries)
+    assert bat.count_stored(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "more"),
+    [
+        ((), None),
+        ((1,), ""),
+        ((0xFFFF_FFFF_FFFF_FFFF, 2), ""),
+        ((6 | 7 * MIB,), ", 1 entry of stored blocks among them"),
+        ((0, 6 | 7 * MIB, 0, 7 | GIB, 5), ", 2 entries of stored blocks among them"),
+    ],
+)
+@pytest.mark.parametrize("distance", [0, 140_000, 262_136])
+def test_what_stands_after_the_last_entry_is_told(
+    entries: tuple[int, ...], more: str | None, distance: int
+) -> None:
+    """Wherever it is: the region has a room of 2 MiB, of which 64 bytes are wanted."""
+    layout = dynamic(8 * MIB, bat_length=2 * MIB).layout()
+    first = 8 + min(distance, 2 * MIB // 8 - 8 - len(entries))
+    layout.bat |= dict(enumerate(entries, first))
+    with opened(layout) as image:
+        found = told(bat.check_unused(image.bat))
+    message = f"bytes after the last entry are not all zero{more}"
+    assert found == ([] if more is None else [("BAT-15", "note", message)])
+
+
+def test_entries_past_the_end_of_a_differencing_disk_are_told() -> None:
+    """Of a chunk of 16 blocks it has one; the entry of the sector bitmap comes after all."""
+    layout = chunks("differencing", 17).layout()
+    with opened(layout) as image:
+        assert list(bat.check_surplus(image.bat)) == []
+    layout.bat |= {18: FULLY_PRESENT | GIB, 20: ZERO, 32: PARTIALLY_PRESENT | 2 * GIB}
+    with opened(layout) as image:
+        (finding,) = bat.check_surplus(image.bat)
+    assert (finding.rule, finding.level) == ("BAT-15", "note")
+    assert finding.message == (
+        "entries of blocks past the end of the disk that are not 0: 3 (2 of stored blocks), "
+        "expected none"
+    )
+    assert finding.offset == layout.bat_offset + 18 * 8
+
+
+@pytest.mark.parametrize("blocks", [16, 32])
+def test_a_disk_of_whole_chunks_has_no_entries_to_spare(blocks: int) -> None:
+    layout = chunks("differencing", blocks).layout()
+    with opened(layout) as image:
+        assert list(image.bat.surplus()[1]) == []
+        assert list(bat.check_surplus(image.bat)) == []
+
+
+def test_other_disks_have_no_entries_to_spare() -> None:
+    """What stands there is after the last."""
+    layout = chunks("dynamic", 17).layout()
+    layout.bat[20] = 1
+    with opened(layout) as image:
+        assert list(bat.check_surplus(image.bat)) == []
+        assert told(bat.check_unused(image.bat)) == [
+            ("BAT-15", "note", "bytes after the last entry are not all zero")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("size", "is_told"), [(12 * MIB - 513, False), (12 * MIB - 512, True), (13 * MIB, False)]
+)
+def test_a_file_may_end_inside_the_last_block_past_what_the_disk_needs(
+    size: int, is_told: bool
+) -> None:
+    entry, place = FULLY_PRESENT | 11 * MIB, Span("entry")
+    needed = MIB - 512
+    found = bat.check_end_of_disk(entry, place, needed, size, block_size=2 * MIB)
+    assert [finding.rule for finding in found] == ["BLK-11"] * is_told

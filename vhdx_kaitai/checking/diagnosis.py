@@ -1,0 +1,71 @@
+"""What it means what is wrong with headers, log and region tables, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..format import regions
+from ..format.descent import Contents, Descent
+from ..format.replay import MAX_FILE_LENGTH
+from ..guids import REGION_NAMES
+from ..text import human_size
+from .told import Sentence
+
+
+def explain_start(way: Descent) -> Iterator[Sentence]:
+    """Yield what it means what is wrong with the headers and the log."""
+    if way.headers is None:
+        return
+    for copy in way.headers.copies:
+        if copy.defect is not None:
+            yield Sentence(
+                f"Header {copy.copy} is damaged and header {3 - copy.copy} is used; "
+                "a program that opens the file for writing makes both good again.",
+                (copy.defect.rule,),
+            )
+    header, size = way.headers.current, way.stored.size
+    yield from _explain_cut("the log", header.log_offset + header.log_length, size, "HDR-13")
+    if way.replayed is not None:
+        changed = human_size(way.replayed.summary.changed_bytes)
+        yield Sentence(
+            f"The log is dirty: replay changes {changed} of the file. "
+            "Programs that do not replay it see an older or torn state.",
+            ("LOG-01",),
+        )
+    elif way.sequence:
+        flushed = way.sequence[-1].header.flushed_file_offset
+        yield from _explain_cut("what its log was written for", flushed, size, "LOG-32")
+
+
+def explain_contents(contents: Contents) -> Iterator[Sentence]:
+    """Yield what it means what is wrong with the region tables."""
+    used = contents.table
+    if used is None:
+        return
+    for copy in contents.tables.known():
+        if copy.defect is not None:
+            yield Sentence(
+                f"Region table {copy.copy} is damaged and table {used.copy} is used; "
+                "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
+                (copy.defect.rule,),
+            )
+    known = list(filter(regions.is_known, used.table.entries))
+    for entry in known:
+        name, end = f"the {REGION_NAMES[entry.guid]} region", entry.file_offset + entry.length
+        yield from _explain_cut(name, end, contents.source.size, "REG-13")
+    if any(not entry.required & 1 for entry in known):
+        yield Sentence(
+            "The BAT or metadata region is not marked as required, as in files that QEMU "
+            "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them.",
+            ("REG-18",),
+        )
+
+
+def _explain_cut(name: str, end: int, size: int, rule: str) -> Iterator[Sentence]:
+    """Yield what it means that a structure, without which nothing can be read, is cut."""
+    if size < end <= MAX_FILE_LENGTH:
+        yield Sentence(
+            f"The file is cut short: it ends at {size:#x}, {name} at {end:#x}, so at least "
+            f"{human_size(end - size)} are missing. Without that nothing of the disk can be read.",
+            (rule,),
+        )

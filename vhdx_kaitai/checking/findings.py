@@ -1,0 +1,160 @@
+"""What a check found: findings as they come, and the report on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ..errors import Finding, FormatError
+from ..format.judge import Check, Judge, Refusal
+from .told import Sentence, Several, Skipped, Told
+
+Verdict: TypeAlias = Literal["clean", "warnings", "corrupt", "not-vhdx"]
+
+# Findings of one rule that are reported; more of them would tell nobody anything.
+MOST_PER_RULE = 20
+
+
+class Report(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        path: Path of the file; None when its bytes come from somewhere else.
+        verdict: `clean`: nothing but notes. `warnings`: the disk reads rightly,
+            but something is damaged. `corrupt`: a reader refuses the file or
+            some of its data. `not-vhdx`: it is something else.
+        findings: Broken rules, in the order of reading.
+        skipped: What was not checked.
+        is_incomplete: Whether something else than the file itself kept some of it from
+            being checked: its parents cannot be had, or a limit of our own is passed.
+        more: How many findings of a rule were left out, by rule.
+        diagnosis: Sentences that say what the findings mean together.
+        parents: Reports on the parents, nearest first; their verdicts are their own.
+    """
+
+    path: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    more: dict[str, int]
+    diagnosis: tuple[str, ...]
+    parents: tuple[Report, ...] = ()
+    is_incomplete: bool = False
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """This report and those on the parents."""
+        return (self._replace(parents=()), *self.parents)
+
+
+class Collector(Judge):
+    """Takes what is told as it comes, not too many findings of a rule. This judge goes on.
+
+    Args:
+        ignore: Ids of rules that do not count.
+    """
+
+    def __init__(self, ignore: Collection[str]) -> None:
+        self._ignore = ignore
+        self._is_vhdx = True
+        self._is_incomplete = False
+        self._apart: set[int] = set()  # numbers of findings that the verdict leaves out
+        self._seen: set[tuple[str, str, str]] = set()
+        self._counts: dict[str, int] = {}
+        self.findings: list[Finding] = []
+        self.skipped: list[Skipped] = []
+        self.more: dict[str, int] = {}
+        self.diagnosis: list[str] = []
+
+    def take(self, told: Iterable[Told]) -> bool:
+        """Take what is told, and tell whether there is no error in it."""
+        is_right = True
+        try:
+            for news in told:
+                is_right &= self.add(news)
+        except FormatError as error:  # something that it is about cannot be parsed
+            return self.add(error.finding)
+        return is_right
+
+    def remark(self, check: Check, *about: Any) -> None:
+        """Take what a check yields."""
+        self.take(check(*about))
+
+    def lost(self, _layer: str, error: Refusal) -> None:
+        """Take the finding because of which a layer cannot be had."""
+        self.add(error.finding)
+
+    def add(self, news: Told) -> bool:
+        """Take one thing, and tell whether it is no error."""
+        match news:
+            case Skipped(what, why):
+                self.skip(what, why)
+            case Sentence(text, rules):
+                self._diagnose(text, rules)
+            case Several(finding, more):
+                return self._add(finding, more)
+            case _:
+                return self._add(news, 0)
+        return True
+
+    def _add(self, finding: Finding, more: int) -> bool:
+        if finding.level == "limit":
+            self.fail(finding.where, f"{finding.message} [{finding.rule}]")
+            return False
+        self._is_vhdx &= finding.rule != "FTI-01"
+        if finding.rule not in self._ignore:
+            self._keep(finding, more)
+        return finding.level != "error"
+
+    def _keep(self, finding: Finding, more: int) -> None:
+        key = (finding.rule, finding.where, finding.message)
+        if key in self._seen:
+            return
+        count = self._counts.get(finding.rule, 0)
+        if count < MOST_PER_RULE:
+            self._seen.add(key)
+            self._counts[finding.rule] = count + 1
+            self.findings.append(finding)
+        else:
+            more += 1
+        if more:
+            self.more[finding.rule] = self.more.get(finding.rule, 0) + more
+
+    def skip(self, what: str, why: str) -> None:
+        """Say that something is not checked."""
+        if (what, why) not in self.skipped:
+            self.skipped.append(Skipped(what, why))
+
+    def fail(self, what: str, why: str) -> None:
+        """Say that something is not checked for a reason that lies outside the file."""
+        self.skip(what, why)
+        self._is_incomplete = True
+
+    def add_apart(self, finding: Finding) -> None:
+        """Take a finding that says nothing about the file itself and leaves its verdict alone."""
+        before = len(self.findings)
+        self.add(finding)
+        self._apart.update(range(before, len(self.findings)))
+
+    def _diagnose(self, sentence: str, rules: Collection[str]) -> None:
+        # When none of the rules counts, nor does what they mean together.
+        if not self._ignore or not all(rule in self._ignore for rule in rules):
+            self.diagnosis.append(sentence)
+
+    def report(self, path: str | None) -> Report:
+        """Return the report on what was taken."""
+        return Report(
+            path,
+            self._verdict(),
+            tuple(self.findings),
+            tuple(self.skipped),
+            self.more,
+            tuple(self.diagnosis),
+            is_incomplete=self._is_incomplete,
+        )
+
+    def _verdict(self) -> Verdict:
+        if not self._is_vhdx:
+            return "not-vhdx"
+        levels = {f.level for number, f in enumerate(self.findings) if number not in self._apart}
+        return "corrupt" if "error" in levels else "warnings" if "warning" in levels else "clean"
