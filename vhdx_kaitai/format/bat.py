@@ -274,7 +274,8 @@ def check_surplus(table: Bat) -> Iterator[Finding]:
     first, entries = table.surplus()
     taken = [number for number, entry in enumerate(entries) if entry]
     if taken:
-        place = entry_span(table.region, first + taken[0], "first such BAT entry")
+        block = table.geometry.payload_blocks + taken[0]
+        place = entry_span(table.region, first + taken[0], f"BAT entry of block {block}")
         low_bits = [entry & (STATE_MASK | RESERVED_MASK) for entry in entries]
         stored = low_bits.count(FULLY_PRESENT) + low_bits.count(PARTIALLY_PRESENT)
         name = "entries of blocks past the end of the disk that are not 0:"
