@@ -207,7 +207,7 @@ class _Look:
         return any(_steps_below(folder, real) is not None for folder in self._folders)
 
     def _descended(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
-        """Yield the files that are so many steps below a folder.
+        """Yield the files below a folder to which names lead, each a step further down.
 
         The first has exactly these names; others differ in case, or in the way of
         composing characters. When there is none, the exact one is yielded all the same.
