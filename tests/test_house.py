@@ -21,7 +21,6 @@ MODULES = {
 
 MAX_ROOM = 500
 LARGE_ROOMS = {
-    "copying.metadump": "finds, keeps and redacts; to be parted",
     "reading.bulk": "maps, counts and looks at sectors; to be parted",
     "reading.disk": "chain, reading and files; to be parted",
     "reading.resolve": "to be parted",
@@ -30,7 +29,6 @@ LARGE_ROOMS = {
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
     "copying.raw.write_raw": "to be parted",
-    "copying.metadump.metadump": "to be parted",
     "reading.disk._reader": "closures keep the hot path free of attributes",
     "reading.disk.find_parent": "to be parted",
 }
