@@ -44,7 +44,8 @@ from tests.images.structures import (
 )
 from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, assert_valid, damaged, good
 from vhdx_kaitai.checking.chain import check
-from vhdx_kaitai.copying.metadump import Manifest, metadump, redacted_locator
+from vhdx_kaitai.copying.metadump import Manifest, metadump
+from vhdx_kaitai.copying.redact import redacted_locator
 from vhdx_kaitai.errors import FormatError, VhdxError
 from vhdx_kaitai.format import grammar
 from vhdx_kaitai.format.place import Place

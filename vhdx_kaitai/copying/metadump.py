@@ -20,25 +20,22 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from ..errors import Finding, FormatError, LimitError
-from ..format import bat, grammar, headers, log, metadata
-from ..format.checksum import sealed
+from ..errors import FormatError, LimitError
+from ..format import bat, headers, log, metadata
 from ..format.descent import Contents, Descent
-from ..format.grammar import DescriptorKind
 from ..format.judge import Salvage
-from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
-from ..format.structures import MetadataEntry, ParentLocator, RegionEntry, RegionTable
-from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
+from ..format.structures import MetadataEntry, RegionEntry, RegionTable
+from ..guids import BAT_REGION, ITEM_NAMES, REGION_NAMES
 from ..ranges import Ranges
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
+from .redact import LogRedactor, entry_heads, redacted_item
 from .sparse import copy_range
 
 Form = Literal["cut", "sparse"]
@@ -134,21 +131,8 @@ def metadump(
         _refuse_same_file(stored, path)
         plan = _Plan(stored, redact=redact, slack=slack)
         plan.make()
-        length = stored.size if form == "sparse" else plan.cut_length()
         with new_file(path, replace=replace) as out:
-            written = plan.write(out, length)
-        return Manifest(
-            form,
-            redact,
-            stored.size,
-            length,
-            plan.ends_with if form == "cut" else "the image",
-            plan.kept_bytes(),
-            written,
-            tuple(plan.kept),
-            tuple(plan.blanked),
-            tuple(plan.missing),
-        )
+            return plan.write(out, form)
     except FormatError as error:
         error.path = stored.path
         raise
@@ -200,10 +184,10 @@ class _Plan:
         self._occupied = Ranges()
         self._seen: set[tuple[int, int]] = set()
         self._reach = 0
-        self.ends_with = "the identifier"
-        self.kept: list[Kept] = []
-        self.blanked: list[Kept] = []
-        self.missing: list[Missing] = []
+        self._ends_with = "the identifier"
+        self._kept: list[Kept] = []
+        self._blanked: list[Kept] = []
+        self._missing: list[Missing] = []
 
     # -- finding ----------------------------------------------------------------------------------
 
@@ -221,9 +205,9 @@ class _Plan:
         self._keep_log(view, way)
         replayed = self._replayed(way, judge)
         if replayed is not None:
-            complaints = len(self.missing)
+            complaints = len(self._missing)
             self._keep_contents(view, way)
-            del self.missing[complaints:]  # the log brings what is not there yet
+            del self._missing[complaints:]  # the log brings what is not there yet
             view = self._view(replayed, ", after log replay")
             tables = [(place.offset or 0, place.length) for place in REGION_TABLES]
             view.copied += [(offset, offset + length) for offset, length in tables]
@@ -235,7 +219,7 @@ class _Plan:
         return self._views[-1]
 
     def _miss(self, what: str, why: str) -> None:
-        self.missing.append(Missing(what, why))
+        self._missing.append(Missing(what, why))
 
     def _keep(
         self,
@@ -265,7 +249,7 @@ class _Plan:
         self._extend(kept.offset + kept.length, kept.name)
         if (kept.offset, kept.length) not in self._seen:
             self._seen.add((kept.offset, kept.length))
-            self.kept.append(kept)
+            self._kept.append(kept)
 
     def _keep_header_section(self, view: _View) -> None:
         identifier = IDENTIFIER
@@ -274,7 +258,7 @@ class _Plan:
             self._keep(view, identifier.name, 0, identifier.length, "signature")
             creator = identifier.field("raw_creator")
             offset = creator.offset or 0
-            self.blanked.append(Kept("creator", offset, creator.length, identifier.name))
+            self._blanked.append(Kept("creator", offset, creator.length, identifier.name))
         else:
             self._keep(view, identifier.name, 0, end, "fixed place")
         for place in (*HEADERS, *REGION_TABLES):
@@ -296,7 +280,7 @@ class _Plan:
             if self._redact and self._log_range is not None:  # it is written in its own way
                 start, end = view.copied.pop()
                 name = "data in log entries"
-                self.blanked.append(Kept(name, start, end - start, header.place.name))
+                self._blanked.append(Kept(name, start, end - start, header.place.name))
         self._ring = way.log
 
     def _replayed(self, way: Descent, judge: Salvage) -> Source | None:
@@ -317,7 +301,7 @@ class _Plan:
         """Make the dump so long at least, if the image is."""
         end = min(end, self._stored.size)
         if end > self._reach:
-            self._reach, self.ends_with = end, name
+            self._reach, self._ends_with = end, name
 
     def _keep_contents(self, view: _View, way: Descent) -> None:
         """Keep what the region tables lead to."""
@@ -380,14 +364,14 @@ class _Plan:
         name = ITEM_NAMES.get(entry.item_id) if entry.kind != "other" else None
         name = name or f"{'user ' if entry.is_user else ''}item {entry.item_id}"
         if self._redact and entry.kind == "other":
-            self.blanked.append(Kept(name, offset, length, "not named by the specification"))
+            self._blanked.append(Kept(name, offset, length, "not named by the specification"))
             return
         if self._redact and entry.kind != "parent_locator":  # a longer one may be anything
             length = min(length, length_of(f"{entry.kind}_item"))
         self._keep(view, name, offset, length, "metadata table")
         if self._redact and entry.kind == "parent_locator":
-            self.blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
-            view.replaced.append((offset, _redacted_item(view.source, offset, length)))
+            self._blanked.append(Kept("paths in " + name, offset, length, "metadata table"))
+            view.replaced.append((offset, redacted_item(view.source, offset, length)))
 
     def _keep_bat(
         self, view: _View, region: RegionEntry, geometry: bat.Geometry | None, reason: str
@@ -419,7 +403,7 @@ class _Plan:
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def cut_length(self) -> int:
+    def _cut_length(self) -> int:
         """Return where the cut form ends, in bytes.
 
         That is after the last structure, at the end of a MiB; if the image does
@@ -428,207 +412,58 @@ class _Plan:
         size = self._stored.size
         return min(size, ceil_div(self._reach, MIB) * MIB + size % MIB)
 
-    def kept_bytes(self) -> int:
+    def _kept_bytes(self) -> int:
         """Return how many bytes are in a kept range."""
-        ranges = Ranges((kept.offset, kept.offset + kept.length) for kept in self.kept)
+        ranges = Ranges((kept.offset, kept.offset + kept.length) for kept in self._kept)
         return sum(end - start for start, end in ranges)
 
-    def write(self, out: OutFile, length: int) -> int:
-        """Write the dump into an empty file and return how many bytes were written.
-
-        Args:
-            out: The file.
-            length: Length that it gets, in bytes.
-        """
+    def write(self, out: OutFile, form: Form) -> Manifest:
+        """Write the dump into an empty file."""
+        length = self._stored.size if form == "sparse" else self._cut_length()
         out.set_length(length)
-        written = 0
-        for view in self._views:
-            # Redacted, the stored bytes below an update must not show through.
-            source = view.source if self._redact else self._stored
-            for start, end in self._without_log(Ranges(view.copied)):
-                written += copy_range(source, out, start, min(end, self._stored.size))
-            for offset, data in view.replaced:
-                written += self._write(out, data, offset)
-        return written + (self._write_log(out) if self._redact else 0)
+        written = sum(self._write_view(out, view) for view in self._views)
+        if self._redact:
+            written += sum(self._write(out, data, offset) for offset, data in self._redacted_log())
+        return Manifest(
+            form,
+            self._redact,
+            self._stored.size,
+            length,
+            self._ends_with if form == "cut" else "the image",
+            self._kept_bytes(),
+            written,
+            tuple(self._kept),
+            tuple(self._blanked),
+            tuple(self._missing),
+        )
 
-    def _without_log(self, ranges: Ranges) -> Iterator[tuple[int, int]]:
-        """Yield ranges, redacted without what lies over the log, which has no right to."""
-        log_start, log_end = self._log_range or (0, 0)
+    def _write_view(self, out: OutFile, view: _View) -> int:
+        """Write what is taken from a view, and return how many bytes that were."""
+        # Redacted, the stored bytes below an update must not show through.
+        source = view.source if self._redact else self._stored
+        ranges = Ranges(view.copied)
+        if self._redact and self._log_range is not None:
+            ranges.subtract(*self._log_range)  # where nothing else has a right to be
+        written = 0
         for start, end in ranges:
-            if self._redact and start < log_end and log_start < end:
-                yield start, max(start, log_start)
-                yield min(end, log_end), end
-            else:
-                yield start, end
+            written += copy_range(source, out, start, min(end, self._stored.size))
+        for offset, data in view.replaced:
+            written += self._write(out, data, offset)
+        return written
 
     def _write(self, out: OutFile, data: bytes, offset: int) -> int:
         view = memoryview(data)[: max(0, self._stored.size - offset)]
         out.write(view, offset)
         return len(view)
 
-    def _write_log(self, out: OutFile) -> int:
-        """Write the log without what may be text: heads of entries, and valid ones whole."""
+    def _redacted_log(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the log without what may be text: heads of entries, and valid ones whole."""
         if self._log_range is None:
-            return 0
-        start, end = self._log_range
-        head = length_of("log_entry_header")
-        written = 0
-        for position in range(start, end, MIB):
-            piece = self._stored.read(position, min(MIB, end - position))
-            if piece.count(0) == len(piece):
-                continue
-            for slot in range(0, len(piece) - log.SECTOR + 1, log.SECTOR):
-                data = piece[slot : slot + head]
-                if grammar.log_entry_header(data).is_signature_valid:
-                    written += self._write(out, data, position + slot)
-        for offset, data in self._redacted_entries():
-            written += self._write(out, data, offset)
-        return written
-
-    def _redacted_entries(self) -> Iterator[tuple[int, bytes]]:
-        """Yield file offsets and bytes of the valid log entries, in one or two parts each."""
-        ring = self._ring
-        if ring is None or ring.guid == NIL:
             return
-        try:
-            entries = [entry for entry in ring.entries() if entry.is_valid]
-        except LimitError:  # more than any writer makes (LOG-39)
-            return
-        redactor = _LogRedactor(ring, self._views[-1])
-        for entry in entries:
-            data = redactor.entry(entry)
-            first = min(len(data), ring.length - entry.offset)
-            yield ring.file_offset(entry.offset), data[:first]
-            if first < len(data):
-                yield ring.offset, data[first:]
-
-
-def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.level == "error"]
-
-
-class _LogRedactor:
-    """Replaces metadata in log entries by what the dump has in its place.
-
-    What an entry brings to region tables, BAT and sector bitmaps is left alone.
-    The rest of it, an old parent locator perhaps, becomes the state after
-    replay, redacted: so replay has the same result, and nothing older is left.
-    """
-
-    def __init__(self, ring: log.Log, view: _View) -> None:
-        self._ring = ring
-        self._view = view
-        self._copied = Ranges(view.copied)
-        self._numbers = Ranges(view.numbers)
-        self._data = Place("", "log_data_sector", 0).field("data")
-        self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
-        self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
-
-    def entry(self, entry: log.JudgedEntry) -> bytes:
-        """Return the bytes of a valid entry, redacted, with the right checksum."""
-        data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
-        head = Place("", "log_entry", 0)
-        sector = entry.data_start - entry.offset
-        used = head.element("descriptors", len(entry.descriptors), "").offset or 0
-        data[used:sector] = bytes(sector - used)
-        for index, descriptor in enumerate(entry.descriptors):
-            if descriptor.kind != DescriptorKind.data:
-                continue
-            start = descriptor.file_offset
-            if not self._numbers.hold(start, start + log.SECTOR):
-                place = head.element("descriptors", index, "").field("body")
-                self._replace(data, place.offset or 0, sector, self._final(start, log.SECTOR))
-            sector += log.SECTOR
-        return sealed(data)
-
-    def _replace(self, entry: bytearray, body: int, sector: int, update: bytes) -> None:
-        """Put an update into an entry.
-
-        Args:
-            entry: The entry.
-            body: Where in it the body of the update's descriptor is.
-            sector: Where in it the update's data sector is.
-            update: The update.
-        """
-        leading, trailing = self._leading.length, self._trailing.length
-        for origin, place, data in (
-            (body, self._leading, update[:leading]),
-            (sector, self._data, update[leading:-trailing]),
-            (body, self._trailing, update[-trailing:]),
-        ):
-            start = origin + (place.offset or 0)
-            entry[start : start + place.length] = data
-
-    def _final(self, offset: int, length: int) -> bytes:
-        """Return bytes of the file after replay, as far as they are kept, and redacted."""
-        final = bytearray(length)
-        for start, end in self._copied.inside(offset, offset + length):
-            final[start - offset : end - offset] = self._view.source.read(start, end - start)
-        for place, data in self._view.replaced:
-            start, end = max(place, offset), min(place + len(data), offset + length)
-            if start < end:
-                final[start - offset : end - offset] = data[start - place : end - place]
-        return bytes(final)
-
-
-# -- redaction of the parent locator --------------------------------------------------------------
-
-
-def _redacted_item(source: Source, offset: int, length: int) -> bytes:
-    data = source.read(offset, min(length, max(0, source.size - offset)))
-    try:
-        return redacted_locator(grammar.parent_locator(data, Place("", "parent_locator_item", 0)))
-    except FormatError:  # not even its head is there
-        return bytes(len(data))
-
-
-def redacted_locator(locator: ParentLocator) -> bytes:
-    """Return a parent locator in which only keys and linkages can still be read.
-
-    Lengths stay the same, and so does what the rules say about it: a value keeps
-    its separators, its prefix, and whatever makes it no text.
-    """
-    raw = locator.raw
-    is_table_there = locator.entries and len(locator.entries) <= MAX_KEYS
-    start = locator.len_table if is_table_there else length_of("parent_locator_item")
-    data = bytearray(raw[:start].ljust(len(raw), b"\0"))
-    if _errors(check_shape(locator)):
-        return bytes(data)
-    blanked = []
-    for entry in locator.entries:
-        key = raw[entry.ofs_key : entry.ofs_key + entry.len_key]
-        value = raw[entry.ofs_value : entry.ofs_value + entry.len_value]
-        data[entry.ofs_key : entry.ofs_key + entry.len_key] = key
-        is_linkage = _text(key) in (LINKAGE, LINKAGE_2)
-        if is_linkage and parse_linkage(_text(value)) is not None:
-            data[entry.ofs_value : entry.ofs_value + entry.len_value] = value
-        else:
-            # An x makes no GUID out of what was none.
-            blanked.append((entry.ofs_value, _blank_text(value, "x" if is_linkage else "a")))
-    for offset, value in blanked:  # in the end, should they share bytes with something else
-        data[offset : offset + len(value)] = value
-    return bytes(data)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-16-le", "surrogatepass")
-
-
-# The rules look at these: separators, prefixes, drive letters, GUIDs of volumes, NULs.
-_PLAIN = frozenset("\\/:.?{}-\0")
-_VOLUME = re.compile(r"\\\\\?\\Volume", re.IGNORECASE)
-
-
-def _blank_text(raw: bytes, letter: str) -> bytes:
-    """Return UTF-16 text of the same length in which all letters and digits are the same."""
-    text = _text(raw)
-    prefix = _VOLUME.match(text)
-    start = prefix.end() if prefix else 0
-    rest = "".join(_blank_character(char, letter) for char in text[start:])
-    return (text[:start] + rest).encode("utf-16-le", "surrogatepass")
-
-
-def _blank_character(char: str, letter: str) -> str:
-    if char in _PLAIN or "\ud800" <= char <= "\udfff":  # half a character is an error (LOC-10)
-        return char
-    return letter * (2 if ord(char) > 0xFFFF else 1)
+        yield from entry_heads(self._stored, *self._log_range)
+        if self._ring is not None:
+            view = self._views[-1]
+            copied, numbers = Ranges(view.copied), Ranges(view.numbers)
+            yield from LogRedactor(
+                self._ring, view.source, copied, numbers, view.replaced
+            ).entries()
