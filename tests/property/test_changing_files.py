@@ -102,7 +102,7 @@ IMAGES = [
 
 
 def changed(data: bytes, count: int) -> Iterator[tuple[Changing, str | None]]:
-    """Yield a source for each way to change a file at each of a number of reads, and what it does."""
+    """Yield a source for each way to change a file at each of many reads, and what it does."""
     step = max(1, count // 40)  # of thousands, when a tree is walked
     for number in (*range(min(count, 40)), *range(40, count, step)):
         for reads in (range(number, number + 1), range(number, 1 << 62)):
