@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..errors import Finding, FormatError, TruncatedError
+from ..errors import Finding, FormatError
 from ..format.judge import Check, Judge, Refusal
 from .told import Sentence, Several, Skipped, Told
 
@@ -73,8 +73,7 @@ class Collector(Judge):
             for news in told:
                 is_right &= self.add(news)
         except FormatError as error:  # something that it is about cannot be parsed, or read
-            self._take_refusal(error)
-            return False
+            return self.add(error.finding)
         return is_right
 
     def remark(self, check: Check, *about: Any) -> None:
@@ -83,12 +82,7 @@ class Collector(Judge):
 
     def lost(self, _layer: str, error: Refusal) -> None:
         """Take the finding because of which a layer cannot be had."""
-        self._take_refusal(error)
-
-    def _take_refusal(self, error: Refusal) -> None:
         self.add(error.finding)
-        if isinstance(error, TruncatedError):  # it was there when the check began
-            self.skip(error.finding.where, "not all of it can be read")
 
     def add(self, news: Told) -> bool:
         """Take one thing, and tell whether it is no error."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import FormatError
 from ..format.descent import Contents, Descent
 from ..reading.image import Image
 from ..storage.source import Source
@@ -40,7 +41,12 @@ def check_image(stored: Source, take: Collector, *, is_skeleton: bool = False) -
     if layers is None:
         return None
     image = Image.of(way, layers)
-    take.take(check_blocks(image, MOST_PER_RULE, is_skeleton=is_skeleton))
+    try:
+        for news in check_blocks(image, MOST_PER_RULE, is_skeleton=is_skeleton):
+            take.add(news)
+    except FormatError as error:  # bytes that were there a moment ago are not there any more
+        take.add(error.finding)
+        take.skip("the rest of the BAT and of the blocks", "not all of it can be read")
     return image
 
 
