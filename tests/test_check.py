@@ -322,7 +322,7 @@ def test_a_good_image_shows_what_it_declares_and_notes_besides(name: str) -> Non
 
 
 # What is a hole in a file takes no time to be looked at; here it is not known to be one.
-NOT_LOOKED_AT = {"blocks-far-away": ["about 1024 GiB of the file that belong to nothing"]}
+NOT_LOOKED_AT = {"blocks-far-away": ["space that belongs to nothing, about 1024 GiB in all"]}
 
 
 def test_a_real_image_is_clean(sample: tuple[Sample, Path]) -> None:

@@ -26,7 +26,6 @@ LARGE_ROOMS = {
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
-    "copying.raw.write_raw": "to be parted",
     "copying.metadump.metadump": "to be parted",
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
 }

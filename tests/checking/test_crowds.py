@@ -66,7 +66,7 @@ def test_blocks_are_compared_in_a_file_that_claims_more_than_any_disk_needs(dist
     with in_bulk():
         report = check(SparseSource(layout.build().file))
     assert report.verdict == verdict
-    assert [what for what, _ in report.skipped] == ["what of the file belongs to nothing"]
+    assert [what for what, _ in report.skipped] == ["space that belongs to nothing"]
     assert check(SparseSource(layout.build().file)).verdict == verdict
 
 

@@ -23,6 +23,7 @@ from tests.images.structures import (
     bat_entry,
 )
 from tests.support import damaged
+from vhdx_kaitai.checking.losses import Reason
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading.disk import open_disk
 
@@ -116,9 +117,9 @@ def test_entries_that_cannot_be_right_are_not_taken_for_a_cut_file() -> None:
     losses = assert_both_ways_agree(layout).losses
     assert (losses.cut, losses.wild) == ((0, 0, 0), (3, 3 * MIB, 0))
     assert only_sentence(report_on(layout)) == (
-        "The BAT is damaged: 3 entries of blocks past the end of the file have reserved bits set, "
-        "a state that needs a parent, or a place past about 128 GiB, where no file of such a disk "
-        "ends. No cut explains that. 3 MiB of the disk cannot be read because of that."
+        "The BAT is damaged: 3 entries of blocks past the end of the file, with reserved bits that "
+        "are set, a state that needs a parent or a place where no file of such a disk ends. "
+        "No cut explains that. 3 MiB of the disk cannot be read because of that."
     )
 
 
@@ -131,6 +132,24 @@ def test_what_a_cut_explains_and_what_it_does_not_are_counted_apart() -> None:
         "past its end and are lost. The other 10 MiB can be read."
     )
     assert wild.startswith("The BAT is damaged: 3 entries ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (bat_entry(FULLY_PRESENT, GIB, reserved=1), Reason.RESERVED),
+        (bat_entry(FULLY_PRESENT, GIB, reserved=1 << 16), Reason.RESERVED),
+        (bat_entry(PARTIALLY_PRESENT, GIB), Reason.NO_PARENT),
+        (bat_entry(FULLY_PRESENT, TOO_FAR * MIB), Reason.TOO_FAR),
+        (bat_entry(FULLY_PRESENT, (1 << 64) - MIB), Reason.TOO_FAR),
+    ],
+)
+def test_each_reason_alone_is_enough(entry: int, reason: Reason) -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block()}).layout()
+    layout.bat[1] = entry
+    losses = assert_both_ways_agree(layout).losses
+    assert (losses.cut, losses.wild, losses.reasons) == ((0, 0, 0), (1, MIB, 0), {reason})
+    assert f" with {reason.value}. No cut " in only_sentence(report_on(layout))
 
 
 def test_a_page_of_ones_is_no_cut_file() -> None:
@@ -179,9 +198,9 @@ def in_sectors(*places: int, length: int = 50, block_size: int = MIB) -> Layout:
 def test_a_bat_that_counts_sectors_is_recognised() -> None:
     layout = in_sectors(10, 12, 11, 30, 49)
     losses = assert_both_ways_agree(layout).losses
-    assert (losses.counts_sectors, losses.wild) == (True, (5, 5 * MIB, 0))
+    assert (losses.reasons, losses.wild) == ({Reason.SECTORS}, (5, 5 * MIB, 0))
     assert only_sentence(report_on(layout)) == (
-        "The BAT seems to count sectors: 5 entries of blocks past the end of the file have places "
+        "The BAT seems to count sectors: 5 entries of blocks past the end of the file, with places "
         "that are multiples of 2,048 MiB and would be inside it as sectors of 512 bytes. No cut "
         "explains that. 5 MiB of the disk cannot be read because of that."
     )
@@ -189,7 +208,7 @@ def test_a_bat_that_counts_sectors_is_recognised() -> None:
 
 def test_a_bat_that_counts_sectors_is_recognised_however_far_it_points() -> None:
     losses = assert_both_ways_agree(in_sectors(10, 99, 70, 80, 60, length=100)).losses
-    assert (losses.counts_sectors, losses.wild.blocks) == (True, 5)
+    assert (losses.reasons, losses.wild.blocks) == ({Reason.SECTORS}, 5)
 
 
 def other_far_places() -> dict[str, Layout]:
@@ -205,7 +224,7 @@ def other_far_places() -> dict[str, Layout]:
 @pytest.mark.parametrize("name", other_far_places())
 def test_not_all_that_is_far_away_counts_sectors(name: str) -> None:
     losses = assert_both_ways_agree(other_far_places()[name]).losses
-    assert (losses.counts_sectors, losses.wild.blocks) == (False, 0)
+    assert (losses.reasons, losses.wild.blocks) == (set(), 0)
     assert losses.cut.blocks >= 3
 
 

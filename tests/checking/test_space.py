@@ -1,4 +1,4 @@
-"""Data of a file that belong to nothing."""
+"""Data in space of a file that belongs to nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vhdx_kaitai.checking.findings import Report
 
 
 def told(layout: Layout) -> list[tuple[int | None, str]]:
-    """Return where data begin that belong to nothing, and what is said of them; a note at most."""
+    """Return where data that belong to nothing begin, and what is said of them; a note at most."""
     report = report_on(layout)
     assert report.verdict == "clean"
     return [(f.offset, f.message) for f in report.findings if f.rule == "BLK-13"]
@@ -37,7 +37,7 @@ def with_gap(**fields: object) -> Layout:
 
 
 def message(size: str) -> str:
-    return f"{size} of the file belong to nothing and are not all zeros"
+    return f"data in space that belongs to nothing, {size} in all, expected zeros"
 
 
 def test_free_space_of_zeros_is_no_matter() -> None:
@@ -102,7 +102,7 @@ def test_what_was_not_looked_at_is_not_taken_for_zeros(monkeypatch: pytest.Monke
     layout.patch(6 * MIB, b"x")
     report = report_on(layout)
     assert "BLK-13" not in {f.rule for f in report.findings}
-    assert not_looked_at(report) == ["3 MiB of the file that belong to nothing"]
+    assert not_looked_at(report) == ["space that belongs to nothing, 3 MiB in all"]
     layout.patch(6 * MIB - 1, b"x")
     assert told(layout) == [(6 * MIB - 1, message("3 MiB"))]
 
@@ -124,7 +124,7 @@ def test_many_gaps_are_counted_and_the_first_ones_looked_at(
     gaps = assert_both_ways_agree(layout).gaps
     assert gaps is not None
     assert gaps.total == 10
-    assert not_looked_at(report_on(layout)) == ["10 MiB of the file that belong to nothing"]
+    assert not_looked_at(report_on(layout)) == ["space that belongs to nothing, 10 MiB in all"]
     layout.patch(8 * MIB, b"x")
     assert told(layout) == [(8 * MIB, message("10 MiB"))]
 

@@ -416,6 +416,7 @@ def test_entries_past_the_end_of_a_differencing_disk_are_told() -> None:
         "expected none"
     )
     assert finding.offset == layout.bat_offset + 18 * 8
+    assert finding.where.startswith("BAT entry of block 17 at ")
 
 
 @pytest.mark.parametrize("blocks", [16, 32])

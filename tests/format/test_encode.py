@@ -88,14 +88,20 @@ def of_bytes(length: int, start: bytes = b"") -> Maker:
 
 # -- there and back --------------------------------------------------------------------------------
 
+# What a record says of its signature, its checksum and all of its bytes is not what it is packed
+# into, so it may say anything.
+
 
 def header_again(data: bytes) -> bytes:
-    return encode.header(HeaderSection(BufferSource(bytes(64 * KIB) + data)).header(1))
+    record = HeaderSection(BufferSource(bytes(64 * KIB) + data)).header(1)
+    return encode.header(record._replace(raw=b"", is_signature_valid=False, checksum=0))
 
 
 def region_table_again(data: bytes) -> bytes:
     table = HeaderSection(BufferSource(bytes(192 * KIB) + data)).region_table(1)
-    return encode.region_table(table, grammar.unused_of(table))
+    unused = grammar.unused_of(table)
+    table = table._replace(raw=b"", is_signature_valid=False, checksum=0)
+    return encode.region_table(table, unused)
 
 
 def metadata_table_again(data: bytes) -> bytes:
@@ -110,7 +116,9 @@ def locator_again(data: bytes) -> bytes:
 def log_entry_again(data: bytes) -> bytes:
     entry = grammar.log_entry(data)
     assert entry is not None
-    return encode.log_entry(entry)
+    header = entry.header._replace(is_signature_valid=False, checksum=0)
+    sectors = tuple(sector._replace(is_signature_valid=False) for sector in entry.data_sectors)
+    return encode.log_entry(entry._replace(header=header, data_sectors=sectors))
 
 
 def place(type_name: str) -> Place:
@@ -164,15 +172,6 @@ def test_what_was_parsed_is_packed_into_the_same_bytes(name: str, seed: int) -> 
     make, again = STRUCTURES[name]
     data = make(Random(seed))
     assert again(data) == data
-
-
-@given(st.integers(0, 2**32))
-def test_what_was_packed_is_parsed_into_the_same_record(seed: int) -> None:
-    """Whatever a record says of its signature, checksum and bytes, it is packed with the right."""
-    record = HeaderSection(BufferSource(bytes(64 * KIB) + a_header(Random(seed)))).header(1)
-    careless = record._replace(raw=b"", is_signature_valid=False, checksum=0)
-    data = encode.header(careless)
-    assert HeaderSection(BufferSource(bytes(64 * KIB) + data)).header(1) == record
 
 
 def test_a_table_ends_in_zeros_when_nothing_else_is_asked_for() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fields import ELEMENTS, FIELDS, LENGTHS
 from tests.images.structures import HEADER_OFFSETS, MIB, REGION_TABLE_OFFSETS
-from vhdx_kaitai.format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place
+from vhdx_kaitai.format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, mask_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,21 @@ def test_headers_and_region_tables_stand_where_the_specification_puts_them() -> 
 def test_a_place_that_is_nowhere_in_the_file_has_no_offset() -> None:
     place = Place("log entry", "log_entry_header", None)
     assert (place.text, place.offset, place.length) == ("log entry", None, 64)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "field", "mask"),
+    [
+        ("payload_bat_entry", "state", 0x7),
+        ("payload_bat_entry", "reserved", 0xFFFF8),
+        ("payload_bat_entry", "file_offset_mb_low", 0xFFF00000),
+        ("payload_bat_entry", "file_offset_mb_high", 0xFFFFFFFF00000000),
+        ("file_parameters_item", "block_size", 0xFFFFFFFF),
+        ("file_parameters_item", "has_parent", 1 << 33),
+        ("parent_locator_entry", "len_value", 0xFFFF << 80),
+    ],
+)
+def test_a_field_has_its_bits_in_the_number_that_the_structure_is(
+    type_name: str, field: str, mask: int
+) -> None:
+    assert mask_of(type_name, field) == mask

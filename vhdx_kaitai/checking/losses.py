@@ -12,6 +12,7 @@ large. Such entries look good each by itself; but no program leaves 2 GiB betwee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import NamedTuple
 
 from ..format.bat import (
@@ -35,6 +36,15 @@ _SECTORS_PER_MIB = MIB // 512
 _FEWEST_IN_SECTORS = 4
 
 
+class Reason(Enum):
+    """Why no cut explains an entry: what it has, or is."""
+
+    SECTORS = "a place in sectors"
+    RESERVED = "reserved bits that are set"
+    NO_PARENT = "a state that needs a parent"
+    TOO_FAR = "a place where no file of such a disk ends"
+
+
 class Loss(NamedTuple):
     """Something that is past the end of the file.
 
@@ -55,13 +65,13 @@ class Losses(NamedTuple):
     Attributes:
         cut: What a cut explains.
         wild: What none explains.
-        counts_sectors: Whether `wild` are entries that would be good if they counted sectors.
+        reasons: Why not.
         readable: Bytes of the disk in blocks that a reader does not refuse.
     """
 
     cut: Loss
     wild: Loss
-    counts_sectors: bool
+    reasons: set[Reason]
     readable: int
 
 
@@ -70,18 +80,34 @@ def losses(image: Image, survey: Survey) -> Losses:
     geometry = image.geometry
     is_child = geometry.is_differencing
     counts_sectors = _counts_sectors(survey, is_child=is_child)
+    found: set[Reason] = set()
     blocks, lengths, readable = [0, 0], [0, 0], geometry.virtual_disk_size
     for code, sample in survey.payload.items():
         length = _length(image, code, sample)
         readable -= length if _is_refused(code, is_child=is_child) else 0
         if classes.is_stored(code) and code & classes.PAST_THE_END:
-            is_plain = classes.is_past(code, is_child=is_child) and not code & classes.TOO_FAR
-            is_wild = counts_sectors or not is_plain
-            blocks[is_wild] += sample.total
-            lengths[is_wild] += length
-    bitmaps = _bitmaps(image, survey, counts_sectors=counts_sectors) if is_child else (0, 0)
+            reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=is_child)
+            found |= reasons
+            blocks[bool(reasons)] += sample.total
+            lengths[bool(reasons)] += length
+    bitmaps = [0, 0]
+    for code in _bitmaps_past_the_end(image, survey):
+        reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=True)
+        found |= reasons
+        bitmaps[bool(reasons)] += 1
     cut, wild = map(Loss, blocks, lengths, bitmaps)
-    return Losses(cut, wild, counts_sectors, readable)
+    return Losses(cut, wild, found, readable)
+
+
+def _reasons(code: int, *, is_child: bool) -> set[Reason]:
+    """Return why no cut explains the entries of a class past the end of the file."""
+    is_partial = code & STATE_MASK == PARTIALLY_PRESENT
+    reasons = {
+        Reason.RESERVED: code & classes.RESERVED,
+        Reason.NO_PARENT: is_partial and not is_child,
+        Reason.TOO_FAR: code & classes.TOO_FAR,
+    }
+    return {reason for reason, is_given in reasons.items() if is_given}
 
 
 def _counts_sectors(survey: Survey, *, is_child: bool) -> bool:
@@ -118,21 +144,19 @@ def _is_refused(code: int, *, is_child: bool) -> bool:
     )
 
 
-def _bitmaps(image: Image, survey: Survey, *, counts_sectors: bool) -> tuple[int, int]:
-    """Return how many sector bitmaps are past the end: because of a cut, and others."""
-    counts = [0, 0]
+def _bitmaps_past_the_end(image: Image, survey: Survey) -> Iterator[int]:
+    """Yield the classes of a child's sector bitmaps that are past the end of the file."""
     furthest = classes.furthest_end(image) // MIB - 1
-    for entry in survey.bitmaps.values():
+    for entry in survey.bitmaps.values() if image.geometry.is_differencing else ():
         place = entry >> PLACE_SHIFT
         if entry & STATE_MASK == PRESENT and (place + 1) * MIB > image.source.size:
-            is_wild = counts_sectors or place > furthest or bool(entry & RESERVED_MASK)
-            counts[is_wild] += 1
-    return counts[0], counts[1]
+            reserved = bool(entry & RESERVED_MASK) * classes.RESERVED
+            yield PRESENT | reserved | (place > furthest) * classes.TOO_FAR
 
 
 def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
     """Yield what it means that blocks or sector bitmaps are past the end of the file."""
-    cut, wild, counts_sectors, readable = losses(image, survey)
+    cut, wild, reasons, readable = losses(image, survey)
     rules = ("BAT-10",)
     if cut.blocks:
         yield Sentence(
@@ -147,22 +171,22 @@ def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
             "of their PARTIALLY_PRESENT blocks are the file's own is lost.",
             rules,
         )
-    if not wild.blocks and not wild.bitmaps:
-        return
+    if wild.blocks or wild.bitmaps:
+        yield Sentence(_about_wild(wild, reasons), rules)
+
+
+def _about_wild(wild: Loss, reasons: set[Reason]) -> str:
     entries = counted(wild.blocks + wild.bitmaps, "entry", "entries")
     lost = f"{human_size(wild.length)} of the disk cannot be read because of that."
-    if counts_sectors:
-        yield Sentence(
-            f"The BAT seems to count sectors: {entries} of blocks past the end of the file have "
+    if Reason.SECTORS in reasons:
+        return (
+            f"The BAT seems to count sectors: {entries} of blocks past the end of the file, with "
             "places that are multiples of 2,048 MiB and would be inside it as sectors of 512 "
-            f"bytes. No cut explains that. {lost}",
-            rules,
+            f"bytes. No cut explains that. {lost}"
         )
-    else:
-        yield Sentence(
-            f"The BAT is damaged: {entries} of blocks past the end of the file have reserved "
-            "bits set, a state that needs a parent, or a place past "
-            f"{human_size(classes.furthest_end(image))}, where no file of such a disk ends. "
-            f"No cut explains that. {lost}",
-            rules,
-        )
+    *others, last = (reason.value for reason in Reason if reason in reasons)
+    what = f"{', '.join(others)} or {last}" if others else last
+    return (
+        f"The BAT is damaged: {entries} of blocks past the end of the file, with {what}. "
+        f"No cut explains that. {lost}"
+    )

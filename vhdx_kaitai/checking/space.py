@@ -31,17 +31,18 @@ def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | Sk
     """
     if gaps is None:
         why = "the file is longer than any disk needs"
-        yield Skipped("what of the file belongs to nothing", why)
+        yield Skipped("space that belongs to nothing", why)
         return
     size = image.source.size
     ranges = [(start * MIB, min(end * MIB, size)) for start, end in gaps.first]
     length = gaps.total * MIB - (-size % MIB if gaps.is_at_the_end else 0)
     offset, is_all = _first_byte(image.source, ranges)
     if offset is not None:
-        message = f"{human_size(length)} of the file belong to nothing and are not all zeros"
+        space = f"space that belongs to nothing, {human_size(length)} in all"
+        message = f"data in {space}, expected zeros"
         yield Finding("BLK-13", "note", Span(f"file at {offset:#x}", offset), message)
     elif not is_all or gaps.total > sum(end - start for start, end in gaps.first):
-        what = f"{human_size(length)} of the file that belong to nothing"
+        what = f"space that belongs to nothing, {human_size(length)} in all"
         limits = f"{human_size(_MOST_READ)} or {classes.MOST_GAPS} gaps"
         yield Skipped(what, f"the first {limits} of them hold zeros alone")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 
 from ..format.descent import state_of_log
 from ..showing.log import log_document, log_text
@@ -20,12 +21,9 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the entries of a log; one that must not be replayed is listed, too."""
-    source = open_source(arguments.file)
-    try:
+    with closing(open_source(arguments.file)) as source:
         state = state_of_log(source)
         document = log_document(arguments.file, *state)
-    finally:
-        source.close()
     print_result(arguments, document, log_text)
     if state.error is None:
         return DONE

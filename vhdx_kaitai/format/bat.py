@@ -274,7 +274,8 @@ def check_surplus(table: Bat) -> Iterator[Finding]:
     first, entries = table.surplus()
     taken = [number for number, entry in enumerate(entries) if entry]
     if taken:
-        place = entry_span(table.region, first + taken[0], "first such BAT entry")
+        block = table.geometry.payload_blocks + taken[0]
+        place = entry_span(table.region, first + taken[0], f"BAT entry of block {block}")
         low_bits = [entry & (STATE_MASK | RESERVED_MASK) for entry in entries]
         stored = low_bits.count(FULLY_PRESENT) + low_bits.count(PARTIALLY_PRESENT)
         name = "entries of blocks past the end of the disk that are not 0:"
@@ -427,7 +428,7 @@ class Bat(Uncopied):
         """
         geometry = self.geometry
         end = geometry.sector_bitmap_index(geometry.sector_bitmap_blocks - 1)
-        first = min(end, geometry.payload_index(geometry.payload_blocks - 1) + 1)
+        first = geometry.payload_index(geometry.payload_blocks - 1) + 1
         return first, self.numbers(first, end - first)
 
 

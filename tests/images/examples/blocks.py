@@ -105,7 +105,7 @@ EXAMPLES = [
         "BLK-13",
         "data-of-nothing",
         "note",
-        "5 MiB of the file belong to nothing and are not all zeros",
+        "data in space that belongs to nothing, 5 MiB in all, expected zeros",
     ),
     Example(
         "OVL-01",
