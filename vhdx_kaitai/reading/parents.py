@@ -20,7 +20,7 @@ from ..storage.source import Opener, Source
 # Folders to look in, or a single one.
 Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-# So many names that differ only in case, or in the way of composing characters, are
+# At most this many names that differ only in case, or in the way of composing characters, are
 # looked at to follow one path: ours. A path has a few steps, and one or two such names each.
 MOST_ALIKE = 256
 
