@@ -48,9 +48,13 @@ class Reader:
         """Return a function that reads from each of these offsets, as quickly as it can be done."""
         raise NotImplementedError
 
+    def returning(self, offsets: Sequence[int], length: int) -> Work:
+        """Return one that gets new bytes each time, as is the only way that others have."""
+        return self.prepared(offsets, length)
+
 
 class Ours(Reader):
-    """`Disk.readinto_at` into one buffer."""
+    """`Disk.readinto_at` into one buffer, or `Disk.pread`."""
 
     def __init__(self, image: Made) -> None:
         self._disk = vhdx_kaitai.open(image.path)
@@ -67,13 +71,22 @@ class Ours(Reader):
 
         return work
 
+    def returning(self, offsets: Sequence[int], length: int) -> Work:
+        pread = self._disk.pread
+
+        def work() -> None:
+            for offset in offsets:
+                pread(length, offset)
+
+        return work
+
 
 class Planned(Reader):
     """The system calls and zero fills that the layout asks for, known beforehand.
 
     One `preadv` for each extent of a request, into its part of the buffer, and an assignment of
-    zeros for each hole. What there is to do is known to whoever made the image, so this is what is
-    left when resolving a request costs nothing.
+    zeros for each hole; or `pread`, and new zeros. What there is to do is known to whoever made the
+    image, so this is what is left when resolving a request costs nothing.
     """
 
     def __init__(self, image: Made) -> None:
@@ -90,6 +103,24 @@ class Planned(Reader):
         buffer, zeros = memoryview(bytearray(length)), memoryview(bytes(length))
         steps = [step for offset in offsets for step in self._steps(offset, length, buffer, zeros)]
         return lambda: self._perform(steps)
+
+    def returning(self, offsets: Sequence[int], length: int) -> Work:
+        view = memoryview(bytearray(length))
+        steps = [
+            (file, len(target[0]), position) if file >= 0 else (file, len(target), 0)
+            for offset in offsets
+            for file, target, position in self._steps(offset, length, view, view)
+        ]
+
+        def work() -> None:
+            pread = os.pread
+            for file, count, position in steps:
+                if file >= 0:
+                    pread(file, count, position)
+                else:
+                    bytes(count)
+
+        return work
 
     @staticmethod
     def _perform(steps: list[tuple[int, Any, Any]]) -> None:

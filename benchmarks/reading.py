@@ -9,6 +9,8 @@ from functools import partial
 
 import numpy as np
 
+from vhdx_kaitai.text import human_size
+
 from . import images, processes
 from .framework import OURS, Bench, Benchmark, Goal, Runner, at_least, at_most, timed
 from .images import ABSENT, GIB, KIB, MIB, SECTOR, TIB, Array, DiskType, Made
@@ -21,6 +23,7 @@ _RANDOM_TURN = 4000
 _SEQUENTIAL = [at_most(1.10, PLANNED), at_most(1.15, LIBVHDI)]
 _SMALL = [at_most(1.20, PLANNED), at_most(0.65, DISSECT)]
 _RANDOM = [at_least(1.5, LIBVHDI), at_least(5, DISSECT), at_least(0.65, PLANNED)]
+_ZEROS = [at_most(1.10, PLANNED), at_most(1.15, LIBVHDI)]
 
 
 def _size(bench: Bench) -> int:
@@ -73,8 +76,14 @@ def read_fixed(bench: Bench) -> None:
 
 
 def read_half_empty(bench: Bench) -> None:
-    """Every second block absent: what zeros cost."""
-    _read(bench, half_empty(bench), "half-empty")
+    """Every second block absent: what zeros cost, put into a buffer or returned."""
+    made, name, random_goals = half_empty(bench), "half-empty", [at_least(1.7, LIBVHDI)]
+    _read(bench, made, name, goals=_ZEROS, small_goals=_ZEROS, random_goals=random_goals)
+    readers = _open(bench, made, [*_ZEROS, *random_goals])
+    for length in (MIB, 64 * KIB):
+        task = f"pread {human_size(length)}, {name}"
+        _race_in_order(bench, readers, made, length, task, _ZEROS, is_returned=True)
+    _race_at_random(bench, readers, made, f"pread, {name}", random_goals, is_returned=True)
 
 
 def read_shuffled(bench: Bench) -> None:
@@ -199,14 +208,23 @@ def _race_in_order(
     length: int,
     task: str,
     goals: Sequence[Goal],
+    *,
+    is_returned: bool = False,
 ) -> None:
     turn = min(_TURN, made.size // 2)
     turns = [range(start, start + turn, length) for start in range(0, made.size, turn)]
-    _race(bench, readers, turns, length, task, goals, rounds=bench.pick(24, 6))
+    rounds = bench.pick(24, 6)
+    _race(bench, readers, turns, length, task, goals, rounds=rounds, is_returned=is_returned)
 
 
 def _race_at_random(
-    bench: Bench, readers: dict[str, Reader], made: Made, name: str, goals: Sequence[Goal]
+    bench: Bench,
+    readers: dict[str, Reader],
+    made: Made,
+    name: str,
+    goals: Sequence[Goal],
+    *,
+    is_returned: bool = False,
 ) -> None:
     length = 4 * KIB
     choice = random.Random(3)
@@ -215,7 +233,8 @@ def _race_at_random(
     ]
     for offset in itertools.chain.from_iterable(turns):  # into memory, all of them
         readers[PLANNED].read(offset, length)
-    _race(bench, readers, turns, length, f"random 4 KiB, {name}", goals, rounds=bench.pick(32, 8))
+    task, rounds = f"random 4 KiB, {name}", bench.pick(32, 8)
+    _race(bench, readers, turns, length, task, goals, rounds=rounds, is_returned=is_returned)
 
 
 def _race(
@@ -227,15 +246,17 @@ def _race(
     goals: Sequence[Goal],
     *,
     rounds: int,
+    is_returned: bool = False,
 ) -> None:
     """Let the readers make the same requests, a turn of them in each round."""
     wanted = {OURS, *(goal.peer for goal in goals)}
     before = [readers[PLANNED].prepared(turn, length) for turn in turns]
-    runners = {
-        name: _per_request(before, [reader.prepared(turn, length) for turn in turns], len(turns[0]))
-        for name, reader in readers.items()
-        if name in wanted
-    }
+    runners = {}
+    for name, reader in readers.items():
+        if name in wanted:
+            prepare = reader.returning if is_returned else reader.prepared
+            works = [prepare(turn, length) for turn in turns]
+            runners[name] = _per_request(before, works, len(turns[0]))
     bench.race(task, runners, goals, rounds=rounds, unit="us")
 
 

@@ -64,7 +64,7 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.copying.metadump import metadump
     from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
     from vhdx_kaitai.format.descent import state_of_log
-    from vhdx_kaitai.reading import bulk
+    from vhdx_kaitai.reading import map as mapping
     from vhdx_kaitai.reading.disk import Disk
     from vhdx_kaitai.reading.image import Image
     from vhdx_kaitai.showing import sarif
@@ -213,10 +213,10 @@ def exercise(data: bytes) -> None:
     recipe = Recipe.parse(data)
     image = recipe.image()
     before, began = _peak(), time.process_time()
-    worthwhile = bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
+    worthwhile = mapping.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES
     try:
         if recipe.is_bulky:
-            bulk.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
+            mapping.WORTHWHILE_BLOCKS = survey.WORTHWHILE_ENTRIES = 0
         choice = random.Random(recipe.seed)
         errors = _check(image)
         _open(image, choice, errors)
@@ -225,7 +225,7 @@ def exercise(data: bytes) -> None:
             _tree(image)
             _dump(image, choice)
     finally:
-        bulk.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
+        mapping.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
     if seconds > MAX_SECONDS:
         raise BrokenInvariantError(f"took {seconds:.1f} s")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import mmap
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,8 +19,9 @@ from typing import Any
 import pytest
 
 import vhdx_kaitai
-from tests.images.chain import GOOD_CHAINS, Chain
-from tests.images.image import Block, Built, Image, partial
+from tests.images.chain import GOOD_CHAINS, Chain, chain, child_of
+from tests.images.dirty import dirty
+from tests.images.image import Block, Built, Image, Layout, dynamic, partial
 from tests.images.model import Model
 from tests.images.structures import FULLY_PRESENT, KIB, MIB, NOT_PRESENT, UNMAPPED, ZERO
 from tests.support import SparseSource
@@ -81,6 +84,75 @@ class CountingSource(FileSource):
 def open_descriptors() -> set[str]:
     """Return the numbers of the files this process has open."""
     return set(os.listdir("/proc/self/fd"))
+
+
+# -- disks and where they come from -------------------------------------------------------------
+
+
+def mixed_chain() -> Chain:
+    """Return a chain of three with blocks in every state, the middle image dirty."""
+
+    def change(depth: int, image: Image) -> Image | Layout:
+        return dirty(image, hide=("bat", "bitmaps")) if depth == 1 else image
+
+    return chain(3, base=dynamic(12 * MIB + 512), blocks=few_runs, change=change)
+
+
+class Unbuffered(io.RawIOBase):
+    """A file object that gives few bytes at a time, as raw ones may."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.position = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.position = (0, self.position, len(self.data))[whence] + offset
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.data[self.position : self.position + min(len(buffer), 1000)]
+        buffer[: len(data)] = data
+        self.position += len(data)
+        return len(data)
+
+
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    "path": str,
+    "bytes": Path.read_bytes,
+    "memoryview": lambda path: memoryview(path.read_bytes()),
+    "mmap": lambda path: mapped(path),
+    "file object": lambda path: path.open("rb"),
+    "raw file object": lambda path: path.open("rb", buffering=0),
+    "file object in memory": lambda path: io.BytesIO(path.read_bytes()),
+    "file object of short reads": lambda path: Unbuffered(path.read_bytes()),
+}
+
+
+def mapped(path: Path) -> mmap.mmap:
+    """Return a file as it is mapped into memory."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+# Log, metadata and BAT stand before, between and after the places for blocks.
+ORDERS = (
+    ("log", "metadata", "bat", "blocks"),
+    ("blocks", "log", "metadata", "bat"),
+    ("bat", "blocks", "metadata", "log"),
+)
+
+
+def checkerboard(size: int) -> Chain:
+    """Return a child, every second sector of which is in its parent."""
+    base = dynamic(size, blocks={0: Block()}, others=Block(ZERO)).build()
+    layout = child_of(base, blocks={n: partial() for n in range(size // MIB)}).layout()
+    layout.patch(layout.bitmaps[0].file_offset, b"\x55" * (size // 512 // 8))
+    return Chain([base, layout.build()], [])
 
 
 # -- comparing ----------------------------------------------------------------------------------

@@ -22,17 +22,12 @@ MODULES = {
 MAX_ROOM = 500
 LARGE_ROOMS = {
     "copying.metadump": "finds, keeps and redacts; to be parted",
-    "reading.bulk": "maps, counts and looks at sectors; to be parted",
-    "reading.disk": "chain, reading and files; to be parted",
-    "reading.resolve": "to be parted",
 }
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
-    "copying.raw.write_raw": "to be parted",
     "copying.metadump.metadump": "to be parted",
-    "reading.disk._reader": "closures keep the hot path free of attributes",
-    "reading.disk.find_parent": "to be parted",
+    "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -80,7 +75,7 @@ LATE_IMPORTS = {
     "checking.survey: .tally": "numpy is for large disks",
     "copying.data: .": "numpy is for large disks",
     "commands.check: ..showing.sarif": _START,
-    "commands.info: ..reading.disk": _START,
+    "commands.info: ..reading.chain": _START,
     "commands.info: .disks": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
@@ -92,7 +87,7 @@ LATE_IMPORTS = {
     "format.descent: .locator": "only differencing disks have one",
     "format.descent: .log": "only a log that is not empty is looked at",
     "format.descent: .replay": "only a dirty log is replayed",
-    "reading.bulk: numpy": _START,
+    "reading.map: .": "numpy is for large disks",
     "reading.parents: unicodedata": _START,
     "rules: importlib.resources": _START,
     "rules: json": _START,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.commands.test_main import ALL_STATUSES
 from vhdx_kaitai.format import bat, headers, locator, log, replay
-from vhdx_kaitai.reading import disk, parents
+from vhdx_kaitai.reading import chain, parents
 from vhdx_kaitai.text import human_size
 
 ROOT = Path(__file__).parent.parent
@@ -103,7 +103,7 @@ def test_every_limit_of_our_own_is_in_the_readme() -> None:
         "LOC-04": str(locator.MAX_KEYS),
         "LOC-09": human_size(locator.MAX_TEXT_LENGTH),
         "BAT-08": str(bat.MAX_SHARING),
-        "CHAIN-06": str(disk.MAX_CHAIN_LENGTH),
+        "CHAIN-06": str(chain.MAX_CHAIN_LENGTH),
         "CHAIN-10": str(parents.MOST_ALIKE),
     }
     package = Path(log.__file__).parent.parent

@@ -47,8 +47,10 @@ if TYPE_CHECKING:
         ParentLocator,
         RegionEntry,
     )
-    from .reading.disk import Disk, DiskFile, Extent, Link
+    from .reading.chain import Link
+    from .reading.disk import Disk, DiskFile
     from .reading.disk import open_disk as open
+    from .reading.extents import Extent
     from .reading.image import Image
     from .rules import Rule, catalogue
     from .storage.overlay import Update
@@ -124,7 +126,9 @@ _NAMES_IN = {
     "format.structures": (
         "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
     ),
-    "reading.disk": "Disk DiskFile Extent Link open",
+    "reading.chain": "Link",
+    "reading.disk": "Disk DiskFile open",
+    "reading.extents": "Extent",
     "reading.image": "Image",
     "rules": "Rule catalogue",
     "storage.overlay": "Update",

@@ -133,6 +133,23 @@ def test_what_a_cut_explains_and_what_it_does_not_are_counted_apart() -> None:
     assert wild.startswith("The BAT is damaged: 3 entries ")
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        bat_entry(FULLY_PRESENT, GIB, reserved=1),
+        bat_entry(FULLY_PRESENT, GIB, reserved=1 << 16),
+        bat_entry(PARTIALLY_PRESENT, GIB),
+        bat_entry(FULLY_PRESENT, TOO_FAR * MIB),
+        bat_entry(FULLY_PRESENT, (1 << 64) - MIB),
+    ],
+)
+def test_each_reason_alone_is_enough(entry: int) -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block()}).layout()
+    layout.bat[1] = entry
+    losses = assert_both_ways_agree(layout).losses
+    assert (losses.cut, losses.wild) == ((0, 0, 0), (1, MIB, 0))
+
+
 def test_a_page_of_ones_is_no_cut_file() -> None:
     report = report_on(damaged("bat-page-of-ones"))
     sentence = only_sentence(report)

@@ -69,6 +69,16 @@ def test_only_a_child_has_the_last_sector_bitmap() -> None:
     assert judgement.bitmaps == {}
 
 
+@pytest.mark.parametrize("moved", [1, 5, -1])
+def test_a_chunk_that_lies_elsewhere_is_seen_among_chunks_in_order(moved: int) -> None:
+    """Its blocks follow each other as those before and after it do, but not these."""
+    layout = image_of(6 * 16, 256 * MIB, 200 * 256, has_parent=False)
+    for block in range(6 * 16):
+        place = 10 + block + (moved if block // 16 == 1 else 0)
+        layout.set_entry(block, FULLY_PRESENT, place * 256 * MIB)
+    assert {rule for rule, *_ in assert_both_ways_agree(layout, 1000).findings} == {"BAT-08"}
+
+
 def large(*, has_parent: bool) -> Layout:
     """Return an image whose BAT is worth numpy by its own size: 147 chunks of 4096 blocks."""
     return image_of(600_000, MIB, 64, has_parent=has_parent)
@@ -92,6 +102,17 @@ def test_a_sector_bitmap_of_a_large_dynamic_disk_is_seen(chunk: int) -> None:
     layout.bat[layout.image.geometry.bitmap_index(chunk)] = 6 | 20 * MIB
     report = check(SparseSource(layout.build().file))
     assert {f.rule for f in report.findings} == {"BAT-06"}
+
+
+def test_what_stands_between_holes_of_a_bat_is_seen(tmp_path: Path) -> None:
+    """Entries in a hole of the file are not read; those beside it are."""
+    layout = large(has_parent=False)
+    blocks = [0, 1000, 70_000, 131_071, 131_072, 200_000, 599_999]
+    for block in blocks:
+        layout.set_entry(block, 4)
+    report = check(layout.build().write(tmp_path / "holes.vhdx"))
+    found = [int(finding.where.split()[4]) for finding in report.findings]
+    assert found == blocks
 
 
 _CHILD = """

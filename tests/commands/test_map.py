@@ -35,7 +35,8 @@ from tests.reading_fixtures import (
     run_program,
 )
 from tests.support import assert_valid, good
-from vhdx_kaitai.reading import bulk
+from vhdx_kaitai.reading import map as mapping
+from vhdx_kaitai.reading import runs
 
 
 @pytest.mark.parametrize("name", [name for name in GOODS if name != "largest-disk"])
@@ -141,8 +142,8 @@ def test_the_text_of_a_map_has_all_that_stands_before_damage(
     in_bulk: bool, bad: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second block is of zeros; how many are looked up at once does not show."""
-    monkeypatch.setattr(bulk, "is_large", lambda _disk: in_bulk)
-    monkeypatch.setattr(bulk, "_MOST_BLOCKS", 4096)
+    monkeypatch.setattr(mapping, "WORTHWHILE_BLOCKS", 0 if in_bulk else 1 << 30)
+    monkeypatch.setattr(runs, "_MOST_BLOCKS", 4096)
     blocks = {number: Block(ZERO) for number in range(0, bad, 2)}
     layout = dynamic(80_000 * MIB, blocks=blocks).layout()
     layout.set_entry(bad, 4)
@@ -169,7 +170,7 @@ def test_what_is_past_the_end_of_a_parent_has_the_depth_that_qemu_gives_it(
 ) -> None:
     """The same chain as qcow2; sizes in MiB, the base first."""
     if in_bulk:
-        monkeypatch.setattr(bulk, "is_large", lambda _disk: True)
+        monkeypatch.setattr(mapping, "WORTHWHILE_BLOCKS", 0)
     options = ("create", "-q", "-f", "qcow2")
     made = Chain([], [])
     for number, size in enumerate(sizes):
@@ -217,7 +218,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
     """A disk of 1 TiB less a sector in blocks of 1 MiB, and its model."""
     built = large_disk(TIB - 512).build()
     path = built.write(tmp_path_factory.mktemp("large") / "large.vhdx")
-    assert built.model.geometry.payload_blocks >= bulk.WORTHWHILE_BLOCKS
+    assert built.model.geometry.payload_blocks >= mapping.WORTHWHILE_BLOCKS
     return path, built.model
 
 
@@ -290,8 +291,8 @@ def test_a_map_of_many_sectors_is_made_in_bulk(
 ) -> None:
     made = good_chain("three-levels").write(tmp_path)
     expected = model_extents(made.model)
-    monkeypatch.setattr(bulk, "WORTHWHILE_EXTENTS", len(expected))
-    monkeypatch.setattr(bulk, "_MOST_SECTORS", 512)
+    monkeypatch.setattr(mapping, "WORTHWHILE_EXTENTS", len(expected))
+    monkeypatch.setattr(runs, "_MOST_SECTORS", 512)
     assert_maps(run("map", "--json", made.path), expected)
     assert run("map", "--count", made.path) == (0, f"{len(expected)}\n", "")
 

@@ -31,7 +31,7 @@ from vhdx_kaitai.copying import bulk, data, raw
 from vhdx_kaitai.copying.compare import Difference, RawDisk, compare
 from vhdx_kaitai.copying.data import DataRange, data_ranges
 from vhdx_kaitai.errors import FormatError, ParentNotFoundError
-from vhdx_kaitai.reading import bulk as reading_bulk
+from vhdx_kaitai.reading import runs
 from vhdx_kaitai.reading.disk import Disk
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
@@ -47,8 +47,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(data, "_MANY_EXTENTS", 0)
     if request.param == "in bulk, few at once":
         monkeypatch.setattr(data, "_MANY_EXTENTS", 3)
-        monkeypatch.setattr(reading_bulk, "_MOST_BLOCKS", 5)
-        monkeypatch.setattr(reading_bulk, "_MOST_SECTORS", 320)
+        monkeypatch.setattr(runs, "_MOST_BLOCKS", 5)
+        monkeypatch.setattr(runs, "_MOST_SECTORS", 320)
     if request.param == "more than can be held":
         monkeypatch.setattr(bulk, "_MOST_RANGES", 1)
     return str(request.param)

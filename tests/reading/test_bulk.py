@@ -28,7 +28,7 @@ from tests.reading_fixtures import (
 )
 from tests.support import damaged, good
 from vhdx_kaitai.errors import FormatError
-from vhdx_kaitai.reading import bulk
+from vhdx_kaitai.reading import bulk, runs
 from vhdx_kaitai.reading.disk import Disk
 
 WINDOWS = [(1, 64), (3, 192), (7, 4096), (1 << 16, 1 << 17)]
@@ -44,8 +44,8 @@ def assert_maps_alike(disk: Disk, model: Model, monkeypatch: pytest.MonkeyPatch)
     for blocks, sectors in WINDOWS:
         if disk.size // 64 > max(blocks, sectors) * MIB:
             continue  # that would be a great many windows
-        monkeypatch.setattr(bulk, "_MOST_BLOCKS", blocks)
-        monkeypatch.setattr(bulk, "_MOST_SECTORS", sectors)
+        monkeypatch.setattr(runs, "_MOST_BLOCKS", blocks)
+        monkeypatch.setattr(runs, "_MOST_SECTORS", sectors)
         for offset, length in ranges:
             expected = model_extents(model, offset, length)
             assert rows_in_bulk(disk, offset, length) == expected

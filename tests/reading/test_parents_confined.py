@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,7 +195,7 @@ def test_a_parent_is_found_below_a_folder_that_may_be_passed_and_not_listed(
     path = put(child(relative_path="sub\\parent.vhdx"), tmp_path, "child.vhdx")
 
     def refuse(folder: str) -> list[str]:
-        raise PermissionError(13, "Permission denied", folder)
+        raise PermissionError(errno.EACCES, "Permission denied", folder)
 
     monkeypatch.setattr(os, "listdir", refuse)
     with vhdx_kaitai.open(path) as disk:

@@ -7,7 +7,8 @@ from itertools import takewhile
 
 from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
 from ..format import metadata
-from ..reading import disk, parents
+from ..reading import parents
+from ..reading.chain import Link, check_likeness, check_link, check_way, find_parent
 from ..reading.image import Image
 from ..storage.source import SourceLike, open_source
 from .findings import Collector, Report
@@ -101,7 +102,7 @@ class _Chain:
         """Add the next parent to the chain, and tell whether there is one that may be used."""
         child = self._chain[-1]
         try:
-            found, link = disk.find_parent(
+            found, link = find_parent(
                 child,
                 parent=parent,
                 search=self._search,
@@ -122,15 +123,15 @@ class _Chain:
             self._take.fail("the parents", f"{error.filename}: {error.strerror}")
             return False
         self._chain.append(found)
-        may_be_used = self._take.take(disk.check_link(self._chain))
-        self._take.take(disk.check_likeness(self._chain))
+        may_be_used = self._take.take(check_link(self._chain))
+        self._take.take(check_likeness(self._chain))
         place = Span(f"parent {found.path or 'in memory'}")
         self._take.take(metadata.check_fork(child.metadata, found.metadata, place))
         if child.path is not None and found.path is not None:
             self._take.take(self._check_way(found.path, link, place))
         return may_be_used
 
-    def _check_way(self, parent: str, link: disk.Link, place: Span) -> Iterator[Finding]:
+    def _check_way(self, parent: str, link: Link, place: Span) -> Iterator[Finding]:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
         folders = parents.folders_of(self._chain[-2].stored, self._search)
@@ -138,4 +139,4 @@ class _Chain:
         if link.key is not None and not self._follow_absolute:
             all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
-        return parents.check_way(locator, folders[0].path, parent, tried, place)
+        return check_way(locator, folders[0].path, parent, tried, place)

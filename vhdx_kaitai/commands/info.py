@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
     """Look for the parent and say in the document what was found; none is no failure."""
-    from ..reading.disk import find_parent  # takes time, and most images have no parent
+    from ..reading.chain import find_parent  # takes time, and most images have no parent
 
     try:
         parent, link = find_parent(image, **parent_options(arguments))

@@ -15,6 +15,7 @@ import numpy
 
 from ..reading import bulk
 from ..reading.disk import Disk
+from ..reading.runs import Runs
 from ..storage.source import Source
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[tuple[Ranges | No
         yield _of_runs(disk, runs, numpy.append(runs.start[1:], stop)), stop
 
 
-def _of_runs(disk: Disk, runs: bulk.Runs, end: Numbers) -> Ranges | None:
+def _of_runs(disk: Disk, runs: Runs, end: Numbers) -> Ranges | None:
     is_stored = runs.place >= 0
     # What belongs to a parent that was not opened is no zero, as reading will tell.
     missing = numpy.flatnonzero(~is_stored & ~runs.is_zero)

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import NamedTuple, cast
 
 from ..errors import FormatError
-from ..reading.disk import Disk, Extent
+from ..reading.disk import Disk
+from ..reading.extents import Extent
 from ..storage.source import FileSource
 
 Progress = Callable[[int], object]

@@ -21,7 +21,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
@@ -36,6 +35,7 @@ from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_li
 from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
 from ..format.structures import MetadataEntry, ParentLocator, RegionEntry, RegionTable
 from ..guids import BAT_REGION, ITEM_NAMES, NIL, REGION_NAMES
+from ..ranges import Ranges
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
@@ -163,36 +163,6 @@ def _refuse_same_file(stored: Source, path: str) -> None:
             raise OSError(errno.EINVAL, "is the image itself", path)
 
 
-class _Ranges:
-    """Ranges of bytes, merged and in order, for look-ups."""
-
-    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in sorted(ranges):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._starts, self._ends, strict=True)
-
-    def inside(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the parts of a range that are in these ranges."""
-        index = max(0, bisect_right(self._starts, start) - 1)
-        while index < len(self._starts) and self._starts[index] < end:
-            low, high = max(start, self._starts[index]), min(end, self._ends[index])
-            if low < high:
-                yield low, high
-            index += 1
-
-    def hold(self, start: int, end: int) -> bool:
-        """Tell whether a range lies wholly inside one of these."""
-        return list(self.inside(start, end)) == [(start, end)]
-
-
 class _View:
     """What a dump takes from a file as it reads before, or after, log replay.
 
@@ -227,7 +197,7 @@ class _Plan:
         self._views: list[_View] = []
         self._ring: log.Log | None = None
         self._log_range: tuple[int, int] | None = None
-        self._occupied = _Ranges([])
+        self._occupied = Ranges()
         self._seen: set[tuple[int, int]] = set()
         self._reach = 0
         self.ends_with = "the identifier"
@@ -360,7 +330,7 @@ class _Plan:
         self, view: _View, contents: Contents, table: RegionTable, judge: Salvage
     ) -> None:
         places = [(entry.file_offset, entry.file_offset + entry.length) for entry in table.entries]
-        self._occupied = _Ranges([*places, *filter(None, [self._log_range])])
+        self._occupied = Ranges([*places, *filter(None, [self._log_range])])
         for entry in table.entries:
             name = f"{REGION_NAMES.get(entry.guid, entry.guid)} region"
             self._extend(entry.file_offset + entry.length, name)
@@ -460,7 +430,7 @@ class _Plan:
 
     def kept_bytes(self) -> int:
         """Return how many bytes are in a kept range."""
-        ranges = _Ranges((kept.offset, kept.offset + kept.length) for kept in self.kept)
+        ranges = Ranges((kept.offset, kept.offset + kept.length) for kept in self.kept)
         return sum(end - start for start, end in ranges)
 
     def write(self, out: OutFile, length: int) -> int:
@@ -475,13 +445,13 @@ class _Plan:
         for view in self._views:
             # Redacted, the stored bytes below an update must not show through.
             source = view.source if self._redact else self._stored
-            for start, end in self._without_log(_Ranges(view.copied)):
+            for start, end in self._without_log(Ranges(view.copied)):
                 written += copy_range(source, out, start, min(end, self._stored.size))
             for offset, data in view.replaced:
                 written += self._write(out, data, offset)
         return written + (self._write_log(out) if self._redact else 0)
 
-    def _without_log(self, ranges: _Ranges) -> Iterator[tuple[int, int]]:
+    def _without_log(self, ranges: Ranges) -> Iterator[tuple[int, int]]:
         """Yield ranges, redacted without what lies over the log, which has no right to."""
         log_start, log_end = self._log_range or (0, 0)
         for start, end in ranges:
@@ -548,8 +518,8 @@ class _LogRedactor:
     def __init__(self, ring: log.Log, view: _View) -> None:
         self._ring = ring
         self._view = view
-        self._copied = _Ranges(view.copied)
-        self._numbers = _Ranges(view.numbers)
+        self._copied = Ranges(view.copied)
+        self._numbers = Ranges(view.numbers)
         self._data = Place("", "log_data_sector", 0).field("data")
         self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
         self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")

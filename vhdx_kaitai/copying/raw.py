@@ -47,10 +47,9 @@ def convert(
 def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
     """Write a range of a disk to the start of an empty file, with holes for zeros.
 
-    Two threads take turns at the pieces: one reads and looks for zeros while
-    the other writes. What was read is written from the buffer, since looking
-    for zeros has brought it there; a copy by the kernel would read it again. So
-    the kernel copies only between files that can share blocks.
+    What was read is written from the buffer, since looking for zeros has brought
+    it there; a copy by the kernel would read it again. So the kernel copies only
+    between files that can share blocks.
 
     Args:
         disk: The disk.
@@ -65,28 +64,42 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     ranges = data_ranges(disk, offset, offset + length)
     # Small ranges that follow each other are read together, unless each is to be shared.
     pieces = _pieces(ranges if sharing else _adjoined(ranges))
+
+    def copy(piece: DataRange, buffer: bytearray) -> int:
+        """Copy a piece, and return how far that is."""
+        start, end, file, distance = piece
+        view = memoryview(buffer)
+        disk.readinto_at(view[: end - start], start)
+        for low, high in written_ranges(buffer, end - start):
+            at = start - offset + low
+            if file in sharing:
+                shared = out.share(file, start + low + distance, high - low, at)
+                low, at = low + shared, at + shared
+            out.write(view[low:high], at)
+        return end - offset
+
+    _by_two(pieces, copy, progress)
+    progress(length)
+
+
+def _by_two(
+    pieces: Iterator[DataRange], copy: Callable[[DataRange, bytearray], int], progress: Progress
+) -> None:
+    """Let two threads take turns at pieces: one reads and looks for zeros, the other writes."""
     turn = threading.Lock()
     failures: list[BaseException] = []
 
     def work(progress: Progress | None = None) -> None:
         buffer = bytearray(PIECE)
-        view = memoryview(buffer)
         try:
             while not failures:
                 with turn:
                     piece = next(pieces, None)
                 if piece is None:
                     return
-                start, end, file, distance = piece
-                disk.readinto_at(view[: end - start], start)
-                for low, high in written_ranges(buffer, end - start):
-                    at = start - offset + low
-                    if file in sharing:
-                        shared = out.share(file, start + low + distance, high - low, at)
-                        low, at = low + shared, at + shared
-                    out.write(view[low:high], at)
+                done = copy(piece, buffer)
                 if progress is not None:
-                    progress(end - offset)
+                    progress(done)
         except BaseException as error:
             failures.append(error)
 
@@ -100,7 +113,6 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
         helper.join()
     if failures:
         raise failures[0]
-    progress(length)
 
 
 def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:

@@ -15,7 +15,7 @@ from functools import reduce
 from operator import and_
 from typing import NamedTuple
 
-from ..errors import Finding, Span, TruncatedError, mismatch
+from ..errors import Finding, Span, mismatch
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
@@ -349,17 +349,13 @@ class Bat(Uncopied):
             index: Which entry.
             pages: The pages that are kept, by number.
 
-        Returns:
-            The entry; 0 when its page is not all in the file.
+        Raises:
+            TruncatedError: Its page is not all in the file.
         """
-        try:
-            if len(pages) >= _KEPT_LARGE_PAGES:
-                return int.from_bytes(self.raw(index, 1), "little")
-            number = index >> LARGE_PAGE_SHIFT
-            page = self.numbers(number << LARGE_PAGE_SHIFT, 1 << LARGE_PAGE_SHIFT)
-        except TruncatedError:
-            return 0
-        pages[number] = page
+        if len(pages) >= _KEPT_LARGE_PAGES:
+            return int.from_bytes(self.raw(index, 1), "little")
+        number = index >> LARGE_PAGE_SHIFT
+        pages[number] = page = self.numbers(number << LARGE_PAGE_SHIFT, 1 << LARGE_PAGE_SHIFT)
         return page[index & LARGE_PAGE_MASK]
 
     def count_states(self) -> dict[int, int]:
@@ -431,7 +427,7 @@ class Bat(Uncopied):
         """
         geometry = self.geometry
         end = geometry.sector_bitmap_index(geometry.sector_bitmap_blocks - 1)
-        first = min(end, geometry.payload_index(geometry.payload_blocks - 1) + 1)
+        first = geometry.payload_index(geometry.payload_blocks - 1) + 1
         return first, self.numbers(first, end - first)
 
 

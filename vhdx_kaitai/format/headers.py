@@ -262,9 +262,6 @@ def _check_log_place(header: Header, size: int) -> Iterator[Finding]:
         yield mismatch("HDR-18", "limit", len_place, "LogLength", f"{length:#x}", expected)
 
 
-SIGNATURE = signature_of("file_type_identifier")
-
-
 def judge_copies(section: grammar.HeaderSection) -> tuple[HeaderCopy, HeaderCopy]:
     """Return both copies of the header, judged."""
     return judge_copy(1, section.header(1)), judge_copy(2, section.header(2))

@@ -11,13 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from ..errors import Finding, Where, mismatch
-from ..format.locator import PATH_KEYS, Locator, is_absolute
+from ..format.locator import Locator, is_absolute
 from ..storage.source import Opener, Source
-from ..text import quoted
 
 # Folders to look in, or a single one.
 Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -172,7 +170,7 @@ class _Look:
         up = steps.count("..")
         down = steps[up:]
         left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
-        if [_folded(name) for name in left] == [_folded(name) for name in down[:up]]:
+        if [folded(name) for name in left] == [folded(name) for name in down[:up]]:
             yield from self._below(key, text, folder, down[up:])
         elif self._follow:
             above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
@@ -250,7 +248,7 @@ class _Look:
         Raises:
             OSError: The folder is there and cannot be read.
         """
-        wanted = _folded(name)
+        wanted = folded(name)
         try:
             status = os.stat(folder)
             mark = status.st_dev, status.st_ino
@@ -259,7 +257,7 @@ class _Look:
             seen.add(mark)
             if (*mark, wanted) not in self._alike:
                 names = os.listdir(folder)
-                alike = sorted(entry for entry in names if _folded(entry) == wanted)
+                alike = sorted(entry for entry in names if folded(entry) == wanted)
                 self._alike[*mark, wanted] = alike
             return [os.path.join(folder, entry) for entry in self._alike[*mark, wanted]]
         except UnicodeEncodeError:
@@ -362,40 +360,10 @@ def _is_encodable(path: str) -> bool:
     return True
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Return what names have in common that differ only in case or composition."""
     if name.isascii():
         return name.lower()
     from unicodedata import normalize
 
     return normalize("NFC", normalize("NFC", name).casefold())
-
-
-def check_way(
-    locator: Locator, folder: str, path: str, tried: Iterable[Candidate], place: Where
-) -> Iterator[Finding]:
-    """Yield what is wrong with the paths of a locator, given the parent that was found.
-
-    Where absolute paths lead depends on the machine, so only the relative one
-    can be called stale. Nothing is looked up in the file system for that.
-
-    Args:
-        locator: The locator of the child.
-        folder: Folder of the child.
-        path: Path of the parent in use.
-        tried: Candidates that were tried, or passed over, before it was found.
-        place: The parent.
-    """
-    for candidate in tried:
-        if candidate.path is None:
-            message = f"{candidate.key} {quoted(candidate.text)} was not followed: it "
-            reason = candidate.reason or ""
-            message += reason if reason.startswith("leads") else f"is {reason}"
-            yield Finding("CHAIN-07", "note", place, message)
-    relative = locator.entries.get(PATH_KEYS[0])
-    if relative is not None and not is_absolute(relative):
-        names = re.split(r"[\\/]", relative)
-        target = _folded(os.path.normpath(os.path.join(folder, *names)))
-        if target not in {_folded(os.path.abspath(path)), _folded(os.path.realpath(path))}:
-            expected = "a path to the parent in use"
-            yield mismatch("LOC-21", "note", place, "relative_path", quoted(relative), expected)

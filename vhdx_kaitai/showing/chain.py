@@ -10,7 +10,8 @@ from ..text import human_size, printable
 from .document import Document, headed
 
 if TYPE_CHECKING:
-    from ..reading.disk import Disk, Link
+    from ..reading.chain import Link
+    from ..reading.disk import Disk
 
 
 def chain_document(disk: Disk, path: str) -> Document:

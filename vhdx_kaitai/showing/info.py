@@ -14,7 +14,7 @@ from ..text import counted, full_size, human_size, printable
 from .document import Document, headed
 
 if TYPE_CHECKING:
-    from ..reading.disk import Link
+    from ..reading.chain import Link
 
 _VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
 # More lines would push everything else off the screen; --json has them all.

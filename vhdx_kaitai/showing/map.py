@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..reading.bulk import Columns
+    from ..reading.extents import Columns
 
 _LINES_AT_ONCE = 4096
 

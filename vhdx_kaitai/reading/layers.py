@@ -1,22 +1,18 @@
-"""What a range of a disk is made of: bytes of a file, zeros, or a parent that is not there.
+"""What one image of a chain has of a range of the disk, block by block and sector by sector.
 
-A chain of images is resolved in two ways, which share how one image judges its
-block allocation table and its sector bitmaps. `resolved` goes piece by piece
-and judges nothing but what was asked for, over any length. `window` does a
-small range at once, for readers that keep the result, and costs a tenth.
-
-Nothing is invented: what an image should say and does not is refused
-[MS-VHDX 2.4, 2.5].
+Each look at the block allocation table and at sector bitmaps judges what was asked
+for and nothing else. Nothing is invented: what an image should say and does not is
+refused [MS-VHDX 2.4, 2.5].
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from ..errors import Finding, FormatError, ParentNotFoundError, VhdxError, refuse
+from ..errors import Finding, FormatError, TruncatedError, VhdxError, refuse
 from ..format import bat
 from ..format.bat import (
     FULLY_PRESENT,
@@ -29,13 +25,17 @@ from ..format.bat import (
     SECTORS_PER_BITMAP,
     STATE_MASK,
     STATE_NAMES,
+    UNMAPPED,
 )
 from ..storage.source import FileSource, Source, Uncopied
 from ..units import MIB
 from .image import Image
 
-# Places of pieces that are not in a file.
-ZERO, MISSING, _UNRESOLVED = -1, -2, -3
+# Places of what is not in the file of an image: it is the parent's, or zeros. The first
+# has all bits set, as masks have.
+PARENTS, ZEROS = -1, -2
+# The place of a piece that its layer has yet to look up.
+UNRESOLVED = -3
 
 # Virtual start and end, the layer it comes from, the state of its block, and its
 # file offset or one of the places above. A tuple, because they are made by the million.
@@ -44,31 +44,30 @@ Piece = tuple[int, int, "Layer", int, int]
 # Where bytes come from: their source, None for zeros, and what has to be added to
 # a virtual offset to get the file offset. When a local file has them, it comes first,
 # to be read without the detour through the source.
-Place = tuple[FileSource | None, int, Source | None]
-_ZEROS: Place = (None, 0, None)
+Origin = tuple[FileSource | None, int, Source | None]
+FROM_NOWHERE: Origin = (None, 0, None)
 
 # Pieces in order: where each starts and the last one ends, counted from the start of
-# the range that they make up; and their places, one fewer.
-Pieces = tuple[Sequence[int], Sequence[Place]]
+# the range that they make up; and where their bytes come from, one fewer.
+Pieces = tuple[Sequence[int], Sequence[Origin]]
 
-# What is known of an aligned range of the disk: its file and distance, as in `Place`, when
-# it is whole in one local file; how much of it is on the disk; else its pieces, if they are kept.
-Window = tuple[FileSource | None, int, int, Pieces | None]
+# What `Layer.block_finder` says of a block that reads as zeros, and of one to be looked at
+# more closely.
+BLOCK_OF_ZEROS, UNKNOWN_BLOCK = -1, 0
 
-# A look-up stops at so many.
+# A look-up stops at this many.
 _MANY_PIECES = 1 << 10
 
 # Bits of a sector bitmap that are looked at as one number.
 _MANY_BITS = 4096
 
-# Blocks ahead from which on it pays to look for a run of equal entries.
+# Blocks from which on it pays to look for a run of equal entries.
 _LONG_RUN = 8
 
 # Of more, it is quicker to look at the number as text.
 _FEW_CHANGES = 64
 
-# No block is smaller, so a range of so many bytes, aligned, lies in one block of each image.
-WINDOW = MIB
+_LOW_BITS = STATE_MASK | RESERVED_MASK
 
 
 class Layer(Uncopied):
@@ -81,7 +80,7 @@ class Layer(Uncopied):
         size: Bytes of the virtual disk that it describes.
         source: Its file after log replay.
         file: The local file that its blocks are in; None when there is none, or
-            when the log changes something behind all structures.
+            when the log changes something after all structures.
         has_parent: Whether it has one, opened or not.
     """
 
@@ -109,11 +108,11 @@ class Layer(Uncopied):
 
         Ranges of the parent are left as they are, for the parent to look up. It
         stops early when there are many pieces, so that they take little memory,
-        and in front of what is wrong: that is raised when nothing stands before it.
+        and before what is wrong: that is raised when nothing stands before it.
 
         Args:
             start: Virtual offset in bytes.
-            end: Virtual offset behind the range, not behind the end of the disk.
+            end: Virtual offset after the range, not past the end of the disk.
             pieces: Where to append them.
         """
         shift = self._block_shift
@@ -141,7 +140,7 @@ class Layer(Uncopied):
                 if state == NOT_PRESENT and self.has_parent:
                     self._append_parent(start, stop, pieces)
                 else:
-                    pieces.append((start, stop, self, state, ZERO))
+                    pieces.append((start, stop, self, state, ZEROS))
             start = stop
         return start
 
@@ -170,46 +169,60 @@ class Layer(Uncopied):
         return entry
 
     def _end_in_file(self, block: int) -> int:
-        """Return the virtual offset of a block's first byte that is behind the end of the file."""
+        """Return the virtual offset of a block's first byte past the end of the file."""
         entry = self.image.bat.entry(block + (block >> self._ratio_shift))
         return (block << self._block_shift) + self.source.size - (entry & OFFSET_MASK)
 
-    def block_finder(self) -> Callable[[int], int]:
+    def block_finder(self) -> tuple[Callable[[int], int], Callable[[], None]]:
         """Return a function that says where in a local file a block begins, if it is wholly there.
 
         It is for disks with many blocks, each of which is asked for once: it looks
         them up in pages of the table that it keeps, and does little else. It
-        returns 0 for a block that is not wholly on the disk, or not to be read as a
-        whole, or that has to be looked at more closely.
+        returns `BLOCK_OF_ZEROS` for a block of zeros, and `UNKNOWN_BLOCK` for one that
+        is not wholly on the disk, or not to be read as a whole, or that has to be
+        looked at more closely.
+
+        Returns:
+            That function, and another one after whose call it knows no block any more.
         """
         file, free_from = self.file, self._free_from
         if file is None or self.has_parent:
-            return lambda _block: 0
+            return lambda _block: UNKNOWN_BLOCK, lambda: None
         pages: dict[int, array[int]] = {}
         get_page, ratio_shift = pages.get, self._ratio_shift
         bat_entry = self.image.bat.entry_in_large_page
         last_offset = file.size - self._block_size
         whole_blocks = self.size >> self._block_shift
-        no_offset = ~OFFSET_MASK
 
         def find(block: int) -> int:
             if not 0 <= block < whole_blocks:
-                return 0
+                return UNKNOWN_BLOCK
             index = block + (block >> ratio_shift)
             page = get_page(index >> LARGE_PAGE_SHIFT)
-            entry = page[index & LARGE_PAGE_MASK] if page else bat_entry(index, pages)
-            offset = entry - FULLY_PRESENT
-            return offset if free_from <= offset <= last_offset and not offset & no_offset else 0
+            try:
+                entry = page[index & LARGE_PAGE_MASK] if page else bat_entry(index, pages)
+            except TruncatedError:
+                return UNKNOWN_BLOCK
+            low_bits = entry & _LOW_BITS
+            if low_bits == FULLY_PRESENT:
+                offset = entry - FULLY_PRESENT
+                return offset if free_from <= offset <= last_offset else UNKNOWN_BLOCK
+            return BLOCK_OF_ZEROS if low_bits <= UNMAPPED else UNKNOWN_BLOCK
 
-        return find
+        def forget() -> None:
+            nonlocal whole_blocks
+            whole_blocks = 0
+            pages.clear()
+
+        return find, forget
 
     def _is_free(self, offset: int, length: int) -> bool:
-        """Tell whether a range in front of the last region is behind the headers, and free."""
+        """Tell whether a range before the last region is free, and after the headers."""
         following = bisect_right(self._occupied_ends, offset)
         return offset >= MIB and self._occupied_starts[following] >= offset + length
 
     def _run_end(self, block: int, entry: int) -> int:
-        """Return the block behind those of this chunk that have the same entry as this one."""
+        """Return the block after those of this chunk that have the same entry as this one."""
         ratio = 1 << self._ratio_shift
         index = block + (block >> self._ratio_shift)
         last = min((block | ratio - 1) + 1, self.image.geometry.payload_blocks)
@@ -228,18 +241,18 @@ class Layer(Uncopied):
     def _append_parent(self, start: int, end: int, pieces: list[Piece]) -> None:
         parent = self.parent
         if parent is None:
-            pieces.append((start, end, self, NOT_PRESENT, MISSING))
+            pieces.append((start, end, self, NOT_PRESENT, PARENTS))
             return
         inside = min(end, parent.size)
         if start < inside:
-            pieces.append((start, inside, parent, NOT_PRESENT, _UNRESOLVED))
-        if inside < end:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            pieces.append((max(start, inside), end, self, NOT_PRESENT, ZERO))
+            pieces.append((start, inside, parent, NOT_PRESENT, UNRESOLVED))
+        if inside < end:  # what is past a parent's end reads as zeros (CHAIN-04)
+            pieces.append((max(start, inside), end, self, NOT_PRESENT, ZEROS))
 
     def _look_up_partial(self, start: int, end: int, entry: int, pieces: list[Piece]) -> int:
         """Append the first pieces of a range of a partially present block; return their end.
 
-        The file may have been cut inside the block: what was behind is refused,
+        The file may have been cut inside the block: what was after that is refused,
         unless it is the parent's.
         """
         stop = min(end, start + (_MANY_BITS << self._sector_shift))
@@ -264,11 +277,11 @@ class Layer(Uncopied):
             is_here = not is_here
         return stop
 
-    def at_once(self, start: int, end: int) -> tuple[int, Place, bool, int]:
+    def at_once(self, start: int, end: int) -> tuple[int, Origin, bool, int]:
         """Return what this image has of a range that lies in one block.
 
         Returns:
-            The state of the block; the place of what of it is in this file; for a
+            The state of the block; where what of it is in this file comes from; for a
             partially present block whether its first sector is, and where that
             changes, as `_changes` says it.
         """
@@ -278,12 +291,12 @@ class Layer(Uncopied):
         if state == PARTIALLY_PRESENT and end + distance > self.source.size:
             block = start >> self._block_shift
             self._refuse_bad_entry(block, entry, end - (block << self._block_shift))
-        place = self.place(distance, start, end)
+        origin = self.origin(distance, start, end)
         is_here, changes = self._changes(start, end) if state == PARTIALLY_PRESENT else (True, 0)
-        return state, place, is_here, changes
+        return state, origin, is_here, changes
 
-    def place(self, distance: int, start: int, end: int) -> Place:
-        """Return the place in this file of a range that has some distance from it."""
+    def origin(self, distance: int, start: int, end: int) -> Origin:
+        """Return where the bytes of a range come from that is in this file, by their distance."""
         return self.source.local_file(start + distance, end + distance), distance, self.source
 
     def _changes(self, start: int, end: int) -> tuple[bool, int]:
@@ -304,7 +317,7 @@ class Layer(Uncopied):
         return bool(bits & 1), (bits ^ bits >> 1) & (1 << count - 1) - 1
 
     def in_sector(self, offset: int) -> int:
-        """Return how far a virtual offset is behind the start of its sector."""
+        """Return how far a virtual offset is past the start of its sector."""
         return offset & (1 << self._sector_shift) - 1
 
     def offsets(self, first: int, changes: int) -> list[int]:
@@ -374,165 +387,3 @@ class Layer(Uncopied):
         except VhdxError as error:
             error.path = self.image.path
             raise
-
-
-def refuse_sharing(top: Layer, start: int, end: int) -> None:
-    """Raise when a range of the disk may be made of more pieces than anybody can wait for.
-
-    Raises:
-        LimitError: A sector bitmap of an image of the chain stands for too many chunks.
-    """
-    layer: Layer | None = top
-    while layer is not None:
-        layer.refuse_sharing(start, min(end, layer.size))
-        layer = layer.parent
-
-
-def resolved(layer: Layer, start: int, end: int) -> Iterator[Piece]:
-    """Yield the pieces of a range, parents looked up where they are asked for.
-
-    A stack instead of recursion: chains may be deep, and so may the caller be.
-    """
-    stack: list[Piece] = [(start, end, layer, NOT_PRESENT, _UNRESOLVED)]
-    while stack:
-        piece = stack.pop()
-        if piece[4] != _UNRESOLVED:
-            yield piece
-            continue
-        start, end, layer, state, _ = piece
-        found: list[Piece] = []
-        reached = layer.look_up(start, end, found)
-        if reached < end:
-            stack.append((reached, end, layer, state, _UNRESOLVED))
-        if layer.parent is None:
-            yield from found
-        else:
-            found.reverse()
-            stack += found
-
-
-def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield pieces, neighbours of one kind as one.
-
-    Data merges when it follows each other in the file, too.
-    """
-    iterator = iter(pieces)
-    for piece in iterator:
-        start, end, layer, state, position = piece
-        try:
-            for following in iterator:
-                if (
-                    following[2] is layer
-                    and following[3] == state
-                    and following[4] == (position + end - start if position >= 0 else position)
-                ):
-                    end = following[1]
-                    continue
-                yield start, end, layer, state, position
-                start, end, layer, state, position = following
-        except FormatError:  # of the pieces that follow
-            yield start, end, layer, state, position
-            raise
-        yield start, end, layer, state, position
-
-
-def pieces(top: Layer, start: int, end: int) -> Pieces:
-    """Return what a range is made of, that lies in one block of each image of the chain.
-
-    Raises:
-        FormatError: An image does not say rightly where the range is.
-        ParentNotFoundError: Some of it belongs to a parent that was not opened.
-    """
-    try:
-        found = window(top, start, end)
-    except FormatError:  # somewhere in the range, but perhaps under what covers it
-        found = None
-    if found is not None:
-        return found
-    bounds, places = [0], []
-    for low, high, layer, _state, position in merged(resolved(top, start, end)):
-        if position == MISSING:
-            error = ParentNotFoundError(
-                f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
-            )
-            error.path = layer.image.path
-            raise error
-        bounds.append(high - start)
-        places.append(_ZEROS if position == ZERO else layer.place(position - low, low, high))
-    return bounds, places
-
-
-def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pieces | None:
-    """Return what a range is made of, that lies in one block of each image of the chain.
-
-    From the child down, each image is looked up once, until one leaves nothing
-    to its parent. Then from there up, each covers some of what is below it.
-    That judges more than what a reader of the range needs: also what a child covers.
-
-    Args:
-        top: The layer of the child.
-        start: Virtual offset in bytes.
-        end: Virtual offset behind the range, not behind the end of the disk.
-        at_most: How many pieces there may be.
-
-    Returns:
-        None when there are more pieces, or when some of the range belongs to a
-        parent that was not opened, or lies on both sides of the end of one.
-
-    Raises:
-        FormatError: An image does not say rightly where some of the range is.
-    """
-    layer: Layer | None = top
-    covers: list[tuple[Layer, Place, bool, int]] = []
-    bottom = _ZEROS
-    while True:
-        if layer is None or start < layer.size < end:
-            return None
-        if layer.size <= start:  # what is behind a parent's end reads as zeros (CHAIN-04)
-            break
-        state, place, is_here, changes = layer.at_once(start, end)
-        if state == FULLY_PRESENT or (is_here and state == PARTIALLY_PRESENT and not changes):
-            bottom = place
-            break
-        if state == PARTIALLY_PRESENT:
-            if changes.bit_count() >= at_most:
-                return None
-            if is_here or changes:
-                covers.append((layer, place, is_here, changes))
-        elif state != NOT_PRESENT or not layer.has_parent:
-            break
-        layer = layer.parent
-    pieces: Pieces = ([0, end - start], [bottom])
-    for layer, place, is_here, changes in reversed(covers):
-        offsets = layer.offsets(-layer.in_sector(start), changes)
-        pieces = _covered(pieces, place, is_here, [0, *offsets, end - start])
-        if len(pieces[1]) > at_most:
-            return None
-    return pieces
-
-
-def _covered(below: Pieces, place: Place, is_here: bool, bounds: list[int]) -> Pieces:
-    """Return pieces, some of them covered by a place: from one bound to the next, or not, in turn.
-
-    Args:
-        below: The pieces.
-        place: What covers them.
-        is_here: Whether it does so behind the first bound.
-        bounds: Offsets as those of the pieces, the first and the last the same.
-    """
-    lower_bounds, lower_places = below
-    if len(lower_places) == 1:
-        pair = [place, lower_places[0]] if is_here else [lower_places[0], place]
-        return bounds, (pair * (len(bounds) // 2))[: len(bounds) - 1]
-    starts: list[int] = []
-    places: list[Place] = []
-    for low, high in pairwise(bounds):
-        starts.append(low)
-        if is_here:
-            places.append(place)
-        else:
-            first, stop = bisect_right(lower_bounds, low) - 1, bisect_left(lower_bounds, high)
-            starts += lower_bounds[first + 1 : stop]
-            places += lower_places[first:stop]
-        is_here = not is_here
-    return [*starts, bounds[-1]], places
