@@ -68,7 +68,7 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
         found = disk.extents(offset, length)
         extents = list(islice(found, sample))
         if len(extents) == sample and 8 * (extents[-1].offset - offset) < length:
-            return None  # there will be too many, when so many cover so little of the range
+            return None  # there will be too many, when these cover a small part of the range
         extents += islice(found, WORTHWHILE_EXTENTS - len(extents))
     except FormatError:
         return None

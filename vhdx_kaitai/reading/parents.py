@@ -20,7 +20,7 @@ from ..storage.source import Opener, Source
 # Folders to look in, or a single one.
 Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-# So many names that differ only in case, or in the way of composing characters, are
+# How many names that differ only in case, or in the way of composing characters, are
 # looked at to follow one path: ours. A path has a few steps, and one or two such names each.
 MOST_ALIKE = 256
 
@@ -207,7 +207,7 @@ class _Look:
         return any(_steps_below(folder, real) is not None for folder in self._folders)
 
     def _descended(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
-        """Yield the files that are so many steps below a folder.
+        """Yield the files that are some steps below a folder.
 
         The first has exactly these names; others differ in case, or in the way of
         composing characters. When there is none, the exact one is yielded all the same.

@@ -217,7 +217,7 @@ def _sectors(image: Image, blocks: Runs, start: int, end: int) -> Runs:
 
 
 def _each(values: Numbers, count: Numbers) -> Numbers | int:
-    """Return each value so many times, or a single one when all are the same."""
+    """Return each value as often as its count says, or a single one when all are the same."""
     return int(values[0]) if (values == values[0]).all() else values.repeat(count)
 
 
