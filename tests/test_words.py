@@ -21,7 +21,6 @@ QUOTED = {
     "tests/test_words.py": "these words",
     "tests/test_rules.py": "the words of the demands",
     "tests/data": "files made by others",
-    "vhdx_kaitai/reading": "to be parted",
 }
 
 

@@ -45,7 +45,7 @@ CLOSED = "the disk is closed"
 # Of a window in more pieces it is quicker to find those of a request than to find all of them.
 _MOST_PIECES = 64
 
-# What is kept takes about 1.5 MiB: pieces 16 bytes each, windows some 300 besides.
+# What is kept takes about 1.5 MiB: pieces 16 bytes each, windows some 300 more.
 _KEPT_WINDOWS = 1 << 12
 _KEPT_PIECES = 1 << 16
 
