@@ -17,6 +17,7 @@ from tests.parents_fixtures import RIGHT, child, parent, put, tag_of
 from tests.reading_fixtures import needs_proc, open_descriptors
 from vhdx_kaitai.errors import ParentNotFoundError
 from vhdx_kaitai.reading import parents
+from vhdx_kaitai.storage.source import FileSource
 
 INSIDE, OUTSIDE = 3, 6  # tags of the parents, both of which have the right DataWriteGuid
 
@@ -210,3 +211,21 @@ def test_a_child_that_was_moved_away_has_no_folder_any_more(tmp_path: Path) -> N
         put(child(RIGHT, relative_path="other.vhdx"), path)
         with pytest.raises(ParentNotFoundError, match="no folder to look in"):
             vhdx_kaitai.open(file)
+
+
+def test_parents_are_confined_where_files_have_but_one_position(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which has no positional reads, and cannot be led step by step either."""
+    monkeypatch.delattr(os, "preadv")
+    monkeypatch.setattr(parents, "_GOES_STEP_BY_STEP", False)
+    put(parent(INSIDE), tmp_path, "own", "parent.vhdx")
+    put(parent(OUTSIDE), tmp_path, "outside", "parent.vhdx")
+    path = put(child(relative_path="parent.vhdx"), tmp_path, "own", "child.vhdx")
+    with vhdx_kaitai.open(path) as disk:
+        assert tag_of(disk) == INSIDE
+        assert type(disk.chain[1].stored) is not FileSource
+    (tmp_path / "own" / "parent.vhdx").unlink()
+    (tmp_path / "own" / "parent.vhdx").symlink_to(tmp_path / "outside" / "parent.vhdx")
+    with pytest.raises(ParentNotFoundError, match="a link that leads out"):
+        vhdx_kaitai.open(path)

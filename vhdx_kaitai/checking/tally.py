@@ -26,6 +26,7 @@ from ..format.bat import (
     ZERO,
 )
 from ..reading.image import Image
+from ..reading.runs import let_memory_be_reused
 from ..units import MIB, ceil_div
 from . import classes
 from .classes import Bounds, Classes, Places
@@ -99,17 +100,6 @@ def _fill(image: Image, entries: Entries, index: int) -> None:
         entries.fill(0)
     else:
         image.bat.readinto(entries.data.cast("B"), index)
-
-
-def let_memory_be_reused() -> None:
-    """Make the C library keep what is freed for the arrays that follow.
-
-    Glibc hands pieces of some size back to the system, which has to clear them
-    when they are asked for again: a third of all the time. It keeps them when it
-    has seen a larger one come and go. That one is never touched, so it takes no
-    memory.
-    """
-    numpy.empty(8 * MIB, "u1")
 
 
 def occupying(entries: Entries, end: int) -> NDArray[numpy.bool_]:
