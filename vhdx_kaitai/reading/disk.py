@@ -35,7 +35,8 @@ class Disk(Uncopied):
         links: How each parent was found, nearest first; none for images put together by hand.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
-    more than 4096 blocks keeps up to 8 MiB of its BAT as well.
+    more than 4096 blocks keeps up to 8 MiB of its BAT as well. All disks together keep a
+    MiB of zeros, which `pread` returns again and again.
     """
 
     def __init__(self, chain: Sequence[Image], links: Sequence[Link] = ()) -> None:

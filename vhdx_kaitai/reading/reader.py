@@ -158,7 +158,7 @@ class _Windows:
         Returns:
             How many bytes that were.
         """
-        end = min(not_negative("offset", offset) + len(view), self.size)
+        end = min(_not_negative("offset", offset) + len(view), self.size)
         start, mask = offset, self._length - 1
         while start < end:
             stop = min(end, (start | mask) + 1)
@@ -168,12 +168,12 @@ class _Windows:
                     stop = min(end, (stop | mask) + 1)
                 file.readinto(view[start - offset : stop - offset], start + distance)
             elif pieces is not None:
-                read_pieces(view[start - offset : stop - offset], start, start & mask, pieces)
+                _read_pieces(view[start - offset : stop - offset], start, start & mask, pieces)
             elif distance == _NO_DISTANCE:
                 pieces = extents.pieces(self._top, start, stop)
-                read_pieces(view[start - offset : stop - offset], start, 0, pieces)
+                _read_pieces(view[start - offset : stop - offset], start, 0, pieces)
             elif not is_zeroed:
-                fill_from(None, view[start - offset : stop - offset], 0)
+                _fill_from(None, view[start - offset : stop - offset], 0)
             start = stop
         return max(0, end - offset)
 
@@ -208,7 +208,7 @@ def _by_window(windows: _Windows) -> tuple[Callable[[Any, int], int], Callable[[
                     and preadv(file.fd, (buffer,), offset + distance) == length
                 ):
                     return length
-                return read_pieces(_bytes_of(buffer), offset, start, pieces)
+                return _read_pieces(_bytes_of(buffer), offset, start, pieces)
             elif distance:  # _ALL_ZEROS
                 _zeros_into(length)(buffer, 0)
                 return length
@@ -232,9 +232,9 @@ def _by_window(windows: _Windows) -> tuple[Callable[[Any, int], int], Callable[[
                 if len(data) == length:
                     return data
             elif distance:  # _ALL_ZEROS
-                return zeros(length)
-        not_negative("length", length)
-        left = max(0, size - not_negative("offset", offset))
+                return _zeros(length)
+        _not_negative("length", length)
+        left = max(0, size - _not_negative("offset", offset))
         # A buffer whose bytes can be taken out of it without a copy.
         stream = io.BytesIO(bytes(min(length, left)))
         with stream.getbuffer() as view:
@@ -282,7 +282,7 @@ def _by_block(
         position = find_block(offset >> shift)
         if position and 0 <= length <= length_of_block - (offset & mask):
             if position == BLOCK_OF_ZEROS:
-                return zeros(length)
+                return _zeros(length)
             data: bytes = pread_file(file.fd, length, position + (offset & mask))
             if len(data) == length:
                 return data
@@ -291,7 +291,7 @@ def _by_block(
     return readinto_at, pread
 
 
-def read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces) -> int:
+def _read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces) -> int:
     """Fill a buffer from pieces, each of them to its end, and return how many bytes that were.
 
     Args:
@@ -311,13 +311,13 @@ def read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces) -> in
         position = offset + done + distance
         # The system may stop anywhere.
         if file is None or preadv(file.fd, (part,), position) != len(part):
-            fill_from(source, part, position)
+            _fill_from(source, part, position)
         done = stop
         index += 1
     return length
 
 
-def fill_from(source: Source | None, view: memoryview, position: int) -> None:
+def _fill_from(source: Source | None, view: memoryview, position: int) -> None:
     """Fill a buffer from a file offset on, or with zeros where there is no source."""
     if source is None:
         _zeros_into(len(view))(view, 0)
@@ -331,7 +331,7 @@ def _bytes_of(buffer: Any) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def not_negative(name: str, value: int) -> int:
+def _not_negative(name: str, value: int) -> int:
     """Return a number that a caller gave, unless it is less than 0."""
     if value < 0:
         raise ValueError(f"{name} is {value}, expected at least 0")
@@ -344,7 +344,7 @@ def _zeros_into(length: int) -> Callable[[Any, int], None]:
     return struct.Struct(f"{length}x").pack_into
 
 
-def zeros(length: int) -> bytes:
+def _zeros(length: int) -> bytes:
     """Return zeros, the same ones again and again when they are few."""
     return _same_zeros(length) if length <= MIB else bytes(length)
 
