@@ -23,11 +23,11 @@ def listed_rooms() -> list[str]:
     floor, rooms = "", []
     for line in section.splitlines():
         heading = re.match(r"### (?:`(\w+)/`|The ground) ", line)
-        room = re.match(r"\d+\. `(\w+)` ", line)
+        named = re.match(r"\d+\. ((?:`\w+`(?:, )?)+) ", line)
         if heading:
             floor = f"{heading[1]}." if heading[1] else ""
-        elif room:
-            rooms.append(floor + room[1])
+        elif named:
+            rooms += [floor + name for name in re.findall(r"\w+", named[1])]
     return rooms
 
 
