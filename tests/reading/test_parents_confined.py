@@ -175,7 +175,8 @@ def test_a_link_that_leads_out_when_it_is_opened_is_refused_with_the_reason(
 ) -> None:
     """As one is that led out all the time."""
     monkeypatch.setattr(parents, "_GOES_STEP_BY_STEP", steps)
-    opened = parents.confined([parents.Folder(str(tmp_path / "own"))])
+    own = str(tmp_path / "own")
+    opened = parents.confined([parents.Folder(own, own)])
     put(parent(INSIDE), tmp_path, "own", "parent.vhdx")
     put(parent(OUTSIDE), tmp_path, "outside", "parent.vhdx")
     for name in ("link", "store"):

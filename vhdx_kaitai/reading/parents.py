@@ -30,11 +30,13 @@ class Folder(NamedTuple):
 
     Attributes:
         path: Its path.
+        real: The same without links, as it was when the search began.
         child: Name of the file that has to be in it; None for one that the caller named.
         status: What the system said of that file when it was opened.
     """
 
     path: str
+    real: str
     child: str | None = None
     status: os.stat_result | None = None
 
@@ -97,10 +99,11 @@ def folders_of(child: Source, search: Search) -> list[Folder]:
     folders = []
     if child.path is not None:
         folder, name = os.path.split(os.path.realpath(child.path))
-        folders.append(Folder(folder, name, child.status()))
+        folders.append(Folder(folder, folder, name, child.status()))
     if isinstance(search, (str, bytes, os.PathLike)):  # a path that stands alone is one of them
         search = [search]
-    return folders + [Folder(os.fsdecode(path)) for path in search]
+    paths = [os.fsdecode(path) for path in search]
+    return folders + [Folder(path, os.path.realpath(path)) for path in paths]
 
 
 def candidates(
@@ -114,7 +117,7 @@ def candidates(
         follow_absolute: Follow absolute paths and such that leave the folder.
     """
     seen = set()
-    look = _Look([folder.path for folder in folders], follow=follow_absolute)
+    look = _Look(folders, follow=follow_absolute)
     for key, text in locator.paths:
         for candidate in look.candidates(key, text):
             if candidate.path is not None and not _is_encodable(candidate.path):
@@ -130,11 +133,11 @@ class _Look:
     """A look for a parent, in some folders.
 
     Args:
-        folders: Their paths.
+        folders: The folders.
         follow: Whether paths may lead out of them.
     """
 
-    def __init__(self, folders: list[str], *, follow: bool) -> None:
+    def __init__(self, folders: Sequence[Folder], *, follow: bool) -> None:
         self._folders = folders
         self._follow = follow
         self._alike: dict[tuple[int, int, str], list[str]] = {}
@@ -156,7 +159,9 @@ class _Look:
             reason = "no folder to look in (--search or --parent would name one)"
             yield Candidate(key, text, None, reason)
 
-    def _relative(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
+    def _relative(
+        self, key: str, text: str, folder: Folder, names: list[str]
+    ) -> Iterator[Candidate]:
         """Yield where a relative path leads; up and down again into the same folder is inside it.
 
         Like Windows, this takes `..` back from the text, whatever there is on the disk.
@@ -169,11 +174,11 @@ class _Look:
                 steps.append(name)
         up = steps.count("..")
         down = steps[up:]
-        left = os.path.realpath(folder).split(os.sep)[-up:] if up else []
+        left = folder.real.split(os.sep)[-up:] if up else []
         if [folded(name) for name in left] == [folded(name) for name in down[:up]]:
             yield from self._below(key, text, folder, down[up:])
         elif self._follow:
-            above = os.path.normpath(os.path.join(os.path.realpath(folder), *steps[:up]))
+            above = os.path.normpath(os.path.join(folder.real, *steps[:up]))
             yield from self._descended(key, text, above, down)
         else:
             yield Candidate(key, text, None, _LEADS_OUT)
@@ -188,12 +193,12 @@ class _Look:
             reason = "a path of Windows, which means nothing on this system"
             yield Candidate(key, text, None, reason)
 
-    def _below(self, key: str, text: str, folder: str, names: list[str]) -> Iterator[Candidate]:
+    def _below(self, key: str, text: str, folder: Folder, names: list[str]) -> Iterator[Candidate]:
         """Yield files in a folder or below; links out of all folders are not followed unasked."""
         if not names or not all(_is_plain(name) for name in names):
             yield Candidate(key, text, None, "not the name of a plain file")
             return
-        for candidate in self._descended(key, text, folder, names):
+        for candidate in self._descended(key, text, folder.path, names):
             path = candidate.path
             if path is None or self._follow or self._is_inside(path):
                 yield candidate
@@ -289,7 +294,7 @@ def confined(folders: Sequence[Folder]) -> Opener:
             return _opened_by_name(path, flags, folders)
         real = os.path.realpath(path)
         for folder in folders:
-            steps = _steps_below(folder.path, real)
+            steps = _steps_below(folder, real)
             if steps is not None:
                 try:
                     return _opened_below(folder, steps, flags)
@@ -300,12 +305,11 @@ def confined(folders: Sequence[Folder]) -> Opener:
     return opened
 
 
-def _steps_below(folder: str, real: str) -> list[str] | None:
+def _steps_below(folder: Folder, real: str) -> list[str] | None:
     """Return the names that lead from a folder to a path without links; None when none do."""
-    root = os.path.realpath(folder)
-    if real == root:
+    if real == folder.real:
         return [os.curdir]
-    root = os.path.join(root, "")
+    root = os.path.join(folder.real, "")
     return real.removeprefix(root).split(os.sep) if real.startswith(root) else None
 
 
@@ -339,7 +343,7 @@ def _opened_by_name(path: str, flags: int, folders: Sequence[Folder]) -> int:
     fd = os.open(path, flags)
     try:
         real = os.path.realpath(path)
-        is_inside = any(_steps_below(folder.path, real) is not None for folder in folders)
+        is_inside = any(_steps_below(folder, real) is not None for folder in folders)
         if is_inside and os.path.samestat(os.fstat(fd), os.lstat(real)):
             return fd
         raise OSError(errno.EXDEV, _A_LINK_LEADS_OUT, path)

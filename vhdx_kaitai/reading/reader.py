@@ -168,10 +168,12 @@ class _Windows:
                     stop = min(end, (stop | mask) + 1)
                 file.readinto(view[start - offset : stop - offset], start + distance)
             elif pieces is not None:
-                _read_pieces(view[start - offset : stop - offset], start, start & mask, pieces)
+                at = start & mask
+                index = bisect_right(pieces[0], at)
+                _read_pieces(view[start - offset : stop - offset], start, at, pieces, index)
             elif distance == _NO_DISTANCE:
                 pieces = extents.pieces(self._top, start, stop)
-                _read_pieces(view[start - offset : stop - offset], start, 0, pieces)
+                _read_pieces(view[start - offset : stop - offset], start, 0, pieces, 1)
             elif not is_zeroed:
                 _fill_from(None, view[start - offset : stop - offset], 0)
             start = stop
@@ -208,7 +210,8 @@ def _by_window(windows: _Windows) -> tuple[Callable[[Any, int], int], Callable[[
                     and preadv(file.fd, (buffer,), offset + distance) == length
                 ):
                     return length
-                return _read_pieces(_bytes_of(buffer), offset, start, pieces)
+                view = memoryview(buffer) if type(buffer) is bytearray else _bytes_of(buffer)
+                return _read_pieces(view, offset, start, pieces, index)
             elif distance:  # _ALL_ZEROS
                 _zeros_into(length)(buffer, 0)
                 return length
@@ -291,7 +294,7 @@ def _by_block(
     return readinto_at, pread
 
 
-def _read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces) -> int:
+def _read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces, index: int) -> int:
     """Fill a buffer from pieces, each of them to its end, and return how many bytes that were.
 
     Args:
@@ -299,10 +302,10 @@ def _read_pieces(view: memoryview, offset: int, start: int, pieces: Pieces) -> i
         offset: Its virtual offset in bytes.
         start: The same, counted like the bounds of the pieces.
         pieces: The pieces.
+        index: Number of the bound at which the first of them ends.
     """
     length, preadv = len(view), _preadv
     bounds, origins = pieces
-    index = bisect_right(bounds, start)
     done = 0
     while done < length:
         file, distance, source = origins[index - 1]
