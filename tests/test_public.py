@@ -13,6 +13,8 @@ import pytest
 import vhdx_kaitai
 from tests.conftest import Files
 from tests.images.chain import chain
+from vhdx_kaitai.errors import VhdxError
+from vhdx_kaitai.reading.image import Image
 
 METHODS = (MethodType, FunctionType, BuiltinMethodType)
 PLAIN = (bool, int, str, bytes, UUID, type(None))
@@ -117,3 +119,17 @@ def test_names_are_sorted_and_told() -> None:
 def test_there_is_no_other_name() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         _ = vhdx_kaitai.nothing
+
+
+def test_every_public_name_can_be_had_and_is_listed() -> None:
+    for name in vhdx_kaitai.__all__:
+        assert getattr(vhdx_kaitai, name) is not None
+    assert set(vhdx_kaitai.__all__) <= set(dir(vhdx_kaitai))
+    assert vhdx_kaitai.Image is Image
+    assert issubclass(vhdx_kaitai.FormatError, vhdx_kaitai.VhdxError)
+    assert vhdx_kaitai.VhdxError is VhdxError
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'write'"):
+        vhdx_kaitai.write  # noqa: B018 - asking is the test

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from functools import cache
 
+from tests.images.bases import BASES
 from tests.images.image import Built, Image, Layout
-from tests.support import SparseSource
+from tests.support import SparseSource, damaged, good
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.checking.findings import MOST_PER_RULE, Report
 from vhdx_kaitai.checking.told import Skipped
@@ -49,3 +52,40 @@ def counted(report: Report) -> Counter[str]:
     assert all(count <= MOST_PER_RULE for count in counts.values())
     assert all(counts[rule] == MOST_PER_RULE for rule in report.more)
     return counts + Counter(report.more)
+
+
+VERDICTS = {"note": "clean", "warning": "warnings", "error": "corrupt"}
+
+
+@cache
+def damage_report(name: str) -> Report:
+    return report_on(damaged(name))
+
+
+@cache
+def good_report(name: str) -> Report:
+    return report_on(good(name))
+
+
+@cache
+def base(name: str) -> Built:
+    """Return the good image that damages start from."""
+    return BASES[name]().build()
+
+
+@cache
+def base_report(name: str) -> Report:
+    return report_on(base(name))
+
+
+def limits_of(report: Report) -> set[tuple[str, str, str]]:
+    """Return which limits of our own are passed, in the form of findings."""
+    matches = (_LIMIT.fullmatch(why) for _, why in report.skipped)
+    return {(match[2], "limit", match[1]) for match in matches if match}
+
+
+_LIMIT = re.compile(r"(.* \(our limit\)) \[([A-Z]+-[0-9]+)\]")
+
+
+def messages_of(report: Report) -> set[tuple[str, str, str]]:
+    return {(f.rule, f.level, f.message) for f in report.findings} | limits_of(report)

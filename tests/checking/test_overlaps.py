@@ -19,8 +19,9 @@ from tests.checking.judging import (
     judged,
     tables,
 )
+from tests.checking.reports import report_on, rules_of
 from tests.images.bases import UNKNOWN_REGION
-from tests.images.image import Layout, Region
+from tests.images.image import Block, Layout, Region, differencing
 from tests.images.structures import (
     FULLY_PRESENT,
     MIB,
@@ -32,6 +33,7 @@ from tests.images.structures import (
     ZERO,
 )
 from tests.support import SparseSource
+from vhdx_kaitai.checking import survey
 from vhdx_kaitai.checking.chain import check
 
 
@@ -231,3 +233,17 @@ def test_a_former_block_does_not_hide_that_two_blocks_share_a_place() -> None:
     layout.set_entry(2, FULLY_PRESENT, 20 * MIB)
     layout.set_entry(3, FULLY_PRESENT, 20 * MIB)
     assert {rule for rule, *_ in overlaps(layout)} == {"BAT-08", "OVL-09"}
+
+
+@pytest.mark.parametrize("worthwhile", [0, survey.WORTHWHILE_ENTRIES])
+def test_only_sector_bitmaps_that_are_present_take_up_their_place(
+    worthwhile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "WORTHWHILE_ENTRIES", worthwhile)
+    layout = differencing(8 * MIB, blocks={0: Block()}).layout()
+    index = layout.image.geometry.bitmap_index(0)
+    layout.bat[index] = layout.payload[0]
+    assert rules_of(report_on(layout)) == {"BAT-11", "LOC-14", "LOC-20"}
+    layout.bat[index] = FULLY_PRESENT | layout.log_offset
+    assert rules_of(report_on(layout), "error") == {"OVL-05"}
+    assert layout.log_offset == MIB  # the first place there is

@@ -11,8 +11,8 @@ from tests.commands.launching import GRAMMAR, document_of, imported
 from tests.conftest import Files, Run
 from tests.images.chain import chain
 from tests.images.damage import DAMAGES
+from tests.info_fixtures import expected_info, without_our_words
 from tests.support import Sample, good
-from tests.test_image import expected_info, without_our_words
 
 # `showing.test_info` looks at all of them; here it is about what becomes of the document.
 SOME_GOODS = (

@@ -1,4 +1,4 @@
-"""The block allocation table: chunk arithmetic, paging, counts. Damages are in `test_image`."""
+"""The block allocation table: chunk arithmetic, paging, counts; damages in `reading.test_image`."""
 
 from __future__ import annotations
 

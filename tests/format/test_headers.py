@@ -1,4 +1,4 @@
-"""The two headers, and which of them is believed. Damages to them are in `test_image`."""
+"""The two headers, and which of them is believed. Damages to them are in `reading.test_image`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parent locator: keys and values, judged. Damages to it are in `test_image`."""
+"""The parent locator: keys and values, judged. Damages to it are in `reading.test_image`."""
 
 from __future__ import annotations
 

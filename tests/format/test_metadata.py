@@ -1,4 +1,4 @@
-"""The metadata table and its items. Damages to them are in `test_image`."""
+"""The metadata table and its items. Damages to them are in `reading.test_image`."""
 
 from __future__ import annotations
 

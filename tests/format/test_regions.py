@@ -1,4 +1,4 @@
-"""The region tables: which copy is read, and where they may lead. Damages are in `test_image`."""
+"""The region tables: which copy is read, where they may lead; damages in `reading.test_image`."""
 
 from __future__ import annotations
 

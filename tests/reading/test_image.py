@@ -11,68 +11,26 @@ from typing import Any
 
 import pytest
 
-import vhdx_kaitai
 from tests.conftest import Files
 from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
-from tests.images.image import Built
 from tests.images.structures import MIB, ZERO_GUID
-from tests.support import (
-    Sample,
-    SparseSource,
-    assert_explains,
-    damaged,
-    good,
-    opened,
-)
-from vhdx_kaitai.errors import (
-    FormatError,
-    ReplayRequiredError,
-    TruncatedError,
-    UnsupportedError,
-    VhdxError,
-)
+from tests.info_fixtures import expected_info, without_our_words
+from tests.support import Sample, SparseSource, assert_explains, damaged, good, opened
+from vhdx_kaitai.errors import FormatError, ReplayRequiredError, TruncatedError, UnsupportedError
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.showing.info import info_document
 
 ERRORS = [name for name, case in DAMAGES.items() if case.level == "error"]
+
 TOLERATED = [name for name, case in DAMAGES.items() if case.level != "error"]
+
 READABLE = [name for name, case in DAMAGES.items() if not case.open_refuses]
+
 DIRTY = [name for name in GOODS if good(name).model.log.state == "dirty"]
 
 
-def without_our_words(document: dict[str, Any]) -> dict[str, Any]:
-    """Return an `info` document without what a model of the bytes cannot know: names, reasons."""
-    about_us = ("schema_version", "tool", "path")
-    ours = {key: value for key, value in document.items() if key not in about_us}
-    ours["headers"] = [dict(header, reason=None) for header in ours["headers"]]
-    for header in ours["headers"]:
-        del header["reason"]
-        if header["sequence_number"] is None:
-            ours["headers"][header["copy"] - 1] = {"copy": header["copy"], "valid": False}
-    ours["log"] = {key: value for key, value in ours["log"].items() if key != "changed_bytes"}
-    for name in ("regions", "metadata"):
-        ours[name] = [dict(entry) for entry in ours[name]]
-        for entry in ours[name]:
-            del entry["name"]
-    if ours["parent"] is not None:
-        ours["parent"] = {key: ours["parent"][key] for key in ("locator_type", "entries")}
-    return ours
-
-
-def expected_info(built: Built, *, allocation: bool = False) -> dict[str, Any]:
-    """Return what the model says; a header without its signature has no fields."""
-    info = built.model.info(allocation=allocation)
-    for index, header in enumerate(built.layout.headers):
-        if header.signature != b"head":
-            info["headers"][index] = {"copy": index + 1, "valid": False}
-    creator = built.layout.identifier.creator
-    if isinstance(creator, bytes):  # half a surrogate pair is kept, the model replaces it
-        info["creator"] = creator.decode("utf-16-le", "surrogatepass").partition("\0")[0]
-    return info
-
-
-# -- good images --------------------------------------------------------------------------------
+# -- good images ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GOODS)
@@ -112,6 +70,14 @@ def test_a_dirty_image_says_how_many_bytes_the_replay_changes(name: str) -> None
         assert image.replayed.changed_bytes == good(name).model.log.target_bytes
 
 
+def test_only_the_current_header_is_believed() -> None:
+    """The older header of a clean image may name any log, and no replay follows."""
+    layout = good("headers-of-two-states").layout
+    assert layout.headers[0].log_guid != ZERO_GUID
+    with opened(good("headers-of-two-states")) as image:
+        assert image.replayed is None
+
+
 def test_a_real_image_is_what_is_known_about_it(sample: tuple[Sample, Path]) -> None:
     known, path = sample
     with Image(path) as image:
@@ -132,7 +98,15 @@ def test_a_real_image_is_what_is_known_about_it(sample: tuple[Sample, Path]) -> 
         assert image.locator is None
 
 
-# -- damaged images -----------------------------------------------------------------------------
+def test_an_image_shows_itself_by_path_and_type(files: Files) -> None:
+    with Image(files.good("fixed-plain")) as image:
+        assert "fixed-plain.vhdx" in repr(image)
+        assert "fixed" in repr(image).rpartition("fixed-plain.vhdx")[2]
+    with opened(good("dynamic-plain")) as image:
+        assert "dynamic" in repr(image)
+
+
+# -- damaged images -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [name for name in ERRORS if DAMAGES[name].open_refuses])
@@ -183,7 +157,7 @@ def test_nothing_but_a_header_section_is_refused_in_any_length() -> None:
     assert caught.value.finding.rule == "HDR-05"
 
 
-# -- what may be opened -------------------------------------------------------------------------
+# -- what may be opened ---------------------------------------------------------------------------
 
 
 def kinds_of_source(path: Path) -> dict[str, Callable[[], Any]]:
@@ -303,7 +277,7 @@ def test_a_file_nobody_may_write_can_be_read(files: Files, tmp_path: Path) -> No
         assert image.replayed is not None
 
 
-# -- replay refused -----------------------------------------------------------------------------
+# -- replay refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["dirty-bat", "log-of-windows", "log-empty-entry-only"])
@@ -344,36 +318,3 @@ def test_a_broken_log_is_corrupt_even_where_replay_is_refused() -> None:
 def test_an_unknown_way_of_replay_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="'memory' or 'refuse'"):
         opened(good("dynamic-plain"), replay="write")  # type: ignore[arg-type]
-
-
-# -- the package's face -------------------------------------------------------------------------
-
-
-def test_every_public_name_can_be_had_and_is_listed() -> None:
-    for name in vhdx_kaitai.__all__:
-        assert getattr(vhdx_kaitai, name) is not None
-    assert set(vhdx_kaitai.__all__) <= set(dir(vhdx_kaitai))
-    assert vhdx_kaitai.Image is Image
-    assert issubclass(vhdx_kaitai.FormatError, vhdx_kaitai.VhdxError)
-    assert vhdx_kaitai.VhdxError is VhdxError
-
-
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'write'"):
-        vhdx_kaitai.write  # noqa: B018 - asking is the test
-
-
-def test_an_image_shows_itself_by_path_and_type(files: Files) -> None:
-    with Image(files.good("fixed-plain")) as image:
-        assert "fixed-plain.vhdx" in repr(image)
-        assert "fixed" in repr(image).rpartition("fixed-plain.vhdx")[2]
-    with opened(good("dynamic-plain")) as image:
-        assert "dynamic" in repr(image)
-
-
-def test_only_the_current_header_is_believed() -> None:
-    """The older header of a clean image may name any log, and no replay follows."""
-    layout = good("headers-of-two-states").layout
-    assert layout.headers[0].log_guid != ZERO_GUID
-    with opened(good("headers-of-two-states")) as image:
-        assert image.replayed is None
