@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -26,7 +27,7 @@ from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Layout, dynamic
 from tests.images.structures import GIB, HEADER_OFFSETS, MIB, TIB
-from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, damaged, good
+from tests.support import REAL_IMAGES, ROOT, Sample, SparseSource, damaged, files_in, good
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.copying.metadump import metadump
 from vhdx_kaitai.errors import VhdxError
@@ -146,6 +147,19 @@ def test_sources_of_every_kind_make_the_same_dump(files: Files, tmp_path: Path) 
         metadump(source, tmp_path / "dump.vhdx")
         dumps.append((tmp_path / "dump.vhdx").read_bytes())
     assert len(set(dumps)) == 1
+
+
+def test_an_image_is_no_place_for_its_dump_by_whatever_name(files: Files, tmp_path: Path) -> None:
+    path, name = tmp_path / "image.vhdx", tmp_path / "name.vhdx"
+    shutil.copy(files.good("dynamic-plain"), path)
+    before = path.read_bytes()
+    with path.open("rb") as file:
+        os.link(path, name)
+        path.unlink()  # so that the image has not the name any more by which it was opened
+        with pytest.raises(OSError, match="itself"):
+            metadump(file, name)
+    assert name.read_bytes() == before
+    assert files_in(tmp_path) == {"name.vhdx"}
 
 
 # -- what is in it --------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ Facts that force the design:
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,6 +34,7 @@ from ..ranges import Ranges
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div
+from .files import refuse_source
 from .redact import LogRedactor, entry_heads, redacted_item
 from .sparse import copy_range
 
@@ -128,7 +128,8 @@ def metadump(
     path = os.fspath(path)
     stored = open_source(source)
     try:
-        _refuse_same_file(stored, path)
+        with suppress(FileNotFoundError):
+            refuse_source((stored,), os.stat(path), path)
         plan = _Plan(stored, redact=redact, slack=slack)
         plan.make()
         with new_file(path, replace=replace) as out:
@@ -139,12 +140,6 @@ def metadump(
     finally:
         if stored is not source:
             stored.close()
-
-
-def _refuse_same_file(stored: Source, path: str) -> None:
-    with suppress(FileNotFoundError):
-        if stored.path is not None and os.path.samefile(path, stored.path):
-            raise OSError(errno.EINVAL, "is the image itself", path)
 
 
 class _View:

@@ -16,6 +16,7 @@ from operator import and_
 from typing import NamedTuple
 
 from ..errors import Finding, Span, mismatch
+from ..ranges import overlap
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div
@@ -223,7 +224,7 @@ def check_place(
         place: Where the entry of the block is.
     """
     for other in occupied:
-        if offset < other.end and other.start < offset + length:
+        if overlap((offset, offset + length), (other.start, other.end)):
             message = (
                 f"block at {offset:#x} to {offset + length:#x} overlaps {other.name} "
                 f"at {other.start:#x} to {other.end:#x}"

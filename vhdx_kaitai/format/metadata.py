@@ -26,15 +26,15 @@ from ..guids import (
 )
 from ..ranges import overlapping
 from ..storage.source import Source
-from ..units import KIB, MIB, TIB, is_aligned
+from ..units import MIB, TIB, is_aligned
 from . import grammar
-from .place import Place
+from .place import Place, length_of
 from .structures import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
 MAX_ITEM_LENGTH = MIB  # [MS-VHDX 2.6.1.2]
-ITEMS_FROM = 64 * KIB  # [MS-VHDX 2.6.1.2]
+ITEMS_FROM = length_of("metadata_table")  # [MS-VHDX 2.6.1.2]
 MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = MIB, 256 * MIB  # [MS-VHDX 2.6.2.1]
 MAX_VIRTUAL_DISK_SIZE = 64 * TIB  # [MS-VHDX 2.6.2.2]
 SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]

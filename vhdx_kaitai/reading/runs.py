@@ -21,6 +21,7 @@ from ..format.bat import (
     STATE_MASK,
     UNMAPPED,
 )
+from ..ranges import overlap
 from ..units import MIB, ceil_div
 from .image import Image
 from .layers import PARENTS, ZEROS
@@ -252,7 +253,7 @@ def _bitmap_offset(image: Image, chunk: int) -> int | None:
     is_good = (
         entry & (STATE_MASK | RESERVED_MASK) == bat.PRESENT
         and MIB <= offset <= image.source.size - MIB
-        and not any(o.start < offset + MIB and offset < o.end for o in image.occupied)
+        and not any(overlap((offset, offset + MIB), (o.start, o.end)) for o in image.occupied)
     )
     return offset if is_good else None
 
