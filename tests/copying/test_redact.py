@@ -21,12 +21,16 @@ from tests.images.goods import GOODS
 from tests.images.image import Block, Layout, differencing, partial
 from tests.images.log import Data, Entry
 from tests.images.structures import FULLY_PRESENT, IS_USER, MIB, ZERO_GUID, Locator, MetadataItem
+from tests.support import SparseSource
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.copying.metadump import metadump
-from vhdx_kaitai.copying.redact import redacted_locator
+from vhdx_kaitai.copying.redact import LogRedactor, redacted_locator
 from vhdx_kaitai.errors import VhdxError
 from vhdx_kaitai.format import grammar
+from vhdx_kaitai.format.descent import Descent
+from vhdx_kaitai.format.judge import REFUSE
 from vhdx_kaitai.format.place import Place
+from vhdx_kaitai.ranges import Ranges
 from vhdx_kaitai.reading.image import Image
 
 SECRET = "secret-of-acme"
@@ -127,6 +131,19 @@ def test_a_redacted_log_is_replayed_to_the_same_structures(tmp_path: Path, run: 
                 entry.pop("reason")
     assert logs[0] == logs[1]
     assert sum(entry["active"] for entry in logs[0]["entries"]) > 1
+
+
+def test_an_entry_that_is_not_any_more_what_was_judged_is_left_out() -> None:
+    """Somebody writes the image while it is dumped; what stands there now may be anything."""
+    file = secret_dirty_image().build().file
+    ring = Descent(SparseSource(file), REFUSE).log
+    assert ring is not None
+    entries = [entry for entry in ring.entries() if entry.is_valid]
+    redactor = LogRedactor(ring, SparseSource(file), Ranges(), Ranges(), ())
+    assert all(len(redactor.entry(entry)) == entry.header.entry_length for entry in entries)
+    for entry in entries:
+        file.put(ring.file_offset(entry.offset), SECRET.encode() * 4)
+        assert redactor.entry(entry) == b""
 
 
 @given(st.booleans(), st.randoms(use_true_random=False))

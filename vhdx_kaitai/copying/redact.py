@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..errors import FormatError, LimitError
-from ..format import grammar, log
-from ..format.checksum import sealed
+from ..format import encode, grammar, log
 from ..format.grammar import DescriptorKind
 from ..format.locator import LINKAGE, LINKAGE_2, MAX_KEYS, check_shape, parse_linkage
 from ..format.place import Place, length_of
-from ..format.structures import ParentLocator
+from ..format.structures import DataSector, LogDescriptor, ParentLocator
 from ..guids import NIL
 from ..ranges import Ranges
 from ..storage.source import Source
@@ -141,9 +140,6 @@ class LogRedactor:
         self._copied = copied
         self._numbers = numbers
         self._replaced = replaced
-        self._data = Place("", "log_data_sector", 0).field("data")
-        self._leading = Place("", "data_descriptor_body", 0).field("leading_bytes")
-        self._trailing = Place("", "data_descriptor_body", 0).field("trailing_bytes")
 
     def entries(self) -> Iterator[tuple[int, bytes]]:
         """Yield file offsets and bytes of the valid log entries, in one or two parts each."""
@@ -162,39 +158,37 @@ class LogRedactor:
                 yield ring.offset, data[first:]
 
     def entry(self, entry: log.JudgedEntry) -> bytes:
-        """Return the bytes of a valid entry, redacted, with the right checksum."""
-        data = bytearray(self._ring.read(entry.offset, entry.header.entry_length))
-        head = Place("", "log_entry", 0)
-        sector = entry.data_start - entry.offset
-        used = head.element("descriptors", len(entry.descriptors), "").offset or 0
-        data[used:sector] = bytes(sector - used)
-        for index, descriptor in enumerate(entry.descriptors):
-            if descriptor.kind != DescriptorKind.data:
-                continue
-            start = descriptor.file_offset
-            if not self._numbers.hold(start, start + log.SECTOR):
-                place = head.element("descriptors", index, "").field("body")
-                self._replace(data, place.offset or 0, sector, self._final(start, log.SECTOR))
-            sector += log.SECTOR
-        return sealed(data)
+        """Return the bytes of a valid entry, redacted; none when it is not any more what it was."""
+        whole = grammar.log_entry(self._ring.read(entry.offset, entry.header.entry_length))
+        if whole is None or whole[:2] != (entry.header, entry.descriptors):
+            return b""
+        sectors = iter(whole.data_sectors)
+        changes = [
+            self._redacted(change, next(sectors))
+            if change.kind == DescriptorKind.data
+            else (change, None)
+            for change in whole.descriptors
+        ]
+        redacted = whole._replace(
+            descriptors=tuple(change for change, _ in changes),
+            padding=bytes(len(whole.padding)),
+            data_sectors=tuple(sector for _, sector in changes if sector is not None),
+        )
+        return encode.log_entry(redacted)
 
-    def _replace(self, entry: bytearray, body: int, sector: int, update: bytes) -> None:
-        """Put an update into an entry.
-
-        Args:
-            entry: The entry.
-            body: Where in it the body of the update's descriptor is.
-            sector: Where in it the update's data sector is.
-            update: The update.
-        """
-        leading, trailing = self._leading.length, self._trailing.length
-        for origin, place, data in (
-            (body, self._leading, update[:leading]),
-            (sector, self._data, update[leading:-trailing]),
-            (body, self._trailing, update[-trailing:]),
-        ):
-            start = origin + (place.offset or 0)
-            entry[start : start + place.length] = data
+    def _redacted(
+        self, change: LogDescriptor, sector: DataSector
+    ) -> tuple[LogDescriptor, DataSector]:
+        """Return a data descriptor and its sector with an update that tells nothing."""
+        start = change.file_offset
+        if self._numbers.hold(start, start + log.SECTOR):
+            return change, sector
+        update = self._final(start, log.SECTOR)
+        first, last = len(change.leading_bytes), log.SECTOR - len(change.trailing_bytes)
+        return (
+            change._replace(leading_bytes=update[:first], trailing_bytes=update[last:]),
+            sector._replace(data=update[first:last]),
+        )
 
     def _final(self, offset: int, length: int) -> bytes:
         """Return bytes of the file after replay, as far as they are kept, and redacted."""
