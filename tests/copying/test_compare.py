@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import shutil
@@ -71,11 +72,17 @@ def representations() -> dict[str, Maker]:
     }
 
 
+def taken_as_raw(*paths: Path) -> str:
+    """What people are told of those among some files that are no VHDX files."""
+    raw = [path for path in paths if path.read_bytes()[:8] != b"vhdxfile"]
+    return "".join(f"vhdx-kaitai: {path}: no VHDX file, taken as a raw image\n" for path in raw)
+
+
 @pytest.mark.parametrize("one", representations())
 @pytest.mark.parametrize("two", representations())
 def test_one_disk_in_two_forms_is_the_same(one: str, two: str, tmp_path: Path, run: Run) -> None:
     paths = [representations()[name](tmp_path) for name in (one, two)]
-    assert run("compare", *paths) == (0, "same\n", "")
+    assert run("compare", *paths) == (0, "same\n", taken_as_raw(*paths))
     outcome = run("compare", "--json", *paths)
     assert outcome.status == 0
     document = json.loads(outcome.out)
@@ -117,7 +124,7 @@ def test_the_first_difference_is_found_to_the_byte(
     assert outcome.status == 1
     assert f"{at:#x}" in outcome.out
     assert outcome.out.count("\n") == 1
-    assert outcome.err == ""
+    assert outcome.err == taken_as_raw(*paths)
     outcome = run("compare", "--json", *paths)
     assert outcome.status == 1
     document = json.loads(outcome.out)
@@ -153,6 +160,27 @@ def test_an_empty_raw_file_is_a_disk_of_no_size(tmp_path: Path, run: Run) -> Non
     path = representations()["dynamic"](tmp_path)
     document = json.loads(run("compare", "--json", tmp_path / "empty", path).out)
     assert (document["same"], document["offset"]) == (False, 0)
+
+
+def test_what_is_known_to_be_something_else_is_not_taken_as_raw(tmp_path: Path, run: Run) -> None:
+    """Unless that is wanted: disks may begin with anything."""
+    packed = tmp_path / "packed.vhdx"
+    packed.write_bytes(gzip.compress(b"x" * MIB))
+    disk = representations()["dynamic"](tmp_path)
+    for paths in ((packed, disk), (disk, packed), (packed, packed)):
+        outcome = run("compare", *paths)
+        assert_failed(outcome, 63, f"{packed}: ", "not a VHDX file: it is compressed with gzip (`")
+        outcome = run("compare", "--json", *paths)
+        assert outcome.status == 63
+        assert "it is compressed with gzip" in json.loads(outcome.out)["error"]["message"]
+    outcome = run("compare", "--raw", packed, packed)
+    assert outcome == (0, "same\n", taken_as_raw(packed, packed))
+
+
+def test_a_raw_disk_may_have_a_partition_table(tmp_path: Path, run: Run) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(512) + b"EFI PART".ljust(MIB, b"\0"))
+    assert run("compare", raw, raw).status == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -6,12 +6,11 @@ import argparse
 import contextlib
 
 from ..copying.compare import RawDisk, compare
-from ..format.headers import probe
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
 from .arguments import Parser, add_json, add_parents
 from .disks import open_disk
-from .output import print_document, print_lines, progress
+from .output import complain, print_document, print_lines, progress
 from .status import DIFFERENT, DONE, IO_FAILED
 
 _EXIT_STATUS = """\
@@ -26,6 +25,11 @@ def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
     command.add_argument("file", metavar="A", help="a VHDX file or a raw image")
     command.add_argument("other", metavar="B", help="another one")
+    command.add_argument(
+        "--raw",
+        action="store_true",
+        help="take what is no VHDX file as a raw image, even if it seems to be something else",
+    )
     add_json(command)
     add_parents(command)
     command.epilog = _EXIT_STATUS
@@ -48,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _open_either(arguments: argparse.Namespace, path: str) -> Disk | RawDisk:
     raw = RawDisk(path)  # refuses what is no file, a pipe for example, at once
-    if not probe(raw.start(8)):
-        return raw
-    raw.close()
-    return open_disk(arguments, path)
+    if raw.is_vhdx() or (raw.is_other() and not arguments.raw):
+        raw.close()
+        return open_disk(arguments, path)  # which says what else it is
+    complain(path, "no VHDX file, taken as a raw image")
+    return raw

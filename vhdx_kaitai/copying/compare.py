@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..format.headers import SIGNATURE, probe
+from ..format.others import recognise
 from ..reading.disk import Disk
 from ..storage.source import FileSource, open_source
 from ..units import MIB
@@ -22,9 +24,14 @@ class RawDisk:
         self._source = open_source(path)
         self.size = self._source.size
 
-    def start(self, length: int) -> bytes:
-        """Return bytes from the start of the file, fewer when it has no more."""
-        return self._source.read(0, min(length, self.size))
+    def is_vhdx(self) -> bool:
+        """Tell whether the file is no raw image, but begins as a VHDX file does."""
+        return probe(self._source.read(0, min(len(SIGNATURE), self.size))) > 0
+
+    def is_other(self) -> bool:
+        """Tell whether the file is known to be neither of these."""
+        other = recognise(self._source)
+        return other is not None and not other.is_raw
 
     def readinto_at(self, buffer: bytearray, offset: int) -> int:
         """Fill a buffer from an offset on; the caller stays inside the file."""

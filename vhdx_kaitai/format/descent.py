@@ -87,7 +87,7 @@ class Descent:
         """The bytes of the file type identifier of a VHDX file that is long enough to be one."""
         judge, section = self.judge, grammar.HeaderSection(self.stored)
         identifier = section.identifier()
-        if not judge.take(headers.check_identifier(identifier)):
+        if not judge.take(headers.check_identifier(identifier, self.stored)):
             return None
         if not judge.take(headers.check_file_length(self.stored.size)):
             return None

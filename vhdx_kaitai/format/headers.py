@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..errors import Finding, Level, Span, check_zeros, mismatch
 from ..guids import NIL
+from ..storage.source import Source
 from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
@@ -181,14 +182,22 @@ def check_other(copies: tuple[HeaderCopy, HeaderCopy], current: int) -> Iterator
                 yield finding._replace(level="warning")
 
 
-def check_identifier(data: bytes) -> Iterator[Finding]:
-    """Yield whether this is no VHDX file.
+def check_identifier(data: bytes, stored: Source) -> Iterator[Finding]:
+    """Yield whether this is no VHDX file, and what it is instead where that is known.
 
     Args:
         data: The bytes of the file type identifier.
+        stored: The file.
     """
-    if not data.startswith(SIGNATURE):
-        yield grammar.wrong_signature("FTI-01", IDENTIFIER, data).finding
+    if data.startswith(SIGNATURE):
+        return
+    from . import others  # most files are what they are taken for
+
+    finding = grammar.wrong_signature("FTI-01", IDENTIFIER, data).finding
+    other = others.recognise(stored)
+    if other is not None:
+        finding = finding._replace(message=f"not a VHDX file: it is {other}")
+    yield finding
 
 
 def check_creator(data: bytes) -> Iterator[Finding]:

@@ -1,0 +1,77 @@
+"""Whatever command is given a file of another format says what it is, and the way on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+from tests.commands.launching import assert_failed, document_of
+from tests.conftest import Run
+from tests.images.chain import chain
+from tests.support import SHARED
+from vhdx_kaitai.commands.main import COMMANDS
+
+WORDS = {"metadump": ("OUT",), "convert": ("OUT",), "compare": ("FILE",)}
+JSON = sorted(set(COMMANDS) - {"ksy", "read", "convert"})
+SAID = "not a VHDX file: it is compressed with gzip (`gunzip < FILE > OUT` or 7-Zip unpacks it)"
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """An image that somebody forgot to unpack."""
+    path = tmp_path / "disk.vhdx"
+    path.write_bytes(gzip.compress(b"vhdxfile" + bytes(100)))
+    return path
+
+
+def words(command: str, path: Path) -> list[object]:
+    rest = {"OUT": path.with_name("out"), "FILE": path}
+    return [command, path, *(rest[word] for word in WORDS.get(command, ()))]
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"ksy", "check"}))
+def test_every_command_says_what_the_file_is(command: str, packed: Path, run: Run) -> None:
+    outcome = run(*words(command, packed))
+    assert outcome.out == ""
+    assert_failed(outcome, 63, f"{packed}: ", f"{SAID} [FTI-01, MS-VHDX 2.2.1]")
+    assert not packed.with_name("out").exists()
+
+
+@pytest.mark.parametrize("command", sorted(set(JSON) - {"check"}))
+def test_every_document_says_what_the_file_is(command: str, packed: Path, run: Run) -> None:
+    outcome = run(*words(command, packed), "--json")
+    assert outcome.status == 63
+    error = document_of(outcome, "error")["error"]
+    assert (error["type"], error["rule"], error["message"]) == ("FormatError", "FTI-01", SAID)
+
+
+def test_check_says_so_with_its_verdict(packed: Path, run: Run) -> None:
+    outcome = run("check", packed)
+    assert outcome.status == 63
+    assert outcome.out.startswith(f"{packed}: not a VHDX file (1 error)\n")
+    assert f"{SAID} [FTI-01, MS-VHDX 2.2.1]\n" in outcome.out
+    document = document_of(run("check", packed, "--json"), "check")
+    assert document["verdict"] == "not-vhdx"
+    assert [finding["message"] for finding in document["findings"]] == [SAID]
+
+
+def test_a_parent_of_another_format_is_called_what_it_is(packed: Path, run: Run) -> None:
+    child = chain(2).write(packed.parent / "chain").path
+    assert_failed(run("map", child, "--parent", packed), 63, f"{packed}: ", SAID)
+
+
+def test_the_same_disk_as_vhd_is_no_raw_image(tmp_path: Path, run: Run) -> None:
+    for name in ("other-fixed.vhd", "other-twin.vhdx"):
+        stored = SHARED / "cases" / f"{name}.xz"
+        if not stored.is_file():
+            pytest.skip("no ../shared/cases")
+        (tmp_path / name).write_bytes(lzma.decompress(stored.read_bytes()))
+    vhd, twin = tmp_path / "other-fixed.vhd", tmp_path / "other-twin.vhdx"
+    assert_failed(run("info", vhd), 63, "it is a fixed VHD image (`qemu-img convert -f vpc")
+    outcome = run("compare", vhd, twin, "--json")
+    assert outcome.status == 63
+    assert "it is a fixed VHD image" in json.loads(outcome.out)["error"]["message"]
