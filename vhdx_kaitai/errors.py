@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from .text import plain_signature, quoted, signature_text
+
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
 Level: TypeAlias = Literal["error", "warning", "note", "limit"]
 
@@ -75,7 +77,7 @@ class Finding(NamedTuple):
         place: Where it is.
         message: What was found and what was expected.
         expected: The expected value alone, where there is one.
-        actual: The value found, where there is one.
+        actual: The value found, where there is one, as it stands: texts without quotes.
     """
 
     rule: str
@@ -116,6 +118,24 @@ def mismatch(
 ) -> Finding:
     """Return a finding about one value that is not what it has to be."""
     return Finding(rule, level, place, f"{name} {actual}, expected {expected}", expected, actual)
+
+
+def mismatched_text(
+    rule: str, level: Level, place: Where, name: str, actual: str, expected: str
+) -> Finding:
+    """Return a finding about one text of the image, which its message has in quotes."""
+    shown = mismatch(rule, level, place, name, quoted(actual), expected)
+    return shown._replace(actual=actual)
+
+
+def mismatched_signature(
+    rule: str, level: Level, place: Where, actual: bytes, expected: bytes
+) -> Finding:
+    """Return a finding about a structure that does not begin as it has to."""
+    shown = signature_text(actual), signature_text(expected)
+    plain = plain_signature(actual), plain_signature(expected)
+    found = mismatch(rule, level, place, "signature", *shown)
+    return found._replace(actual=plain[0], expected=plain[1])
 
 
 def check_zeros(rule: str, place: Where, name: str, data: bytes) -> Iterator[Finding]:

@@ -31,9 +31,14 @@ def quoted(text: str) -> str:
 
 def signature_text(raw: bytes) -> str:
     """Return a signature in quotes when it is text, as the numbers of its bytes otherwise."""
-    if raw.isascii() and raw.decode("ascii").isprintable() and raw:
-        return f"'{raw.decode('ascii')}'"
-    return raw.hex(" ") or "no bytes"
+    text = plain_signature(raw)
+    return f"'{text}'" if text.encode() == raw and raw else text or "no bytes"
+
+
+def plain_signature(raw: bytes) -> str:
+    """Return a signature as it stands when it is text, as the numbers of its bytes otherwise."""
+    is_text = raw.isascii() and raw.decode("ascii").isprintable()
+    return raw.decode("ascii") if is_text else raw.hex(" ")
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -177,7 +177,6 @@ BROKEN = Entry(at=256 * KIB, sequence_number=9, tail=0, checksum=1)
         ([replace(BROKEN, at=60 * KIB), OUTSIDE], 60 * KIB, "checksum 0x00000001 stored"),
         ([STALE, BROKEN], BROKEN.at, "checksum 0x00000001 stored"),
         ([STALE, STRAY], STRAY.at, "SequenceNumber 0, expected more than 0"),
-        ([STALE], STALE.at, f"LogGuid {OTHER_GUID}, expected"),
     ],
 )
 def test_the_reason_for_no_sequence_is_the_nearest_one(
@@ -187,10 +186,6 @@ def test_the_reason_for_no_sequence_is_the_nearest_one(
     built = with_log(*(replace(entry) for entry in entries))
     said = reason_of(built)
     assert said.startswith(f"log entry at {built.layout.log_offset + place:#x}: {reason}")
-
-
-def test_a_log_without_an_entry_says_so() -> None:
-    assert reason_of(with_log()) == "there is no entry in the log"
 
 
 def test_only_the_head_tells_how_long_the_file_has_to_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from itertools import takewhile
 
@@ -136,7 +137,8 @@ class _Chain:
         assert locator is not None  # there is a parent
         folders = parents.folders_of(self._chain[-2].stored, self._search)
         tried: Iterator[parents.Candidate] = iter(())
-        if link.key is not None and not self._follow_absolute:
+        is_beside = os.path.realpath(parent).startswith(os.path.join(folders[0].path, ""))
+        if link.key is not None and is_beside and not self._follow_absolute:
             all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
         return check_way(locator, folders[0].path, parent, tried, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..format import regions
+from ..format import regions, replay
 from ..format.descent import Contents, Descent
 from ..format.replay import MAX_FILE_LENGTH
 from ..guids import REGION_NAMES
@@ -32,6 +32,10 @@ def explain_start(way: Descent) -> Iterator[Sentence]:
             "Programs that do not replay it see an older or torn state.",
             ("LOG-01",),
         )
+    elif way.log is not None and way.sequence == ():
+        never = replay.never_written(way.log)
+        if never is not None:
+            yield Sentence(f"{never[0].upper()}{never[1:]}.", ("LOG-31",))
     elif way.sequence:
         flushed = way.sequence[-1].header.flushed_file_offset
         yield from _explain_cut("what its log was written for", flushed, size, "LOG-32")
@@ -49,16 +53,9 @@ def explain_contents(contents: Contents) -> Iterator[Sentence]:
                 "QEMU reads table 1 alone and refuses the file when that is the damaged one.",
                 (copy.defect.rule,),
             )
-    known = list(filter(regions.is_known, used.table.entries))
-    for entry in known:
+    for entry in filter(regions.is_known, used.table.entries):
         name, end = f"the {REGION_NAMES[entry.guid]} region", entry.file_offset + entry.length
         yield from _explain_cut(name, end, contents.source.size, "REG-13")
-    if any(not entry.required & 1 for entry in known):
-        yield Sentence(
-            "The BAT or metadata region is not marked as required, as in files that QEMU "
-            "makes. They read rightly, but Hyper-V and VirtualBox are said to refuse them.",
-            ("REG-18",),
-        )
 
 
 def _explain_cut(name: str, end: int, size: int, rule: str) -> Iterator[Sentence]:

@@ -42,7 +42,9 @@ def check_overlaps(image: Image, survey: Survey) -> Iterator[Finding]:
     for piece in pieces:
         length = (piece.end - piece.start) * MIB
         for finding in bat.check_place(piece.start * MIB, length, image.occupied, piece.place):
-            yield finding._replace(rule="OVL-09") if piece.is_former else finding
+            if piece.is_former:  # no data is read from there
+                finding = finding._replace(rule="OVL-09", level="warning")
+            yield finding
     stored = [piece for piece in pieces if not piece.is_former]
     for one, two in _overlapping(stored):
         yield _overlap("BAT-08" if one.start == two.start else "OVL-06", one, two)
@@ -82,4 +84,4 @@ def _overlap(rule: str, one: Piece, two: Piece) -> Finding:
         f"{two.name} at {two.start} to {two.end} MiB overlaps "
         f"{one.name} at {one.start} to {one.end} MiB"
     )
-    return Finding(rule, "error", two.place, message)
+    return Finding(rule, "warning" if rule == "OVL-09" else "error", two.place, message)

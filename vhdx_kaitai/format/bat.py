@@ -146,6 +146,8 @@ def check_payload_entry(
         yield mismatch("BAT-05", "error", place, "State", actual, "another one, without a parent")
     if state in (FULLY_PRESENT, PARTIALLY_PRESENT):
         yield from _check_offset(entry, place, needed, size)
+    if state in (UNDEFINED, UNMAPPED):
+        yield from _check_kept(entry, place, needed, size)
     if state in (NOT_PRESENT, ZERO):
         yield from _check_no_offset(entry, place)
 
@@ -245,6 +247,14 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
     elif offset + needed > size:
         actual, expected = f"{offset + needed:#x}", f"at most the file's length {size:#x}"
         yield mismatch("BAT-10", "error", place, "end of block", actual, expected)
+
+
+def _check_kept(entry: int, place: Span, needed: int, size: int) -> Iterator[Finding]:
+    """Yield whether the place that a block without data keeps is past the end of the file."""
+    end = (entry & OFFSET_MASK) + needed
+    if entry & OFFSET_MASK and end > size:
+        name, expected = "end of the space it keeps", f"at most the file's length {size:#x}"
+        yield mismatch("BAT-12", "warning", place, name, f"{end:#x}", expected)
 
 
 def _check_no_offset(entry: int, place: Span) -> Iterator[Finding]:

@@ -14,10 +14,9 @@ from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
 
-from ..errors import Finding, FormatError, Span, Where, mismatch, refusal
+from ..errors import Finding, FormatError, Span, Where, mismatch, mismatched_signature, refusal
 from ..generated.vhdx import Vhdx
 from ..storage.source import Source
-from ..text import signature_text
 from .place import (
     END_OF_IDENTIFIER,
     HEADERS,
@@ -134,9 +133,8 @@ def wrong_signature(rule: str, place: Place, data: bytes) -> FormatError:
         data: What stands there, from the first byte of the signature on.
     """
     signature = signature_of(place.type_name)
-    actual, expected = signature_text(data[: len(signature)]), signature_text(signature)
-    field = place.field("signature")
-    return refusal(mismatch(rule, "error", field, "signature", actual, expected))
+    actual, field = data[: len(signature)], place.field("signature")
+    return refusal(mismatched_signature(rule, "error", field, actual, signature))
 
 
 _ITEM_KINDS = {kind: kind.name for kind in Vhdx.ItemKind}

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import Finding, Level, Span, check_zeros, mismatch
+from ..errors import Finding, Level, Span, check_zeros, mismatch, mismatched_signature
 from ..guids import NIL
 from ..storage.source import Source
-from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
@@ -92,9 +91,9 @@ def check_copy(header: Header) -> Iterator[Finding]:
     """Yield why a copy of the header is not valid."""
     field = header.place.field
     if not header.is_signature_valid:
-        place, expected = field("signature"), signature_text(signature_of("header"))
-        actual = signature_text(header.raw[: place.length])
-        yield mismatch("HDR-02", "warning", place, "signature", actual, expected)
+        place, expected = field("signature"), signature_of("header")
+        actual = header.raw[: place.length]
+        yield mismatched_signature("HDR-02", "warning", place, actual, expected)
         return
     yield from checksum.check("HDR-03", "warning", field("checksum"), header.raw, header.checksum)
 
@@ -160,7 +159,10 @@ def check_update(copies: tuple[HeaderCopy, HeaderCopy]) -> Iterator[Finding]:
     fields = [field for field in _PAIRED_FIELDS if getattr(older, field) != getattr(newer, field)]
     if fields and newer.sequence_number != older.sequence_number:
         names = ", ".join(_PAIRED_FIELDS[field] for field in fields)
-        message = f"older copy with another {names}, expected the same, as after two updates"
+        message = (
+            f"older copy with another {names}, expected the same, as after two updates; "
+            "OpenVMM makes one"
+        )
         yield Finding("HDR-27", "note", older.place.field(fields[0]), message)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import UUID
 
-from ..errors import Finding, Level, mismatch
+from ..errors import Finding, Level, mismatch, mismatched_text
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..text import quoted
 from .metadata import MAX_ITEM_LENGTH
@@ -29,6 +29,7 @@ PATH_KEYS = ("relative_path", "volume_path", "absolute_win32_path")
 
 _GUID = re.compile(r"\{([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}", re.ASCII)
 _VOLUME_PATH = re.compile(r"\\\\\?\\Volume\{[0-9a-fA-F-]{36}\}\\", re.ASCII | re.IGNORECASE)
+_DRIVE = re.compile(r"[A-Za-z]:\\")
 _ABSOLUTE = re.compile(r"[A-Za-z]:|\\")
 
 
@@ -148,13 +149,13 @@ def check_entries(entries: dict[str, str], place: Place) -> Iterator[Finding]:
     """Yield what is wrong with the keys and values themselves [MS-VHDX 2.6.2.6.3]."""
     if LINKAGE not in entries:
         yield Finding("LOC-13", "error", place, f"no key {LINKAGE}, expected one")
-    if LINKAGE_2 in entries:
+    if LINKAGE_2 in entries and not _is_of_windows(entries):
         yield Finding("LOC-14", "note", place, f"key {LINKAGE_2} is there; Windows writes it")
     for key in (LINKAGE, LINKAGE_2):
         value = entries.get(key)
         if value is not None and not _GUID.fullmatch(value):
             level: Level = "error" if key == LINKAGE else "note"
-            yield mismatch("LOC-15", level, place, key, quoted(value), "a GUID in braces")
+            yield mismatched_text("LOC-15", level, place, key, value, "a GUID in braces")
     for key in entries:
         if key not in (LINKAGE, LINKAGE_2, *PATH_KEYS):
             yield Finding("LOC-22", "note", place, f"unknown key {quoted(key)}, which is ignored")
@@ -172,13 +173,25 @@ def _check_paths(entries: dict[str, str], place: Place) -> Iterator[Finding]:
     relative, volume, absolute = (entries.get(key) for key in PATH_KEYS)
     if relative is not None and is_absolute(relative):
         expected = "a path relative to the folder of the file"
-        yield mismatch("LOC-18", "warning", place, "relative_path", quoted(relative), expected)
+        yield mismatched_text("LOC-18", "warning", place, "relative_path", relative, expected)
     if volume is not None and not _VOLUME_PATH.match(volume):
         expected = r"\\?\Volume{GUID}\..."
-        yield mismatch("LOC-19", "warning", place, "volume_path", quoted(volume), expected)
-    if absolute is not None and not absolute.startswith("\\\\?\\"):
+        yield mismatched_text("LOC-19", "warning", place, "volume_path", volume, expected)
+    has_prefix = absolute is not None and absolute.startswith("\\\\?\\")
+    if absolute is not None and not has_prefix and not _is_of_windows(entries):
         expected = "\\\\?\\ at its start"
-        yield mismatch("LOC-20", "note", place, "absolute_win32_path", quoted(absolute), expected)
+        yield mismatched_text("LOC-20", "note", place, "absolute_win32_path", absolute, expected)
+
+
+def _is_of_windows(entries: dict[str, str]) -> bool:
+    """Tell whether a locator is unlike the text in the two ways that Windows is, and no other.
+
+    Every checkpoint of Hyper-V has a second linkage, which is zero, and an absolute
+    path, where it has one, that begins with a drive.
+    """
+    absolute = entries.get(PATH_KEYS[2])
+    is_drive = absolute is None or bool(_DRIVE.match(absolute))
+    return is_drive and parse_linkage(entries.get(LINKAGE_2)) == NIL
 
 
 def parse_linkage(value: str | None) -> UUID | None:

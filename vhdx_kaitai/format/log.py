@@ -27,7 +27,7 @@ from typing import NamedTuple, NoReturn
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
 from ..storage.source import Source, Uncopied
-from ..text import signature_text
+from ..text import plain_signature, signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .grammar import DescriptorKind
@@ -167,6 +167,14 @@ class Log(Uncopied):
             entry = self.entry(offset)
             if entry is not None:  # it had the signature, and still has
                 yield entry
+
+    def is_empty(self) -> bool:
+        """Tell whether the ring holds nothing but zeros."""
+        zeros = bytes(MIB)  # a log has whole MiB
+        return all(
+            self._source.read(self.offset + start, MIB) == zeros
+            for start in range(0, self.length, MIB)
+        )
 
     @cached_property
     def _beginnings(self) -> array[int]:
@@ -364,14 +372,9 @@ def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     number = entry.header.sequence_number
     for index, sector in enumerate(entry.data_sectors):
         if not sector.is_signature_valid:
-            yield mismatch(
-                "LOG-25",
-                "note",
-                place,
-                f"data sector {index}: signature",
-                "unknown",
-                signature_text(signature_of("log_data_sector")),
-            )
+            name, signature = f"data sector {index}: signature", signature_of("log_data_sector")
+            shown = mismatch("LOG-25", "note", place, name, "unknown", signature_text(signature))
+            yield shown._replace(expected=plain_signature(signature))
         if sector.sequence_number != number:
             actual = str(sector.sequence_number)
             yield mismatch(

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import Finding, Span, check_zeros, mismatch
+from ..errors import Finding, Span, check_zeros, mismatch, mismatched_signature
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
-from ..text import signature_text
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import Place, signature_of
@@ -48,9 +47,9 @@ def check_copy(table: RegionTable) -> Iterator[Finding]:
     """Yield why a copy of the table is not valid."""
     field = table.place.field
     if not table.is_signature_valid:
-        place, expected = field("signature"), signature_text(signature_of("region_table"))
-        actual = signature_text(table.raw[: place.length])
-        yield mismatch("REG-02", "warning", place, "signature", actual, expected)
+        place, expected = field("signature"), signature_of("region_table")
+        actual = table.raw[: place.length]
+        yield mismatched_signature("REG-02", "warning", place, actual, expected)
         return
     yield from checksum.check("REG-03", "warning", field("checksum"), table.raw, table.checksum)
 

@@ -20,8 +20,9 @@ from ..errors import Finding, Span, mismatch
 from ..ranges import overlap, topmost
 from ..storage.overlay import Overlay, Update
 from ..storage.source import Source
+from . import grammar
 from .grammar import DescriptorKind
-from .log import SECTOR, JudgedEntry, Log, check_tolerated
+from .log import SECTOR, JudgedEntry, Log, check_entry, check_tolerated
 from .place import TOP_LEVEL
 from .structures import LogDescriptor
 
@@ -61,7 +62,8 @@ def check_sequence(log: Log, size: int) -> Iterator[Finding]:
     if not sequence:
         place = Span(f"log at {log.offset:#x}", log.offset, log.length)
         message = "no valid sequence of entries, expected one because the header has a LogGuid"
-        yield Finding("LOG-31", "error", place, f"{message}; {_why_no_sequence(log)}")
+        why = never_written(log) or _why_no_sequence(log)
+        yield Finding("LOG-31", "error", place, f"{message}; {why}")
         return
     head = sequence[-1]
     for entry in sequence:
@@ -77,6 +79,47 @@ def check_sequence(log: Log, size: int) -> Iterator[Finding]:
         yield mismatch("LOG-38", "limit", place, "LastFileOffset", actual, expected)
     for entry in sequence:
         yield from _check_targets(entry, log, head.header.last_file_offset)
+
+
+_AS_STORED = "`--as-stored` reads the disk, and nothing is missing"
+
+
+def never_written(log: Log) -> str | None:
+    """Return what it means that a log has no valid sequence since nothing was ever replaced.
+
+    A writer that stops after the header which names a new LogGuid, and before its
+    first entry is whole, has changed nothing else yet.
+
+    Returns:
+        The sentence; None when something may be missing.
+    """
+    own = [entry for entry in log.entries() if entry.header.log_guid == log.guid]
+    if not own:
+        if next(log.offsets(), None) is not None:
+            return f"no entry was ever written under this LogGuid; {_AS_STORED}"
+        if log.is_empty():
+            return (
+                "the log holds nothing at all: no entry was ever written under this LogGuid, or "
+                f"the log was wiped; {_AS_STORED} unless it was wiped"
+            )
+    elif len(own) == 1 and own[0].header.tail == own[0].offset and _is_torn(own[0], log):
+        return (
+            f"{log.place(own[0].offset).text}: the only one under this LogGuid is torn and names "
+            f"itself as tail, so nothing of it was done yet; {_AS_STORED}"
+        )
+    return None
+
+
+def _is_torn(entry: JudgedEntry, log: Log) -> bool:
+    """Tell whether not all of an entry was written.
+
+    A wrong checksum alone may also be that of an entry which was damaged later. Of one
+    that is torn some part does not even bear its number.
+    """
+    if entry.defect is None or entry.defect.rule != "LOG-06":
+        return False
+    parsed = grammar.log_entry(log.read(entry.offset, entry.header.entry_length))
+    return next(check_entry(parsed, entry.header, log, entry.offset), None) is not None
 
 
 def _why_no_sequence(log: Log) -> str:

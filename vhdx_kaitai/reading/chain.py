@@ -20,6 +20,7 @@ from ..errors import (
     VhdxError,
     Where,
     mismatch,
+    mismatched_text,
     refuse,
 )
 from ..format.locator import PATH_KEYS, Locator, is_absolute, matching_key
@@ -276,4 +277,5 @@ def check_way(
         target = folded(os.path.normpath(os.path.join(folder, *names)))
         if target not in {folded(os.path.abspath(path)), folded(os.path.realpath(path))}:
             expected = "a path to the parent in use"
-            yield mismatch("LOC-21", "note", place, "relative_path", quoted(relative), expected)
+            name = PATH_KEYS[0]
+            yield mismatched_text("LOC-21", "note", place, name, relative, expected)

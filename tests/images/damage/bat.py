@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.images.bases import END
-from tests.images.image import Layout
+from tests.images.image import Block, Layout
 from tests.images.structures import (
     BAT_REGION,
     FULLY_PRESENT,
@@ -239,13 +239,33 @@ def bat_blocks_overlap_partly(layout: Layout) -> None:
     layout.set_entry(1, FULLY_PRESENT, layout.payload[0] + MIB)
 
 
-@damage("OVL-09", "BAT-12", base="two-mib", refusal="check", visible=("OVL-09", "OVL-06"))
+def _be(layout: Layout, block: int, state: int) -> None:
+    """Let the model know that a block is in another state."""
+    layout.image = layout.image.but(blocks={**layout.image.blocks, block: Block(state)})
+
+
+@damage("OVL-09", "BAT-12", base="two-mib", level="warning")
 def bat_unmapped_over_a_block(layout: Layout) -> None:
     """An UNMAPPED block keeps a range that a present block now has half of."""
+    _be(layout, 3, UNMAPPED)
     layout.set_entry(3, UNMAPPED, layout.payload[0] + MIB)
 
 
-@damage("OVL-09", "BAT-12", refusal="check", visible=("OVL-09", "OVL-05"))
+@damage("OVL-09", "BAT-12", level="warning")
 def bat_undefined_over_the_log(layout: Layout) -> None:
     """An UNDEFINED block keeps the range of the log."""
     layout.set_entry(4, UNDEFINED, layout.log_offset)
+
+
+@damage("BAT-12", level="warning")
+def bat_unmapped_past_the_end(layout: Layout) -> None:
+    """An UNMAPPED block keeps a range past the end of the file."""
+    layout.set_entry(3, UNMAPPED, GIB)
+
+
+@damage("BAT-12", level="warning", base="two-mib")
+def bat_undefined_over_the_end(layout: Layout) -> None:
+    """An UNDEFINED block keeps a range whose second half is past the end of the file."""
+    _be(layout, 3, UNDEFINED)
+    layout.set_entry(3, UNDEFINED, (layout.file_length or 0))
+    layout.file_length = (layout.file_length or 0) + MIB

@@ -77,6 +77,12 @@ EXAMPLES = [
         "FileOffsetMB 1024, expected 0 in this state",
     ),
     Example(
+        "BAT-12",
+        "bat-unmapped-past-the-end",
+        "warning",
+        "end of the space it keeps 0x40100000, expected at most the file's length 0xc00000",
+    ),
+    Example(
         "BAT-15",
         "bat-entries-after-the-last",
         "note",
@@ -143,7 +149,7 @@ EXAMPLES = [
     Example(
         "OVL-09",
         "bat-unmapped-over-a-block",
-        "error",
+        "warning",
         "block 3 at 8 to 10 MiB overlaps block 0 at 7 to 9 MiB",
     ),
 ]

@@ -137,7 +137,8 @@ EXAMPLES = [
         "HDR-27",
         "header-updated-once",
         "note",
-        "older copy with another DataWriteGuid, expected the same, as after two updates",
+        "older copy with another DataWriteGuid, expected the same, as after two updates; "
+        "OpenVMM makes one",
     ),
     Example(
         "HDR-28",

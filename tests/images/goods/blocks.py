@@ -40,7 +40,7 @@ def unmapped_and_undefined_keep_places() -> Image:
     return dynamic(8 * MIB, blocks=blocks, file_length=32 * MIB)
 
 
-@good(LOC_20="note", BLK_07="note")
+@good(BLK_07="note")
 def bitmap_bits_nobody_heeds() -> Image:
     """Bits are set for blocks in all states, and for none of those in state 7."""
     every = ((0, 2048),)
@@ -55,19 +55,19 @@ def bitmap_bits_nobody_heeds() -> Image:
     return differencing(8 * MIB, blocks=blocks)
 
 
-@good(LOC_20="note")
+@good()
 def bitmap_bits_past_the_end() -> Image:
     """Bits are set for sectors past the end of the disk."""
     return differencing(MIB + 512, blocks={1: partial(range(2048))})
 
 
-@good(LOC_20="note")
+@good()
 def bitmap_present_and_unused() -> Image:
     """The sector bitmap block is present although no block is PARTIALLY_PRESENT."""
     return differencing(8 * MIB, blocks={0: Block()}, bitmap_chunks=frozenset({0}))
 
 
-@good(LOC_20="note", BLK_07="note")
+@good(BLK_07="note")
 def partial_without_sectors() -> Image:
     """Blocks in state 7 of which no sector, one sector or every sector is in this file."""
     blocks = {0: partial(), 1: partial(7), 2: partial(range(2048))}

@@ -20,7 +20,7 @@ def fixed_past_one_chunk() -> Image:
     return fixed(4 * GIB + 512 * MIB, block_size=256 * MIB)
 
 
-@good(LOC_20="note")
+@good()
 def differencing_past_one_chunk() -> Image:
     """6 GiB differencing with partly present blocks in both chunks."""
     blocks = {
@@ -33,7 +33,7 @@ def differencing_past_one_chunk() -> Image:
     return differencing(6 * GIB, block_size=256 * MIB, blocks=blocks)
 
 
-@good(LOC_20="note")
+@good()
 def differencing_past_one_chunk_of_4096() -> Image:
     """40 GiB differencing with sectors of 4096 bytes: 128 blocks of 256 MiB make a chunk."""
     blocks = {

@@ -54,7 +54,7 @@ def dirty_metadata() -> Layout:
     return dirty(small(), hide=("metadata",))
 
 
-@good(LOC_20="note")
+@good()
 def dirty_bitmaps() -> Layout:
     """BAT and sector bitmaps are junk until the log is replayed."""
     blocks = {0: partial(range(16)), 3: partial(range(100, 2000, 3))}

@@ -88,7 +88,7 @@ def metadata_slack() -> Layout:
 _PARENT = UUID("9A5E0001-5555-4555-8555-0123456789AB")
 
 
-@good(LOC_20="note")
+@good()
 def linkage_in_upper_case() -> Image:
     """parent_linkage is written in upper case."""
     locator = windows_locator(_PARENT, "parent.vhdx")
@@ -96,7 +96,7 @@ def linkage_in_upper_case() -> Image:
     return differencing(4 * MIB, blocks={0: Block()}, locator=locator)
 
 
-@good(LOC_20="note")
+@good()
 def linkage_in_parent_linkage2() -> Image:
     """parent_linkage2 names a GUID of its own, as in the middle of a merge."""
     locator = windows_locator(_PARENT, "parent.vhdx")
@@ -114,7 +114,7 @@ def locator_by_the_letter() -> Image:
     return differencing(4 * MIB, blocks={0: Block()}, locator=locator)
 
 
-@good(LOC_20="note")
+@good()
 def locator_unknown_key() -> Image:
     """The locator has a key nobody knows and one that differs from a known one in case only."""
     locator = windows_locator(_PARENT, "parent.vhdx")
@@ -123,7 +123,7 @@ def locator_unknown_key() -> Image:
     return differencing(4 * MIB, blocks={0: Block()}, locator=locator)
 
 
-@good(LOC_20="note")
+@good()
 def locator_shared_strings() -> Image:
     """Three values share one range at an odd offset, after space that belongs to nobody."""
     locator = windows_locator(_PARENT, "parent.vhdx")
@@ -137,7 +137,7 @@ def locator_shared_strings() -> Image:
     return differencing(4 * MIB, blocks={0: Block()}, locator=locator)
 
 
-@good(LOC_20="note")
+@good()
 def differencing_leave_block_allocated() -> Image:
     """LeaveBlockAllocated is set beside HasParent, which makes it meaningless."""
     return differencing(4 * MIB, blocks={0: Block()}, leave_block_allocated=True)

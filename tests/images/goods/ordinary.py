@@ -26,7 +26,7 @@ def fixed_plain() -> Image:
     return fixed(4 * MIB)
 
 
-@good(LOC_20="note")
+@good()
 def differencing_plain() -> Image:
     """A differencing image as Windows writes it, with blocks in every state."""
     blocks = {0: Block(), 1: partial(0, range(5, 20), 2047), 2: Block(ZERO), 3: Block(UNMAPPED)}
