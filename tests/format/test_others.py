@@ -364,7 +364,7 @@ def test_opening_says_what_the_file_is() -> None:
     way = "`gunzip < FILE > OUT` or 7-Zip unpacks it"
     assert finding.message == f"not a VHDX file: it is compressed with gzip ({way})"
     assert (finding.rule, finding.level, finding.offset) == ("FTI-01", "error", 0)
-    assert finding.expected == "'vhdxfile'"
+    assert finding.expected == "vhdxfile"
     assert finding.actual == "1f 8b 08 00 00 00 00 00"
 
 
