@@ -63,6 +63,7 @@ FOLLOWS = {
     "bat-region-listed-twice": {"REG-18"},  # the second one is not marked as required
     "empty-item-with-an-offset": {"MET-11"},  # the items have no contents
     "incomplete-file-marker": {"MET-11"},
+    "incomplete-file-marker-optional": {"MET-11"},
     "user-items-1025": {"MET-11"},
 }
 

@@ -26,6 +26,7 @@ from tests.support import damaged
 from vhdx_kaitai.checking.losses import Reason
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading.disk import open_disk
+from vhdx_kaitai.text import human_size
 
 
 def test_a_file_shorter_than_a_block_has_lost_none_that_has_no_place() -> None:
@@ -56,17 +57,21 @@ def test_a_file_that_was_cut_says_how_much_is_lost_and_the_rest_can_be_read(
     built = layout.build()
     report = report_on(built)
     assert rules_of(report, "error") == {"BAT-10"}
+    gone, left = (lost - 1) * MIB + 512, (6 - lost) * MIB - 512
     assert only_sentence(report) == (
-        f"The file is cut short: {lost} of 5 stored blocks, {lost} MiB of the disk, lie wholly or "
-        f"partly past its end and are lost. The other {8 - lost} MiB can be read."
+        f"The file is cut short: {lost} of 5 stored blocks lie wholly or partly past its end; "
+        f"{human_size(gone)} of the 5 MiB stored are lost, {human_size(left)} can be read."
     )
     with open_disk(built.write(tmp_path / "cut.vhdx")) as disk:
+        whole = image.build().model
+        assert disk.pread(left, 0) == whole.read(0, left)
+        with pytest.raises(FormatError):
+            disk.pread(512, left)
         for number in range(8):
             if 5 - lost <= number < 5:
                 with pytest.raises(FormatError):
                     disk.pread(MIB, number * MIB)
             else:
-                whole = image.build().model
                 assert disk.pread(MIB, number * MIB) == whole.read(number * MIB, MIB)
 
 
@@ -74,8 +79,8 @@ def test_the_last_block_of_a_cut_file_counts_with_what_the_disk_has_of_it() -> N
     layout = dynamic(3 * MIB + 512, blocks={number: Block() for number in range(4)}).layout()
     layout.file_length = layout.payload[3]
     assert only_sentence(report_on(layout)) == (
-        "The file is cut short: 1 of 4 stored blocks, 512 bytes of the disk, lie wholly or partly "
-        "past its end and are lost. The other 3 MiB can be read."
+        "The file is cut short: 1 of 4 stored blocks lie wholly or partly past its end; 512 bytes "
+        "of the about 3 MiB stored are lost, 3 MiB can be read."
     )
 
 
@@ -94,7 +99,7 @@ def test_the_last_block_is_not_counted_as_lost_when_the_disk_needs_less_of_it() 
     layout.set_entry(39, FULLY_PRESENT, 9 * MIB)
     report = report_on(layout)
     assert counted(report) == {"BAT-10": 39, "BLK-11": 1}
-    assert [int(n) for n in re.findall(r"\d+", report.diagnosis[0])] == [39, 40, 78, 1]
+    assert [int(n) for n in re.findall(r"\d+", report.diagnosis[0])] == [39, 40, 78, 79, 1]
 
 
 # -- what no cut explains -------------------------------------------------------------------------
@@ -128,8 +133,8 @@ def test_what_a_cut_explains_and_what_it_does_not_are_counted_apart() -> None:
     layout.file_length = layout.payload[7]
     cut, wild = report_on(layout).diagnosis
     assert cut == (
-        "The file is cut short: 3 of 10 stored blocks, 3 MiB of the disk, lie wholly or partly "
-        "past its end and are lost. The other 10 MiB can be read."
+        "The file is cut short: 3 of 10 stored blocks lie wholly or partly past its end; 3 MiB of "
+        "the 10 MiB stored are lost, 7 MiB can be read."
     )
     assert wild.startswith("The BAT is damaged: 3 entries ")
 
@@ -234,4 +239,31 @@ def test_what_can_be_read_is_what_no_entry_refuses() -> None:
     layout.set_entry(4, 5)
     layout.set_entry(5, ZERO, reserved=1)
     layout.set_entry(6, FULLY_PRESENT, 0)
-    assert "The other 4 MiB can be read." in only_sentence(report_on(layout))
+    assert only_sentence(report_on(layout)).endswith(
+        "; 2 MiB of the 5 MiB stored are lost, 3 MiB can be read."
+    )
+
+
+@pytest.mark.parametrize("in_file", [0, MIB])
+def test_a_file_that_ends_before_its_blocks_has_none_of_what_is_stored(in_file: int) -> None:
+    """What is not stored cannot be lost, and says nothing about what can be read."""
+    image = dynamic(64 * MIB, blocks={number: Block() for number in range(20)})
+    layout = image.layout()
+    layout.file_length = min(layout.payload.values()) + in_file
+    sentence = only_sentence(report_on(layout))
+    if in_file:
+        assert sentence.endswith("; 19 MiB of the 20 MiB stored are lost, 1 MiB can be read.")
+    else:
+        assert sentence == (
+            "The file is cut short: 20 of 20 stored blocks lie wholly or partly past its end; none "
+            "of the 20 MiB stored can be read."
+        )
+
+
+def test_the_last_block_of_the_disk_counts_with_what_the_disk_has_of_it() -> None:
+    """The file is as long as that block needs; the place tells nothing else."""
+    layout = dynamic(3 * MIB, block_size=2 * MIB, blocks={0: Block(), 1: Block()}).layout()
+    layout.file_length = layout.payload[1] + MIB
+    layout.set_entry(0, FULLY_PRESENT, 100 * MIB)
+    judgement = assert_both_ways_agree(layout)
+    assert (judgement.losses.stored, judgement.losses.readable) == (3 * MIB, MIB)

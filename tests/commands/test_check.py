@@ -166,7 +166,7 @@ def test_what_was_left_out_is_counted(tmp_path: Path, run: Run) -> None:
     path = many_bad_blocks().build().write(tmp_path / "image.vhdx")
     lines = run("check", path).out.splitlines()
     assert sum(rule_of(line) == "BAT-03" for line in lines) == 20
-    assert lines[-2] == "  ... and 80 more [BAT-03]"
+    assert lines[-2] == "  ... and 80 more [BAT-03], see --all-findings"
 
 
 def test_what_was_not_checked_is_told_with_the_reason(files: Files, run: Run) -> None:
@@ -177,7 +177,7 @@ def test_what_was_not_checked_is_told_with_the_reason(files: Files, run: Run) ->
 
 def test_the_diagnosis_stands_below_the_verdict(files: Files, run: Run) -> None:
     lines = run("check", files.good("dirty-bat")).out.splitlines()
-    assert lines[0].endswith(": clean (1 note)")
+    assert lines[0].endswith(": clean once its dirty log is replayed (1 note)")
     assert lines[1].startswith("  The log is dirty: ")
 
 

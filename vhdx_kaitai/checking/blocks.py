@@ -56,7 +56,7 @@ def check_blocks(image: Image, most: int, *, is_skeleton: bool) -> Iterator[Told
     yield from check_empty_slices(image, found, size, most)
     yield from check_logged_blocks(image, most)
     if not is_skeleton:
-        yield from check_unused_space(image, found.gaps)
+        yield from check_unused_space(image, found)
         yield from explain_losses(image, found)
     yield from explain_shift(image, found)
 

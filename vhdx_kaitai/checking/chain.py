@@ -12,7 +12,7 @@ from ..reading import parents
 from ..reading.chain import Link, check_likeness, check_link, check_way, find_parent
 from ..reading.image import Image
 from ..storage.source import SourceLike, open_source
-from .findings import Collector, Report
+from .findings import MOST_OF_ALL, MOST_PER_RULE, Collector, Report
 from .image import check_image
 
 # About what a metadata dump does not have: blocks, bytes after headers and BAT entries.
@@ -25,6 +25,7 @@ def check(
     chain: bool = False,
     skeleton: bool = False,
     ignore: Collection[str] = (),
+    all_findings: bool = False,
     parent: SourceLike | None = None,
     search: parents.Search = (),
     follow_absolute: bool = False,
@@ -39,6 +40,8 @@ def check(
         skeleton: The file is a metadata dump, or to be compared with one: blocks may
             lie past its end, and bytes that a dump leaves out do not count.
         ignore: Ids of rules that do not count.
+        all_findings: Report all findings of a rule, up to 131072 of them, and not only the first
+            20. How many are left out is counted in either case.
         parent: The parent, instead of looking for it.
         search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
@@ -48,7 +51,8 @@ def check(
     """
     stored = open_source(source)
     try:
-        collector = Collector({*ignore, *_LEFT_OUT} if skeleton else ignore)
+        most = MOST_OF_ALL if all_findings else MOST_PER_RULE
+        collector = Collector({*ignore, *_LEFT_OUT} if skeleton else ignore, most)
         image = check_image(stored, collector, is_skeleton=skeleton)
         above: tuple[Report, ...] = ()
         if image is not None and image.locator is not None and not chain:
@@ -89,7 +93,7 @@ class _Chain:
         try:
             while self._chain[-1].locator is not None and self._found_next(parent):
                 parent = None
-                self._take = Collector(ignore)
+                self._take = Collector(ignore, self._take.most)
                 collectors.append(self._take)
                 check_image(self._chain[-1].stored, self._take)
             paths = [image.path for image in self._chain[1:]]

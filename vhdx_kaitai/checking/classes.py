@@ -44,17 +44,19 @@ MOST_GAPS = 1024
 
 
 class Bounds(NamedTuple):
-    """How far from the start of the file blocks may lie; all in MiB.
+    """How far from the start of the file blocks may lie; all in MiB but its length.
 
     Attributes:
         last_start: The last place at which the file holds a whole block; 0 when there is none.
         furthest_start: The last place at which a block could ever have been.
         end: The MiB after the last in which the file has anything.
+        size: Length of the file in bytes.
     """
 
     last_start: int
     furthest_start: int
     end: int
+    size: int
 
 
 def bounds(image: Image) -> Bounds:
@@ -65,6 +67,7 @@ def bounds(image: Image) -> Bounds:
         max(0, size - block_size) // MIB,
         (furthest_end(image) - block_size) // MIB,
         ceil_div(size, MIB),
+        size,
     )
 
 
@@ -193,25 +196,29 @@ class Classes:
 
 
 class Places(NamedTuple):
-    """Some places in MiB, of which two things are remembered.
+    """Some places in MiB, of which three things are remembered.
 
     Attributes:
         bits: The bits that are set in any of them.
         highest: The highest of them.
+        inside: How many bytes there are from each to the end of the file, in all.
     """
 
     bits: int = 0
     highest: int = 0
+    inside: int = 0
 
     @classmethod
-    def of(cls, places: Iterable[int]) -> Places:
+    def of(cls, places: Iterable[int], limits: Bounds) -> Places:
         """Return what is remembered of some places."""
         kept = list(places)
-        return cls(reduce(or_, kept, 0), max(kept, default=0))
+        inside = sum(limits.size - place * MIB for place in kept if place < limits.end)
+        return cls(reduce(or_, kept, 0), max(kept, default=0), inside)
 
     def and_more(self, other: Places) -> Places:
         """Return these and other places."""
-        return Places(self.bits | other.bits, max(self.highest, other.highest))
+        highest = max(self.highest, other.highest)
+        return Places(self.bits | other.bits, highest, self.inside + other.inside)
 
 
 class Gaps(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import Finding, FormatError
@@ -13,6 +13,10 @@ Verdict: TypeAlias = Literal["clean", "warnings", "corrupt", "not-vhdx"]
 
 # Findings of one rule that are reported; more of them would tell nobody anything.
 MOST_PER_RULE = 20
+# And when all are asked for: ours, since a BAT has room for 67 million.
+MOST_OF_ALL = 1 << 17
+
+_GRAVITY = ("error", "warning", "note")
 
 
 class Report(NamedTuple):
@@ -28,7 +32,7 @@ class Report(NamedTuple):
         is_incomplete: Whether something else than the file itself kept some of it from
             being checked: its parents cannot be had, or a limit of our own is passed.
         more: How many findings of a rule were left out, by rule.
-        diagnosis: Sentences that say what the findings mean together.
+        diagnosis: Sentences that say what the findings mean together, the most serious first.
         parents: Reports on the parents, nearest first; their verdicts are their own.
     """
 
@@ -52,10 +56,12 @@ class Collector(Judge):
 
     Args:
         ignore: Ids of rules that do not count.
+        most: How many findings of a rule are wanted.
     """
 
-    def __init__(self, ignore: Collection[str]) -> None:
+    def __init__(self, ignore: Collection[str], most: int = MOST_PER_RULE) -> None:
         self._ignore = ignore
+        self.most = most
         self._is_vhdx = True
         self._is_incomplete = False
         self._apart: set[int] = set()  # numbers of findings that the verdict leaves out
@@ -64,7 +70,7 @@ class Collector(Judge):
         self.findings: list[Finding] = []
         self.skipped: list[Skipped] = []
         self.more: dict[str, int] = {}
-        self.diagnosis: list[str] = []
+        self.diagnosis: list[Sentence] = []
 
     def take(self, told: Iterable[Told]) -> bool:
         """Take what is told, and tell whether there is no error in it."""
@@ -89,8 +95,8 @@ class Collector(Judge):
         match news:
             case Skipped(what, why):
                 self.skip(what, why)
-            case Sentence(text, rules):
-                self._diagnose(text, rules)
+            case Sentence():
+                self._diagnose(news)
             case Several(finding, more):
                 return self._add(finding, more)
             case _:
@@ -111,7 +117,7 @@ class Collector(Judge):
         if key in self._seen:
             return
         count = self._counts.get(finding.rule, 0)
-        if count < MOST_PER_RULE:
+        if count < self.most:
             self._seen.add(key)
             self._counts[finding.rule] = count + 1
             self.findings.append(finding)
@@ -136,10 +142,23 @@ class Collector(Judge):
         self.add(finding)
         self._apart.update(range(before, len(self.findings)))
 
-    def _diagnose(self, sentence: str, rules: Collection[str]) -> None:
+    def _diagnose(self, sentence: Sentence) -> None:
         # When none of the rules counts, nor does what they mean together.
-        if not self._ignore or not all(rule in self._ignore for rule in rules):
+        if not self._ignore or not all(rule in self._ignore for rule in sentence.rules):
             self.diagnosis.append(sentence)
+
+    def _sentences(self) -> Iterator[str]:
+        """Yield what the findings mean, beginning with what the worst of them do."""
+        worst: dict[str, int] = {}
+        for finding in self.findings:
+            gravity = _GRAVITY.index(finding.level)
+            worst[finding.rule] = min(worst.get(finding.rule, gravity), gravity)
+
+        def gravity_of(sentence: Sentence) -> int:
+            return min(worst.get(rule, len(_GRAVITY)) for rule in sentence.rules)
+
+        for sentence in sorted(self.diagnosis, key=gravity_of):
+            yield sentence.text
 
     def report(self, path: str | None) -> Report:
         """Return the report on what was taken."""
@@ -149,7 +168,7 @@ class Collector(Judge):
             tuple(self.findings),
             tuple(self.skipped),
             self.more,
-            tuple(self.diagnosis),
+            tuple(self._sentences()),
             is_incomplete=self._is_incomplete,
         )
 

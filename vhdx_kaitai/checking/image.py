@@ -16,7 +16,7 @@ from ..reading.image import Image
 from ..storage.source import Source
 from .blocks import check_blocks
 from .diagnosis import explain_contents, explain_start
-from .findings import MOST_PER_RULE, Collector
+from .findings import Collector
 from .told import Skipped
 
 
@@ -42,7 +42,7 @@ def check_image(stored: Source, take: Collector, *, is_skeleton: bool = False) -
         return None
     image = Image.of(way, layers)
     try:
-        for news in check_blocks(image, MOST_PER_RULE, is_skeleton=is_skeleton):
+        for news in check_blocks(image, take.most, is_skeleton=is_skeleton):
             take.add(news)
     except FormatError as error:  # bytes that were there a moment ago are not there any more
         take.add(error.finding)

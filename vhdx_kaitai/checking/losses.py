@@ -16,6 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..format.bat import (
+    OFFSET_MASK,
     PARTIALLY_PRESENT,
     PLACE_SHIFT,
     PRESENT,
@@ -66,12 +67,14 @@ class Losses(NamedTuple):
         cut: What a cut explains.
         wild: What none explains.
         reasons: Why not.
-        readable: Bytes of the disk in blocks that a reader does not refuse.
+        stored: Bytes of the disk in stored blocks whose entries may be right.
+        readable: How many of them a reader does not refuse.
     """
 
     cut: Loss
     wild: Loss
     reasons: set[Reason]
+    stored: int
     readable: int
 
 
@@ -81,10 +84,12 @@ def losses(image: Image, survey: Survey) -> Losses:
     is_child = geometry.is_differencing
     counts_sectors = _counts_sectors(survey, is_child=is_child)
     found: set[Reason] = set()
-    blocks, lengths, readable = [0, 0], [0, 0], geometry.virtual_disk_size
+    blocks, lengths, stored, refused = [0, 0], [0, 0], 0, 0
     for code, sample in survey.payload.items():
         length = _length(image, code, sample)
-        readable -= length if _is_refused(code, is_child=is_child) else 0
+        if classes.is_stored(code):
+            stored += length
+            refused += length if _is_refused(code, is_child=is_child) else 0
         if classes.is_stored(code) and code & classes.PAST_THE_END:
             reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=is_child)
             found |= reasons
@@ -96,7 +101,21 @@ def losses(image: Image, survey: Survey) -> Losses:
         found |= reasons
         bitmaps[bool(reasons)] += 1
     cut, wild = map(Loss, blocks, lengths, bitmaps)
-    return Losses(cut, wild, found, readable)
+    readable = stored - refused + _begun(image, survey)
+    return Losses(cut, wild, found, stored - wild.length, readable)
+
+
+def _begun(image: Image, survey: Survey) -> int:
+    """Return how many bytes the file has of blocks that reach past its end."""
+    begun = survey.past.inside
+    for code, sample in survey.payload.items():
+        # Of this one all is there that the disk needs.
+        if code & classes.CUT and not code & classes.PAST_THE_END:
+            offset = sample.entries[0] & OFFSET_MASK
+            seems = classes.class_of(sample.entries[0], survey.limits)
+            if classes.is_past(seems, is_child=image.geometry.is_differencing):
+                begun -= survey.limits.size - offset
+    return begun
 
 
 def _reasons(code: int, *, is_child: bool) -> set[Reason]:
@@ -156,13 +175,12 @@ def _bitmaps_past_the_end(image: Image, survey: Survey) -> Iterator[int]:
 
 def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
     """Yield what it means that blocks or sector bitmaps are past the end of the file."""
-    cut, wild, reasons, readable = losses(image, survey)
+    cut, wild, reasons, stored, readable = losses(image, survey)
     rules = ("BAT-10",)
     if cut.blocks:
         yield Sentence(
-            f"The file is cut short: {cut.blocks} of {survey.stored - wild.blocks} stored blocks, "
-            f"{human_size(cut.length)} of the disk, lie wholly or partly past its end and are "
-            f"lost. The other {human_size(readable)} can be read.",
+            f"The file is cut short: {cut.blocks} of {survey.stored - wild.blocks} stored blocks "
+            f"lie wholly or partly past its end; {_share(stored, readable)}.",
             rules,
         )
     if cut.bitmaps:
@@ -173,6 +191,14 @@ def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
         )
     if wild.blocks or wild.bitmaps:
         yield Sentence(_about_wild(wild, reasons), rules)
+
+
+def _share(stored: int, readable: int) -> str:
+    """Return how much of what is stored can be read."""
+    if not readable:
+        return f"none of the {human_size(stored)} stored can be read"
+    lost = f"{human_size(stored - readable)} of the {human_size(stored)} stored are lost"
+    return f"{lost}, {human_size(readable)} can be read"
 
 
 def _about_wild(wild: Loss, reasons: set[Reason]) -> str:

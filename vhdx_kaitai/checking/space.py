@@ -9,26 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Finding, Span
+from ..format.bat import NOT_PRESENT
 from ..reading.image import Image
 from ..storage.source import Source
 from ..text import human_size
 from ..units import MIB
 from . import classes
-from .classes import Gaps
-from .told import Skipped
+from .classes import Survey
+from .told import Sentence, Skipped, Told
 
 # Bytes that are read in search of the first that is not zero. Holes of the file do not count.
 _MOST_READ = 64 * MIB
 _ZEROS = bytes(MIB)
 
 
-def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | Skipped]:
+def check_unused_space(image: Image, survey: Survey) -> Iterator[Told]:
     """Yield whether there is anything in the space of a file that belongs to nothing.
 
     Args:
         image: The image.
-        gaps: That space; None when it is not known.
+        survey: The look at its BAT.
     """
+    gaps = survey.gaps
     if gaps is None:
         why = "the file is longer than any disk needs"
         yield Skipped("space that belongs to nothing", why)
@@ -41,6 +43,13 @@ def check_unused_space(image: Image, gaps: Gaps | None) -> Iterator[Finding | Sk
         space = f"space that belongs to nothing, {human_size(length)} in all"
         message = f"data in {space}, expected zeros"
         yield Finding("BLK-13", "note", Span(f"file at {offset:#x}", offset), message)
+        if survey.payload.keys() == {NOT_PRESENT | classes.NO_PLACE}:
+            yield Sentence(
+                "All entries of the BAT are 0, as on a disk that was never written to, but the "
+                f"file has data from {offset:#x} on that nothing refers to: the BAT may have been "
+                "wiped.",
+                ("BLK-13",),
+            )
     elif not is_all or gaps.total > sum(end - start for start, end in gaps.first):
         what = f"space that belongs to nothing, {human_size(length)} in all"
         limits = f"{human_size(_MOST_READ)} or {classes.MOST_GAPS} gaps"

@@ -58,7 +58,8 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
             if code & STATE_MASK == PARTIALLY_PRESENT and geometry.is_differencing:
                 needy.add(first // geometry.chunk_ratio)
             if classes.is_past(code, is_child=geometry.is_differencing):
-                past = Places.of(entries[index] >> PLACE_SHIFT for index in at).and_more(past)
+                places = (entries[index] >> PLACE_SHIFT for index in at)
+                past = Places.of(places, limits).and_more(past)
         pieces += [
             (block, entry)
             for block, entry in enumerate(entries, first)

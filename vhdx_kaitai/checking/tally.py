@@ -310,7 +310,9 @@ class Tally:
             if classes.is_past(kind, is_child=self._is_child):
                 past = place[code == kind]
                 bits = int(numpy.bitwise_or.reduce(past))
-                self.past = self.past.and_more(Places(bits, int(past.max())))
+                begun = past[past < self._limits.end]
+                inside = len(begun) * self._limits.size - int(begun.sum()) * MIB
+                self.past = self.past.and_more(Places(bits, int(past.max()), inside))
         if self._is_child:
             partial = numpy.flatnonzero(state == PARTIALLY_PRESENT) + first
             self.needy.update((partial // self._chunk_ratio).tolist())

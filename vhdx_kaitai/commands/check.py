@@ -40,6 +40,11 @@ def add_arguments(command: Parser) -> None:
         "--ignore", metavar="RULE", action="append", default=[], help="a rule that does not count"
     )
     command.add_argument(
+        "--all-findings",
+        action="store_true",
+        help="list all findings of a rule, up to 131072, and not only the first 20",
+    )
+    command.add_argument(
         "--chain", action="store_true", help="check the parents, too; any option about them does"
     )
     command.add_argument(
@@ -111,6 +116,7 @@ def _check_file(
             chain=with_parents and not arguments.no_parent,
             skeleton=arguments.skeleton,
             ignore=ignored,
+            all_findings=arguments.all_findings,
             **parent_options(arguments),
         )
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from ..errors import Finding, Where, mismatch, refuse
+from ..errors import Finding, Level, Where, mismatch, refuse
 from ..guids import (
     FILE_PARAMETERS,
     INCOMPLETE_FILE,
@@ -167,13 +167,15 @@ def _check_unknown(entry: MetadataEntry, place: Place) -> Iterator[Finding]:
         name = ITEM_NAMES[entry.item_id]
         message = f"the GUID of {name} on a user item, which is not that item"
         yield Finding("ITEM-04", "note", place.field("item_id"), message)
-    if entry.is_required:
+    if entry.item_id == INCOMPLETE_FILE:
+        level: Level = "error" if entry.is_required else "warning"
+        message = "the file is marked as incomplete: its creation never ended"
+        yield Finding("ITEM-21", level, place.field("item_id"), message)
+    elif entry.is_required:
         special = UNSPECIFIED_ITEM_NAMES.get(entry.item_id)
         rule = "ITEM-21" if special else "MET-13"
         name = f"{special} item" if special else "item"
         message = f"unknown {name} {entry.item_id} is required, expected only known ones to be"
-        if entry.item_id == INCOMPLETE_FILE:
-            message = "the file is marked as incomplete: its creation never ended"
         yield Finding(rule, "error", place.field("item_id"), message)
 
 

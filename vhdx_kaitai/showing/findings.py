@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from ..checking.findings import MOST_PER_RULE, Report
 from ..errors import Finding
 from ..rules import catalogue
 from ..text import counted, printable
 from .document import Document, headed
-
-if TYPE_CHECKING:
-    from ..checking.findings import Report
 
 _VERDICTS = {
     "clean": "clean",
@@ -54,6 +51,8 @@ def check_text(report: Report, path: str) -> Iterator[str]:
     counts.update({level: 0 for level, _ in _LEVELS})
     numbers = ", ".join(counted(counts[level], level) for level, _ in _LEVELS if counts[level])
     verdict = _VERDICTS[report.verdict]
+    if report.verdict == "clean" and any(finding.rule == "LOG-01" for finding in report.findings):
+        verdict = "clean once its dirty log is replayed"
     if report.is_incomplete and report.verdict != "corrupt":
         verdict += " as far as it was checked"
     yield f"{printable(path)}: {verdict}{f' ({numbers})' if numbers else ''}"
@@ -77,6 +76,7 @@ def _finding_lines(findings: list[Finding], more: dict[str, int]) -> Iterator[st
         for finding in same:
             yield f"  {printable(str(finding))}"
         if more.get(rule):
-            yield f"  ... and {more[rule]} more [{rule}]"
+            hint = ", see --all-findings" if len(same) <= MOST_PER_RULE else ", past our limit"
+            yield f"  ... and {more[rule]} more [{rule}]{hint}"
         if same[0].level != "note":
             yield f"    {catalogue()[rule].why}"

@@ -173,6 +173,12 @@ def incomplete_file_marker(layout: Layout) -> None:
     add_item(layout, b"", IS_REQUIRED).item_id = INCOMPLETE_FILE
 
 
+@damage("ITEM-21", level="warning")
+def incomplete_file_marker_optional(layout: Layout) -> None:
+    """The marker of a file whose creation was not finished is there, and not required."""
+    add_item(layout, b"", 0).item_id = INCOMPLETE_FILE
+
+
 @damage("ITEM-21", "MET-13", visible=("ITEM-21", "MET-13"))
 def chs_parameters_required(layout: Layout) -> None:
     """The item CHS parameters, unknown to the specification, is required."""
