@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,8 @@ from tests.images.log import Entry, Zero
 from tests.images.structures import FULLY_PRESENT, KIB, MIB, ZERO, RegionEntry
 from tests.support import damaged
 from vhdx_kaitai.checking.chain import check
+from vhdx_kaitai.checking.findings import Collector
+from vhdx_kaitai.errors import Finding, FormatError, Level, LimitError, Span
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 22, 40, 100])
@@ -137,3 +140,68 @@ def test_an_error_that_is_ignored_is_still_in_the_way_of_what_is_after_it() -> N
     assert rules_of(whole, "error") == {"HDR-08"}
     assert ignored.findings == ()
     assert ignored.skipped == whole.skipped != ()
+
+
+# -- the judge that goes on -----------------------------------------------------------------------
+
+
+def finding(rule: str, level: Level, where: str = "somewhere") -> Finding:
+    return Finding(rule, level, Span(where, 0, 1), "something")
+
+
+def test_who_collects_goes_on_after_an_error_and_tells_that_there_was_one() -> None:
+    take = Collector(())
+    told = [finding("HDR-16", "warning"), finding("REG-09", "error"), finding("REG-11", "error")]
+    assert not take.take(told)
+    assert take.take([finding("REG-15", "warning")])
+    assert [f.rule for f in take.findings] == ["HDR-16", "REG-09", "REG-11", "REG-15"]
+    assert take.report(None).verdict == "corrupt"
+
+
+def test_what_cannot_be_parsed_ends_a_check_and_is_told_by_its_rule() -> None:
+    def check(place: str) -> Iterator[Finding]:
+        yield finding("MET-02", "warning", place)
+        raise FormatError(finding("MET-01", "error", place))
+
+    take = Collector(())
+    assert not take.take(check("one"))
+    take.remark(check, "two")
+    take.lost("metadata", FormatError(finding("GEN-09", "error")))
+    told = [(f.rule, f.where) for f in take.findings]
+    assert told[:2] == [("MET-02", "one"), ("MET-01", "one")]
+    assert told[2:] == [("MET-02", "two"), ("MET-01", "two"), ("GEN-09", "somewhere")]
+
+
+def test_the_same_is_told_once() -> None:
+    take = Collector(())
+    for _ in range(3):
+        take.take([finding("REG-09", "error"), finding("REG-09", "error", "elsewhere")])
+        take.skip("BAT", "it is lost")
+    report = take.report(None)
+    assert [f.where for f in report.findings] == ["somewhere", "elsewhere"]
+    assert report.more == {}
+    assert [tuple(skipped) for skipped in report.skipped] == [("BAT", "it is lost")]
+
+
+def test_a_limit_of_our_own_is_no_finding_and_leaves_the_verdict_alone() -> None:
+    take = Collector(())
+    assert not take.take([finding("LOG-39", "limit", "log")])
+    take.lost("sequence", LimitError(finding("LOG-38", "limit", "file")))
+    report = take.report("image.vhdx")
+    assert (report.verdict, report.findings, report.is_incomplete) == ("clean", (), True)
+    assert [skipped.what for skipped in report.skipped] == ["log", "file"]
+    assert [why for _, why in report.skipped] == ["something [LOG-39]", "something [LOG-38]"]
+
+
+def test_an_error_that_is_ignored_is_an_error_for_what_comes_below() -> None:
+    take = Collector(["REG-09"])
+    assert not take.take([finding("REG-09", "error")])
+    assert take.report(None).verdict == "clean"
+
+
+def test_a_finding_apart_says_nothing_about_the_file() -> None:
+    take = Collector(())
+    take.add_apart(finding("CHAIN-10", "error"))
+    take.add(finding("HDR-16", "warning"))
+    assert take.report(None).verdict == "warnings"
+    assert len(take.findings) == 2
