@@ -1,4 +1,4 @@
-"""Rooms and functions that can be read at a sitting, and few imports that wait for a call.
+"""Rooms, tests and functions that can be read at a sitting, and few imports that wait for a call.
 
 What goes past a measure stands here with its reason.
 """
@@ -9,7 +9,9 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 
-from tests.test_layers import FLOORS, PACKAGE, dotted
+from tests.test_layers import FLOORS, PACKAGE, ROOT, dotted
+
+TESTS = ROOT / "tests"
 
 MODULES = {
     dotted(path): path.read_text(encoding="utf-8")
@@ -21,6 +23,8 @@ MODULES = {
 
 MAX_ROOM = 500
 LARGE_ROOMS: dict[str, str] = {}
+
+MAX_TESTS = 600
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
@@ -52,6 +56,14 @@ def all_functions() -> dict[str, Function]:
 def test_a_room_can_be_read_at_a_sitting() -> None:
     large = {name for name, text in MODULES.items() if text.count("\n") > MAX_ROOM}
     assert large == LARGE_ROOMS.keys()
+
+
+def test_a_file_of_tests_can_be_read_at_a_sitting() -> None:
+    lengths = {
+        path.relative_to(TESTS).as_posix(): path.read_text(encoding="utf-8").count("\n")
+        for path in TESTS.rglob("*.py")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_TESTS} == {}
 
 
 def test_a_function_fits_on_a_screen() -> None:

@@ -218,3 +218,45 @@ def test_a_reader_cannot_reach_the_writer() -> None:
     assert list(changes(tree_of(WRITER)))
     importers = {module for module in MODULES if WRITER in set(imported(module, with_types=True))}
     assert {module.partition(".")[0] for module in importers} == {"copying"}
+
+
+# -- tests ----------------------------------------------------------------------------------------
+
+# Rooms that are tested together with one that they are made for.
+TESTED_WITH = {
+    "format.structures": "format/test_grammar",
+    "reading.runs": "reading/test_bulk",
+    "checking.told": "checking/test_findings",
+    "checking.classes": "checking/test_survey",
+    "checking.tally": "checking/test_survey",
+    "copying.bulk": "copying/test_data",
+    "showing.chain": "commands/test_chain",
+    "showing.map": "commands/test_map",
+    "showing.dump": "commands/test_metadump",
+    "showing.compare": "copying/test_compare",
+    "commands.status": "commands/test_running",
+    "commands.disks": "commands/test_read",
+    "commands.compare": "copying/test_compare",
+}
+
+
+def name_of_tests(room: str) -> str:
+    """What the names of the test files about a room begin with."""
+    floor, _, name = room.rpartition(".")
+    return f"{floor}/test_{name}" if floor else f"test_{name}"
+
+
+TESTS = {
+    path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+    for path in (ROOT / "tests").rglob("test_*.py")
+}
+
+
+def are_about(test: str, room: str) -> bool:
+    return f"{test}_".startswith(f"{name_of_tests(room)}_")
+
+
+def test_every_room_has_a_test_file() -> None:
+    rooms = {room for room in ROOMS if not any(are_about(test, room) for test in TESTS)}
+    assert rooms == TESTED_WITH.keys()
+    assert set(TESTED_WITH.values()) <= TESTS
