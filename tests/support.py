@@ -77,6 +77,23 @@ class SparseSource(Source):
         self.is_closed = True
 
 
+class Watched(SparseSource):
+    """A file that remembers which ranges of it were read."""
+
+    def __init__(self, file: Sparse) -> None:
+        super().__init__(file)
+        self.ranges: list[tuple[int, int]] = []
+
+    def readinto(self, buffer: memoryview, offset: int) -> None:
+        self.ranges.append((offset, offset + len(buffer)))
+        super().readinto(buffer, offset)
+
+    def news(self) -> list[tuple[int, int]]:
+        """Return what was read since this was asked last."""
+        news, self.ranges = self.ranges, []
+        return news
+
+
 @cache
 def good(name: str) -> Built:
     """Return a good image, built once for all tests."""

@@ -25,7 +25,7 @@ from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Layout, dynamic
 from tests.images.structures import BAT_REGION, GIB, METADATA_REGION, MIB, PARENT_LOCATOR
-from tests.support import Sample, SparseSource, damaged
+from tests.support import Sample, SparseSource, Watched, damaged, good
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading.image import Image as OpenedImage
@@ -227,6 +227,25 @@ def test_a_log_without_an_entry_of_its_own_says_why() -> None:
     assert "no entry was ever written under this LogGuid; `--as-stored` reads the disk" in text
     with pytest.raises(FormatError):
         OpenedImage(SparseSource(damaged("log-guid-of-another-session").file))
+
+
+# -- each once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dynamic-plain", "dirty-everything", "log-of-windows"])
+def test_headers_region_tables_and_the_ring_of_a_log_are_gone_through_once(name: str) -> None:
+    """What begins like an entry of the log is read again, by itself."""
+    built = good(name)
+    source = Watched(built.file)
+    check(source)
+    log = built.layout.log_offset
+    pieces = Counter(
+        (start, end)
+        for start, end in source.ranges
+        if end <= MIB or (start, end) == (log, log + MIB)
+    )
+    assert ((log, log + MIB) in pieces) == (built.model.log.state == "dirty")
+    assert {piece for piece, count in pieces.items() if count > 1} == set()
 
 
 # -- the header that is not current ---------------------------------------------------------------

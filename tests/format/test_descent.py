@@ -12,9 +12,8 @@ from tests.images.damage import DAMAGES
 from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.image import Block, Built, Image, Layout, differencing, dynamic
-from tests.images.sparse import Sparse
 from tests.images.structures import BAT_REGION, GIB, MIB, ZERO, RegionEntry
-from tests.support import SparseSource, damaged, good
+from tests.support import Watched, damaged, good
 from vhdx_kaitai.errors import Finding, FormatError, LimitError, VhdxError
 from vhdx_kaitai.format.descent import Contents, Descent, state_of_log
 from vhdx_kaitai.format.judge import REFUSE, Judge
@@ -42,23 +41,6 @@ class Listener(Judge):
     def lost(self, layer: str, error: FormatError | LimitError) -> None:
         self.losses.append(layer)
         self.errors.append(error.finding)
-
-
-class Watched(SparseSource):
-    """A file that remembers which ranges of it were read."""
-
-    def __init__(self, file: Sparse) -> None:
-        super().__init__(file)
-        self.ranges: list[tuple[int, int]] = []
-
-    def readinto(self, buffer: memoryview, offset: int) -> None:
-        self.ranges.append((offset, offset + len(buffer)))
-        super().readinto(buffer, offset)
-
-    def news(self) -> list[tuple[int, int]]:
-        """Return what was read since this was asked last."""
-        news, self.ranges = self.ranges, []
-        return news
 
 
 def watched(image: Built | Layout) -> Watched:

@@ -163,7 +163,7 @@ class Log(Uncopied):
 
     def entries(self) -> Iterator[JudgedEntry]:
         """Yield everything in the ring that begins like an entry, stale ones included."""
-        for offset in self.offsets():
+        for offset in self._beginnings:
             entry = self.entry(offset)
             if entry is not None:  # it had the signature, and still has
                 yield entry
