@@ -9,7 +9,7 @@ from tests.images.image import Built
 
 def without_our_words(document: dict[str, Any]) -> dict[str, Any]:
     """Return an `info` document without what a model of the bytes cannot know: names, reasons."""
-    about_us = ("schema_version", "tool", "path")
+    about_us = ("schema_version", "tool", "path", "losses")
     ours = {key: value for key, value in document.items() if key not in about_us}
     ours["headers"] = [dict(header, reason=None) for header in ours["headers"]]
     for header in ours["headers"]:
@@ -17,6 +17,7 @@ def without_our_words(document: dict[str, Any]) -> dict[str, Any]:
         if header["sequence_number"] is None:
             ours["headers"][header["copy"] - 1] = {"copy": header["copy"], "valid": False}
     ours["log"] = {key: value for key, value in ours["log"].items() if key != "changed_bytes"}
+    ours["bat"] = {key: value for key, value in ours["bat"].items() if key != "bytes"}
     for name in ("regions", "metadata"):
         ours[name] = [dict(entry) for entry in ours[name]]
         for entry in ours[name]:

@@ -74,13 +74,14 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 29
+MAX_LATE_IMPORTS = 31
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
 LATE_IMPORTS = {
     "__init__: importlib": "names of the face come when they are used",
     "__init__: importlib.resources": _START,
     "checking.logged: .crowds": _LARGE,
+    "checking.quick: .usage": "most images are in order",
     "checking.survey: .crowds": _LARGE,
     "checking.survey: .tally": _LARGE,
     "copying.data: .": _LARGE,
@@ -103,6 +104,7 @@ LATE_IMPORTS = {
     "rules: importlib.resources": _START,
     "rules: json": _START,
     "showing.document: json": _START,
+    "showing.info: ..checking.usage": "few ask for it",
     "showing.info: textwrap": _START,
     "storage.source: threading": _START,
     "storage.target: fcntl": "not every system has it",

@@ -246,6 +246,10 @@ class Gaps(NamedTuple):
         total = sum(stop - start for start, stop in gaps)
         return cls(total, gaps[:MOST_GAPS], bool(gaps) and gaps[-1][1] == end)
 
+    def length(self, size: int) -> int:
+        """Return how many bytes of a file of some length they are."""
+        return self.total * MIB - (-size % MIB if self.is_at_the_end else 0)
+
 
 class Survey(NamedTuple):
     """What a look at the whole BAT found.

@@ -86,10 +86,10 @@ def losses(image: Image, survey: Survey) -> Losses:
     found: set[Reason] = set()
     blocks, lengths, stored, refused = [0, 0], [0, 0], 0, 0
     for code, sample in survey.payload.items():
-        length = _length(image, code, sample)
+        length = length_of(image, code, sample)
         if classes.is_stored(code):
             stored += length
-            refused += length if _is_refused(code, is_child=is_child) else 0
+            refused += length if is_refused(code, is_child=is_child) else 0
         if classes.is_stored(code) and code & classes.PAST_THE_END:
             reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=is_child)
             found |= reasons
@@ -143,7 +143,7 @@ def _counts_sectors(survey: Survey, *, is_child: bool) -> bool:
     )
 
 
-def _length(image: Image, code: int, sample: Sample) -> int:
+def length_of(image: Image, code: int, sample: Sample) -> int:
     """Return how many bytes of the disk are in the blocks of a class."""
     geometry = image.geometry
     length = sample.total * geometry.block_size
@@ -152,7 +152,7 @@ def _length(image: Image, code: int, sample: Sample) -> int:
     return length
 
 
-def _is_refused(code: int, *, is_child: bool) -> bool:
+def is_refused(code: int, *, is_child: bool) -> bool:
     """Tell whether a reader refuses blocks of a class because of their entries alone."""
     state = code & STATE_MASK
     if code & classes.RESERVED or state not in STATE_NAMES:

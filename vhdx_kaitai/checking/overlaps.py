@@ -54,6 +54,12 @@ def check_overlaps(image: Image, survey: Survey) -> Iterator[Finding]:
                 yield _overlap("OVL-09", one, two)
 
 
+def sharing_blocks(image: Image, survey: Survey) -> int:
+    """Return how many stored blocks and sector bitmaps overlap one another."""
+    stored = (piece for piece in _pieces(image, survey) if not piece.is_former)
+    return len({piece.name for pair in _overlapping(stored) for piece in pair})
+
+
 def _pieces(image: Image, survey: Survey) -> Iterator[Piece]:
     geometry = image.geometry
     length = geometry.block_size // MIB

@@ -37,7 +37,7 @@ def check_unused_space(image: Image, survey: Survey) -> Iterator[Told]:
         return
     size = image.source.size
     ranges = [(start * MIB, min(end * MIB, size)) for start, end in gaps.first]
-    length = gaps.total * MIB - (-size % MIB if gaps.is_at_the_end else 0)
+    length = gaps.length(size)
     offset, is_all = _first_byte(image.source, ranges)
     if offset is not None:
         space = f"space that belongs to nothing, {human_size(length)} in all"

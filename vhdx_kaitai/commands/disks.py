@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from ..checking.quick import losses_in_passing, quick
 from ..errors import VhdxError
 from ..reading import disk as reading
 from ..reading.disk import Disk
 from .arguments import parent_options
+from .output import complain
 from .streams import refuse_input
 
 
@@ -33,6 +35,22 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
         disk.close()
         raise
     return disk
+
+
+def tell_losses(arguments: argparse.Namespace, disk: Disk, length: int) -> None:
+    """Say on standard error which blocks of the images are lost or shared, in a line for each.
+
+    Args:
+        arguments: What was asked for.
+        disk: The disk.
+        length: How many bytes of it are wanted. For less than all of them no large BAT is
+            gone through.
+    """
+    look = quick if length == disk.size else losses_in_passing
+    for image in disk.chain:
+        sentence = look(image)
+        if sentence is not None:
+            complain(image.path or arguments.file, sentence)
 
 
 def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, int]:

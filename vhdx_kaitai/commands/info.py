@@ -22,7 +22,14 @@ def add_arguments(command: Parser) -> None:
     add_file(command)
     add_json(command)
     command.add_argument(
-        "--allocation", action="store_true", help="count blocks by state; reads the whole BAT"
+        "--allocation",
+        action="store_true",
+        help="count blocks by state, and bytes; reads the whole BAT",
+    )
+    command.add_argument(
+        "--zeros",
+        action="store_true",
+        help="and bytes of stored blocks that are all zeros; reads the data",
     )
     command.add_argument("--chain", action="store_true", help="the parents, too")
     add_parents(command)
@@ -33,11 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.chain:
         return _describe_chain(arguments)
     with Image(arguments.file) as image:
-        document = info_document(image, arguments.file, allocation=arguments.allocation)
+        document = _document_of(arguments, image, arguments.file)
         if image.locator is not None and not arguments.no_parent:
             _describe_parent(arguments, image, document)
     print_result(arguments, document, info_text)
     return DONE
+
+
+def _document_of(arguments: argparse.Namespace, image: Image, path: str) -> Document:
+    counts = {"allocation": arguments.allocation, "zeros": arguments.zeros}
+    return info_document(image, path, **counts)
 
 
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
@@ -60,7 +72,7 @@ def _describe_chain(arguments: argparse.Namespace) -> int:
     with open_disk(arguments) as disk:
         for depth, image in enumerate(disk.chain):
             path = image.path or arguments.file
-            document = info_document(image, path, allocation=arguments.allocation)
+            document = _document_of(arguments, image, path)
             if depth < len(disk.links):
                 add_parent(document, disk.chain[depth + 1].path, disk.links[depth])
             if arguments.json:

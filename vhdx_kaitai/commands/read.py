@@ -7,7 +7,7 @@ import argparse
 from ..copying import raw
 from ..copying.files import refuse_to_replace
 from .arguments import Parser, add_file, add_force, add_parents, add_range, output
-from .disks import chosen_range, open_disk
+from .disks import chosen_range, open_disk, tell_losses
 from .output import progress
 from .running import interruptible
 from .status import DONE
@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_to_replace(arguments.output, arguments.force)
     with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
+        tell_losses(arguments, disk, length)
         with progress(arguments, length) as done, interruptible():
             if arguments.output is not None:
                 raw.convert(disk, arguments.output, offset, length, done, replace=arguments.force)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from ..checking.quick import losses_in_passing, quick
 from ..format.bat import STATE_NAMES
 from ..format.headers import HeaderCopy
 from ..format.structures import Header, MetadataEntry
@@ -21,13 +22,16 @@ _VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
 _MOST_LINES = 12
 
 
-def info_document(image: Image, path: str, *, allocation: bool = False) -> Document:
+def info_document(
+    image: Image, path: str, *, allocation: bool = False, zeros: bool = False
+) -> Document:
     """Return what `info --json` prints; everything after `headers` is as after log replay.
 
     Args:
         image: The image.
         path: What to call it.
-        allocation: Count blocks by state, which reads the whole BAT.
+        allocation: Count blocks by state, and bytes, which reads the whole BAT.
+        zeros: And those of stored blocks that are all zeros, which reads the data, too.
     """
     metadata = image.metadata
     return headed(
@@ -55,7 +59,8 @@ def info_document(image: Image, path: str, *, allocation: bool = False) -> Docum
             for entry in image.regions.entries
         ],
         metadata=[_item_document(entry) for entry in metadata.entries],
-        bat=_bat_document(image, allocation=allocation),
+        bat=_bat_document(image, allocation=allocation or zeros, zeros=zeros),
+        losses=quick(image) if allocation or zeros else losses_in_passing(image),
         parent=_parent_document(image),
     )
 
@@ -123,7 +128,7 @@ def _item_name(entry: MetadataEntry) -> str | None:
     return ITEM_NAMES.get(entry.item_id) or UNSPECIFIED_ITEM_NAMES.get(entry.item_id)
 
 
-def _bat_document(image: Image, *, allocation: bool) -> Document:
+def _bat_document(image: Image, *, allocation: bool, zeros: bool) -> Document:
     geometry = image.geometry
     document: Document = {
         "file_offset": image.regions.bat.file_offset,
@@ -137,7 +142,15 @@ def _bat_document(image: Image, *, allocation: bool) -> Document:
         counts = image.bat.count_states()
         document["states"] = {name: counts.pop(state) for state, name in STATE_NAMES.items()}
         document["reserved"] = sum(counts.values())
+        document["bytes"] = _bytes_document(image, zeros=zeros)
     return document
+
+
+def _bytes_document(image: Image, *, zeros: bool) -> Document:
+    from ..checking.usage import usage, zeros_in_blocks  # few ask for it
+
+    document: Document = usage(image)._asdict()
+    return document | ({"zeros": zeros_in_blocks(image)} if zeros else {})
 
 
 def _parent_document(image: Image) -> Document | None:
@@ -207,12 +220,28 @@ def _disk_lines(document: Document) -> Iterator[tuple[str, str]]:
                 "",
                 f"{counted(bat['reserved'], 'block')} in RESERVED STATES, which cannot be read",
             )
+        yield from _wrapped("bytes", _bytes(bat["bytes"]))
+    if document["losses"]:
+        yield from _wrapped("damage", document["losses"])
     yield "identifier", document["virtual_disk_id"]
 
 
 def _allocation(states: dict[str, int]) -> str:
     present = (f"{count} {name.replace('_', ' ')}" for name, count in states.items() if count)
     return ", ".join(present) or "no block in a valid state"
+
+
+def _bytes(counts: dict[str, int | None]) -> str:
+    """Return how many bytes there are of what; what cannot be told is left out."""
+    words = {
+        "stored": "stored",
+        "zeros": "of them in blocks of zeros",
+        "lost": "of them lost",
+        "kept": "kept by blocks without data",
+        "unreferenced": "that nothing refers to",
+    }
+    sizes = {words[name]: counts.get(name) for name in words}
+    return ", ".join(f"{human_size(size)} {word}" for word, size in sizes.items() if size) or "none"
 
 
 def _file_lines(document: Document) -> Iterator[tuple[str, str]]:
