@@ -117,6 +117,19 @@ def image_of(
     return layout
 
 
+def opened(layout: Layout) -> OpenedImage:
+    """Open an image that is never written anywhere."""
+    return OpenedImage(SparseSource(layout.build().file))
+
+
+def of_blocks(*places: int, length: int = 40) -> Layout:
+    """Return an image of stored blocks of 2 MiB at places in MiB."""
+    layout = image_of(len(places), 2 * MIB, length)
+    for block, place in enumerate(places):
+        layout.set_entry(block, FULLY_PRESENT, place * MIB)
+    return layout
+
+
 STATES = (NOT_PRESENT, UNDEFINED, ZERO, UNMAPPED, 4, 5, FULLY_PRESENT, PARTIALLY_PRESENT)
 
 

@@ -1,4 +1,4 @@
-"""What is lost or shared, in one line and in bytes: what reading refuses, and nothing else."""
+"""What is lost or shared, in one line: what reading refuses, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,33 +8,26 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from tests.checking.judging import Table, image_of, in_bulk, tables
+from tests.checking.judging import Table, in_bulk, of_blocks, opened, tables
 from tests.commands.launching import GRAMMAR, imported
 from tests.conftest import Run
 from tests.images.damage import DAMAGES
 from tests.images.goods import GOODS
 from tests.images.image import Block, Layout, differencing, dynamic, partial
-from tests.images.sparse import Sparse, Zeros
 from tests.images.structures import (
     FULLY_PRESENT,
     GIB,
     MIB,
-    PARTIALLY_PRESENT,
     UNDEFINED,
     UNMAPPED,
-    ZERO,
 )
 from tests.support import SparseSource, damaged, good
 from vhdx_kaitai.checking import quick as room
 from vhdx_kaitai.checking.quick import losses_in_passing, quick
-from vhdx_kaitai.checking.usage import about_losses, usage, zeros_in_blocks
+from vhdx_kaitai.checking.usage import about_losses
 from vhdx_kaitai.errors import FormatError, ParentNotFoundError
 from vhdx_kaitai.reading.disk import open_disk
 from vhdx_kaitai.reading.image import Image
-
-
-def opened(layout: Layout) -> Image:
-    return Image(SparseSource(layout.build().file))
 
 
 def refused_blocks(layout: Layout) -> set[int]:
@@ -83,14 +76,6 @@ def test_good_images_have_lost_nothing_and_are_quickly_known(
 CUT_IN_THE_LAST_BLOCK = {"fixed-last-block-cut"}
 
 
-def of_blocks(*places: int, length: int = 40) -> Layout:
-    """Return an image of stored blocks of 2 MiB at places in MiB."""
-    layout = image_of(len(places), 2 * MIB, length)
-    for block, place in enumerate(places):
-        layout.set_entry(block, FULLY_PRESENT, place * MIB)
-    return layout
-
-
 def test_what_is_lost_and_shared_is_counted() -> None:
     lost = "stored blocks are lost, wholly or partly"
     check = "(`check` says which)"
@@ -127,46 +112,6 @@ def test_former_places_are_no_loss() -> None:
 @pytest.mark.parametrize("name", [n for n, c in DAMAGES.items() if c.refusal == "read"])
 def test_what_reading_refuses_is_told(name: str) -> None:
     assert quick(Image(SparseSource(damaged(name).file))) is not None
-
-
-# -- bytes ---------------------------------------------------------------------------------------
-
-
-def test_bytes_are_counted_by_what_they_are() -> None:
-    layout = dynamic(15 * MIB, block_size=2 * MIB, gap=MIB).layout()
-    layout.file_length = 40 * MIB
-    layout.set_entry(0, FULLY_PRESENT, 10 * MIB)
-    layout.set_entry(1, FULLY_PRESENT, 39 * MIB)  # half of it is past the end
-    layout.set_entry(2, UNMAPPED, 20 * MIB)
-    layout.set_entry(3, UNDEFINED, 22 * MIB)
-    layout.set_entry(4, ZERO)
-    layout.set_entry(7, FULLY_PRESENT, 30 * MIB)  # the disk needs half of it
-    used = 4 * MIB  # header section, log, metadata and BAT
-    for batch in (False, True):
-        with in_bulk() if batch else pytest.MonkeyPatch.context():
-            found = usage(opened(layout))
-        assert (found.stored, found.kept, found.lost) == (5 * MIB, 4 * MIB, MIB)
-        assert found.unreferenced == 40 * MIB - used - 2 * MIB - MIB - 4 * MIB - 2 * MIB
-
-
-def test_stored_zeros_are_counted_in_whole_blocks_each_place_once() -> None:
-    blocks = {number: Block() for number in range(4)}
-    layout = dynamic(8 * MIB, blocks=blocks).layout()
-    assert zeros_in_blocks(opened(layout)) == 0
-    layout.patch(layout.payload[1], Sparse(MIB, {0: Zeros(MIB)}))
-    layout.patch(layout.payload[2], Sparse(MIB - 1, {0: Zeros(MIB - 1)}))
-    assert zeros_in_blocks(opened(layout)) == MIB
-    layout.set_entry(5, FULLY_PRESENT, layout.payload[1])
-    layout.set_entry(6, FULLY_PRESENT, GIB)
-    layout.set_entry(7, PARTIALLY_PRESENT, layout.payload[1])
-    assert zeros_in_blocks(opened(layout)) == MIB
-
-
-def test_holes_of_a_file_are_zeros_that_are_not_read(tmp_path: Path) -> None:
-    layout = of_blocks(*range(10, 30, 2))
-    path = layout.build().write(tmp_path / "sparse.vhdx")
-    with Image(path) as image:
-        assert zeros_in_blocks(image) == 20 * MIB
 
 
 # -- commands ------------------------------------------------------------------------------------
