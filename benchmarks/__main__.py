@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from . import checking, converting, mapping, opening, reading
+from . import checking, converting, hashing, mapping, opening, reading
 from .framework import Benchmark, Table, run
 
 BENCHMARKS: dict[str, Benchmark] = {
     **opening.BENCHMARKS,
     **reading.BENCHMARKS,
     **converting.BENCHMARKS,
+    **hashing.BENCHMARKS,
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
 }

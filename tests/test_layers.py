@@ -234,6 +234,7 @@ TESTED_WITH = {
     "showing.map": "commands/test_map",
     "showing.dump": "commands/test_metadump",
     "showing.compare": "copying/test_compare",
+    "showing.digest": "commands/test_hash",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
     "commands.compare": "copying/test_compare",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .checking.chain import check
     from .checking.findings import Report
     from .checking.told import Skipped
+    from .copying.digest import Digest, digest
     from .errors import (
         Finding,
         FormatError,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bat",
+    "Digest",
     "Disk",
     "DiskFile",
     "Extent",
@@ -101,6 +103,7 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "digest",
     "grammar_text",
     "open",
     "probe",
@@ -110,6 +113,7 @@ _NAMES_IN = {
     "checking.chain": "check",
     "checking.findings": "Report",
     "checking.told": "Skipped",
+    "copying.digest": "Digest digest",
     "errors": (
         "Finding FormatError LimitError ParentError ParentMismatchError "
         "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "

@@ -30,6 +30,7 @@ COMMANDS = {
     "map": "list what the disk is made of: start, length, state, depth and place in the file",
     "read": "write bytes of the virtual disk to standard output or a file",
     "convert": "write the virtual disk to a raw image, sparse where there are zeros",
+    "hash": "print the SHA-256 of the virtual disk, or other hashes; those of files, too",
     "compare": "tell whether two images hold the same disk, and where they differ first",
     "log": "list the log's entries, which of them are active, and what their replay changes",
     "chain": "list an image and its parents, how each was found and by what it was recognised",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, cast
 
@@ -10,6 +10,7 @@ from ..errors import FormatError
 from ..reading.disk import Disk
 from ..reading.extents import Extent
 from ..storage.source import FileSource
+from ..units import MIB
 
 Progress = Callable[[int], object]
 """Called with the number of bytes of a disk that are done, now and then."""
@@ -90,3 +91,24 @@ def _of_extent(disk: Disk, extent: Extent) -> Iterator[DataRange]:
         return
     for low, high in file.stored_ranges(start + distance, end + distance):
         yield DataRange(low - distance, high - distance, file, distance)
+
+
+def adjoined(ranges: Iterable[DataRange], hole: int = 0) -> Iterator[DataRange]:
+    """Yield ranges, those that follow each other as one.
+
+    Args:
+        ranges: Ranges in order.
+        hole: Bytes that may be between two of them all the same.
+    """
+    begin = end = 0
+    for start, stop, _file, _distance in ranges:
+        if begin == end or start > end + hole:
+            if begin < end:
+                yield DataRange(begin, end)
+            begin = start
+        end = stop
+        if end - begin >= MIB:  # a long one need not be known to its end
+            yield DataRange(begin, end)
+            begin = end
+    if begin < end:
+        yield DataRange(begin, end)

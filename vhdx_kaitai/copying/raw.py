@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ..reading.disk import Disk
 from ..storage.source import FileSource
 from ..storage.target import OutFile, new_file
-from ..units import MIB
-from .data import DataRange, Progress, data_ranges
+from .data import DataRange, Progress, adjoined, data_ranges
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
 
@@ -63,7 +62,7 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     out.set_length(length)
     ranges = data_ranges(disk, offset, offset + length)
     # Small ranges that follow each other are read together, unless each is to be shared.
-    pieces = _pieces(ranges if sharing else _adjoined(ranges))
+    pieces = _pieces(ranges if sharing else adjoined(ranges))
 
     def copy(piece: DataRange, buffer: bytearray) -> int:
         """Copy a piece, and return how far that is."""
@@ -121,22 +120,6 @@ def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
         for stop in range(start - start % PIECE + PIECE, end + PIECE, PIECE):
             yield DataRange(start, min(stop, end), file, distance)
             start = stop
-
-
-def _adjoined(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
-    """Yield ranges, those that follow each other as one."""
-    begin = end = 0
-    for start, stop, _file, _distance in ranges:
-        if start != end:
-            if begin < end:
-                yield DataRange(begin, end)
-            begin = start
-        end = stop
-        if end - begin >= MIB:  # a long one need not be known to its end
-            yield DataRange(begin, end)
-            begin = end
-    if begin < end:
-        yield DataRange(begin, end)
 
 
 def write_stream(

@@ -1,0 +1,194 @@
+"""Hashes of a virtual disk, and of the files that it is in.
+
+One pass is enough for several algorithms. The calling thread reads, and each algorithm has a
+thread of its own, since hashlib lets others run meanwhile. Zeros that are known to be some are
+hashed without being read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from operator import index as to_int
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..reading.disk import Disk
+from ..storage.source import FileSource, Source
+from ..units import KIB, MIB
+from .data import Progress, adjoined, data_ranges
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+# Those that every Python has, and whose hashes are of one length.
+ALGORITHMS = tuple(sorted(n for n in hashlib.algorithms_guaranteed if not n.startswith("shake")))
+
+_PIECE = 2 * MIB  # what is read at once
+_BUFFERS = 4  # pieces that are read ahead, or hashed
+_ZEROS = memoryview(bytes(_PIECE))
+_MOST_ZEROS = 64 * MIB  # what is hashed at once, without a word on how far that is
+_SMALL_HOLE = 64 * KIB  # what is rather read than made a piece of its own
+
+
+class Digest(NamedTuple):
+    """Hashes as hexadecimal text, by the name of the algorithm.
+
+    Attributes:
+        disk: Those of the virtual disk, or of a range of it.
+        layers: Those of each file of the chain as it is stored, child first; none unless
+            they were asked for.
+    """
+
+    disk: dict[str, str]
+    layers: tuple[dict[str, str], ...] = ()
+
+
+def digest(
+    disk: Disk,
+    algorithms: Sequence[str] = ("sha256",),
+    *,
+    offset: int = 0,
+    length: int | None = None,
+    layers: bool = False,
+    progress: Progress | None = None,
+) -> Digest:
+    """Return the hashes of a virtual disk, which are those of the raw image that it would be.
+
+    Args:
+        disk: The disk.
+        algorithms: Names of algorithms of `hashlib`; those of `shake` are none of these.
+        offset: Virtual offset in bytes.
+        length: Bytes, up to the end of the disk; None for all the rest.
+        layers: Whether the files of the chain are to be hashed, too.
+        progress: Told how many bytes of all that are done, now and then.
+
+    Raises:
+        FormatError: An image should hold some of the bytes and does not.
+        ParentNotFoundError: Some of them belong to a parent that was not opened.
+        OSError: A file cannot be read.
+        ValueError: There is no such algorithm, or the range is not inside the disk.
+    """
+    names = tuple(dict.fromkeys(map(algorithm, algorithms)))
+    progress = progress or (lambda _done: None)
+    offset = to_int(offset)
+    end = disk.size if length is None else offset + to_int(length)
+    disk.extents(offset, end - offset)  # refuses what is no range of the disk
+    found = [_hashed(names, _of_disk(disk, offset, end), disk.readinto_at, progress)]
+    done = end - offset
+    for image in disk.chain if layers else ():
+        tell = partial(_tell_more, progress, done)
+        found.append(_hashed(names, _of_file(image.stored), image.stored.readinto, tell))
+        done += image.stored.size
+    return Digest(found[0], tuple(found[1:]))
+
+
+def _tell_more(progress: Progress, before: int, done: int) -> None:
+    progress(before + done)
+
+
+def algorithm(name: str) -> str:
+    """Return the name of an algorithm as `hashlib` spells it: `sha3_256` for SHA3-256.
+
+    Raises:
+        ValueError: There is none of that name; the message lists those that there are.
+    """
+    plain = _plain(name)
+    for known in ALGORITHMS:
+        if _plain(known) == plain:
+            return known
+    raise ValueError(f"no algorithm {name!r}, expected one of {', '.join(ALGORITHMS)}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+class _Piece(NamedTuple):
+    start: int
+    length: int
+    is_zero: bool
+
+
+def _of_disk(disk: Disk, offset: int, end: int) -> Iterator[_Piece]:
+    """Yield a range of a disk in pieces."""
+    ranges = adjoined(data_ranges(disk, offset, end), _SMALL_HOLE)
+    return _pieces(((start, stop) for start, stop, _, _ in ranges), offset, end)
+
+
+def _of_file(source: Source) -> Iterator[_Piece]:
+    """Yield a file in pieces."""
+    ranges: Iterable[tuple[int, int]] = [(0, source.size)]
+    if isinstance(source, FileSource):
+        ranges = source.stored_ranges(0, source.size)
+    return _pieces(ranges, 0, source.size)
+
+
+def _pieces(ranges: Iterable[tuple[int, int]], offset: int, end: int) -> Iterator[_Piece]:
+    """Yield all of a range, those parts of it that are given in pieces that fit a buffer."""
+    position = offset
+    for start, stop in ranges:
+        yield from _cut(position, start, _MOST_ZEROS, is_zero=True)
+        yield from _cut(start, stop, _PIECE, is_zero=False)
+        position = stop
+    yield from _cut(position, end, _MOST_ZEROS, is_zero=True)
+
+
+def _cut(start: int, end: int, step: int, *, is_zero: bool) -> Iterator[_Piece]:
+    for position in range(start, end, step):
+        yield _Piece(position, min(step, end - position), is_zero)
+
+
+def _hashed(
+    names: Sequence[str],
+    pieces: Iterable[_Piece],
+    read: Callable[[memoryview, int], object],
+    progress: Progress,
+) -> dict[str, str]:
+    """Return hashes of pieces that follow each other, by algorithm.
+
+    Args:
+        names: The algorithms.
+        pieces: The pieces.
+        read: Fills a buffer from an offset on.
+        progress: Told how far it is, by the calling thread.
+    """
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    buffers = [memoryview(bytearray(_PIECE)) for _ in range(_BUFFERS)]
+    under_way: deque[tuple[int, list[Future[None]]]] = deque()
+    done = 0
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in hashes]
+        for number, (start, length, is_zero) in enumerate(pieces):
+            if len(under_way) == _BUFFERS:
+                done += _finish(*under_way.popleft())
+                progress(done)
+            data = _ZEROS
+            if not is_zero:
+                data = buffers[number % _BUFFERS][:length]
+                read(data, start)
+            pairs = zip(threads, hashes.values(), strict=True)
+            jobs = [thread.submit(_feed, hash_, data, length) for thread, hash_ in pairs]
+            under_way.append((length, jobs))
+        for piece in under_way:
+            done += _finish(*piece)
+    progress(done)
+    return {name: hash_.hexdigest() for name, hash_ in hashes.items()}
+
+
+def _feed(hash_: _Hash, data: memoryview, length: int) -> None:
+    """Hash as many bytes as are wanted, which are a buffer again and again."""
+    while length > len(data):
+        hash_.update(data)
+        length -= len(data)
+    hash_.update(data[:length])
+
+
+def _finish(length: int, jobs: Iterable[Future[None]]) -> int:
+    """Wait until a piece is hashed, and return its length."""
+    for job in jobs:
+        job.result()
+    return length
