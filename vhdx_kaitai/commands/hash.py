@@ -7,7 +7,7 @@ import argparse
 from ..copying import digest
 from ..showing.digest import hash_document, hash_text
 from .arguments import Parser, add_file, add_json, add_parents, add_range
-from .disks import chosen_range, open_disk
+from .disks import chosen_range, open_disk, tell_losses
 from .output import print_document, print_lines, progress
 from .status import DONE
 
@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Hash a range of the disk, and the files of its chain if they are wanted."""
     with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
+        tell_losses(arguments, disk, length)
         chain = disk.chain if arguments.layers else ()
         with progress(arguments, length + sum(image.file_size for image in chain)) as done:
             found = digest.digest(
