@@ -53,8 +53,8 @@ from .structures import (
     RegionEntry,
     RegionTable,
     bat_entry,
-    braced,
 )
+from .structures import windows_locator as windows_locator
 
 DiskType = Literal["fixed", "dynamic", "differencing"]
 
@@ -191,22 +191,6 @@ class Image:
     def build(self) -> Built:
         """Return the image as a file with its model."""
         return self.layout().build()
-
-
-def windows_locator(
-    linkage: UUID, name: str, *, folder: str = "C:\\images", relative: str | None = None
-) -> Locator:
-    """Return a locator with the five entries Windows writes, in its order and its spelling."""
-    volume = "\\\\?\\Volume{0f5c3e2a-0000-0000-0000-100000000000}"
-    return Locator.of(
-        {
-            "parent_linkage": braced(linkage),
-            "absolute_win32_path": f"{folder}\\{name}",
-            "relative_path": f".\\{name}" if relative is None else relative,
-            "volume_path": f"{volume}{folder[2:]}\\{name}",
-            "parent_linkage2": braced(ZERO_GUID),
-        }
-    )
 
 
 @dataclass
@@ -448,26 +432,22 @@ class _Planner:
         self.cursor = start + -(-length // MIB) * MIB + self.image.gap
         return start
 
+    def place_at(self, offset: int | None, length: int) -> int:
+        """Return the offset that is wished for, or the next free place."""
+        return self.place(length) if offset is None else offset
+
     def layout(self) -> Layout:
         image = self.image
         for name in image.order:
             if name == "log":
-                offset = image.log_offset
-                self.log_offset = self.place(image.log_length) if offset is None else offset
+                self.log_offset = self.place_at(image.log_offset, image.log_length)
             elif name == "metadata":
-                offset = image.metadata_offset
-                self.metadata_offset = (
-                    self.place(image.metadata_length) if offset is None else offset
-                )
+                self.metadata_offset = self.place_at(image.metadata_offset, image.metadata_length)
             elif name == "bat":
-                offset = image.bat_offset
-                self.bat_offset = self.place(self.bat_length) if offset is None else offset
+                self.bat_offset = self.place_at(image.bat_offset, self.bat_length)
             elif name == "regions":
-                for region in image.regions:
-                    offset = region.file_offset
-                    self.region_offsets.append(
-                        self.place(region.length) if offset is None else offset
-                    )
+                places = ((region.file_offset, region.length) for region in image.regions)
+                self.region_offsets += [self.place_at(*place) for place in places]
             elif name == "blocks":
                 self._place_blocks()
             else:
@@ -492,10 +472,7 @@ class _Planner:
             if image.has_parent and wants_bitmap:
                 self._place_bitmap(chunk)
             if block.is_stored:
-                offset = block.file_offset
-                self.block_offsets[number] = (
-                    self.place(image.block_size) if offset is None else offset
-                )
+                self.block_offsets[number] = self.place_at(block.file_offset, image.block_size)
         for chunk in sorted(image.bitmap_chunks):
             self._place_bitmap(chunk)
 

@@ -354,3 +354,19 @@ def bat_entry(state: int, file_offset: int = 0, reserved: int = 0) -> int:
     if file_offset % MIB:
         raise ValueError("a BAT entry counts in MiB")
     return state | reserved << 3 | file_offset
+
+
+def windows_locator(
+    linkage: UUID, name: str, *, folder: str = "C:\\images", relative: str | None = None
+) -> Locator:
+    """Return a locator with the five entries Windows writes, in its order and its spelling."""
+    volume = "\\\\?\\Volume{0f5c3e2a-0000-0000-0000-100000000000}"
+    return Locator.of(
+        {
+            "parent_linkage": braced(linkage),
+            "absolute_win32_path": f"{folder}\\{name}",
+            "relative_path": f".\\{name}" if relative is None else relative,
+            "volume_path": f"{volume}{folder[2:]}\\{name}",
+            "parent_linkage2": braced(ZERO_GUID),
+        }
+    )
