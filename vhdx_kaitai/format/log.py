@@ -168,8 +168,9 @@ class Log(Uncopied):
             if entry is not None:  # it had the signature, and still has
                 yield entry
 
+    @cached_property
     def is_empty(self) -> bool:
-        """Tell whether the ring holds nothing but zeros."""
+        """Whether the ring holds nothing but zeros."""
         zeros = bytes(MIB)  # a log has whole MiB
         return all(
             self._source.read(self.offset + start, MIB) == zeros

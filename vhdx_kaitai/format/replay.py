@@ -93,16 +93,16 @@ def never_written(log: Log) -> str | None:
     Returns:
         The sentence; None when something may be missing.
     """
-    own = [entry for entry in log.entries() if entry.header.log_guid == log.guid]
-    if not own:
-        if next(log.offsets(), None) is not None:
-            return f"no entry was ever written under this LogGuid; {_AS_STORED}"
-        if log.is_empty():
-            return (
-                "the log holds nothing at all: no entry was ever written under this LogGuid, or "
-                f"the log was wiped; {_AS_STORED} unless it was wiped"
-            )
-    elif len(own) == 1 and own[0].header.tail == own[0].offset and _is_torn(own[0], log):
+    entries = list(log.entries())
+    own = [entry for entry in entries if entry.header.log_guid == log.guid]
+    if entries and not own:
+        return f"no entry was ever written under this LogGuid; {_AS_STORED}"
+    if not entries and log.is_empty:
+        return (
+            "the log holds nothing at all: no entry was ever written under this LogGuid, or "
+            f"the log was wiped; {_AS_STORED} unless it was wiped"
+        )
+    if len(own) == 1 and own[0].header.tail == own[0].offset and _is_torn(own[0], log):
         return (
             f"{log.place(own[0].offset).text}: the only one under this LogGuid is torn and names "
             f"itself as tail, so nothing of it was done yet; {_AS_STORED}"
