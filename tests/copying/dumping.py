@@ -31,8 +31,9 @@ def document(run: Run, *arguments: object) -> tuple[int, Document]:
     """Return exit status and document of a command, without what a dump need not share."""
     outcome = run(*arguments, "--json")
     found = json.loads(outcome.out)
-    for name in ("path", "file_size"):
+    for name in ("path", "file_size", "losses"):
         found.pop(name, None)
+    found.get("bat", {}).pop("bytes", None)
     error = found.get("error")
     if error:
         _forget_length(error)

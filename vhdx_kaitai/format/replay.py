@@ -102,22 +102,25 @@ def never_written(log: Log) -> str | None:
             "the log holds nothing at all: no entry was ever written under this LogGuid, or "
             f"the log was wiped; {_AS_STORED} unless it was wiped"
         )
-    if len(own) == 1 and own[0].header.tail == own[0].offset and _is_torn(own[0], log):
-        return (
-            f"{log.place(own[0].offset).text}: the only one under this LogGuid is torn and names "
-            f"itself as tail, so nothing of it was done yet; {_AS_STORED}"
-        )
+    if len(own) == 1 and own[0].header.tail == own[0].offset and _has_wrong_checksum(own[0]):
+        place = log.place(own[0].offset).text
+        only = f"{place}: the only one under this LogGuid, which names itself as tail,"
+        if _is_torn(own[0], log):
+            return f"{only} is torn, so nothing of it was done yet; {_AS_STORED}"
+        return f"{only} is torn or was damaged later; {_AS_STORED} unless it was damaged later"
     return None
 
 
-def _is_torn(entry: JudgedEntry, log: Log) -> bool:
-    """Tell whether not all of an entry was written.
+def _has_wrong_checksum(entry: JudgedEntry) -> bool:
+    return entry.defect is not None and entry.defect.rule == "LOG-06"
 
-    A wrong checksum alone may also be that of an entry which was damaged later. Of one
-    that is torn some part does not even bear its number.
+
+def _is_torn(entry: JudgedEntry, log: Log) -> bool:
+    """Tell whether it is certain that not all of an entry with a wrong checksum was written.
+
+    Some part of it does not bear its number then. Where all do, it may have been whole and
+    was damaged later; or the parts that it lacks are those of an older entry with its number.
     """
-    if entry.defect is None or entry.defect.rule != "LOG-06":
-        return False
     parsed = grammar.log_entry(log.read(entry.offset, entry.header.entry_length))
     return next(check_entry(parsed, entry.header, log, entry.offset), None) is not None
 
