@@ -42,16 +42,15 @@ def check_overlaps(image: Image, survey: Survey) -> Iterator[Finding]:
     for piece in pieces:
         length = (piece.end - piece.start) * MIB
         for finding in bat.check_place(piece.start * MIB, length, image.occupied, piece.place):
-            if piece.is_former:  # no data is read from there
-                finding = finding._replace(rule="OVL-09", level="warning")
-            yield finding
+            yield _of_former(finding, piece.name) if piece.is_former else finding
     stored = [piece for piece in pieces if not piece.is_former]
     for one, two in _overlapping(stored):
         yield _overlap("BAT-08" if one.start == two.start else "OVL-06", one, two)
     if len(stored) < len(pieces):
         for one, two in _overlapping(pieces):
-            if one.is_former or two.is_former:
-                yield _overlap("OVL-09", one, two)
+            former = [piece.name for piece in (one, two) if piece.is_former]
+            if former:
+                yield _of_former(_overlap("OVL-06", one, two), " and ".join(former))
 
 
 def sharing_blocks(image: Image, survey: Survey) -> int:
@@ -90,4 +89,10 @@ def _overlap(rule: str, one: Piece, two: Piece) -> Finding:
         f"{two.name} at {two.start} to {two.end} MiB overlaps "
         f"{one.name} at {one.start} to {one.end} MiB"
     )
-    return Finding(rule, "warning" if rule == "OVL-09" else "error", two.place, message)
+    return Finding(rule, "error", two.place, message)
+
+
+def _of_former(finding: Finding, names: str) -> Finding:
+    """Return what an overlap comes to of places from which no data is read."""
+    message = f"{finding.message}; no data of {names} is read from there"
+    return finding._replace(rule="OVL-09", level="warning", message=message)

@@ -150,6 +150,7 @@ EXAMPLES = [
         "OVL-09",
         "bat-unmapped-over-a-block",
         "warning",
-        "block 3 at 8 to 10 MiB overlaps block 0 at 7 to 9 MiB",
+        "block 3 at 8 to 10 MiB overlaps block 0 at 7 to 9 MiB; no data of block 3 is read from "
+        "there",
     ),
 ]
