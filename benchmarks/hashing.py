@@ -1,15 +1,20 @@
-"""SHA-256 of the virtual disk, in process, against a loop over the raw image, or over zeros."""
+"""Hashes of the virtual disk, in process, against a loop over the raw image, or over zeros.
+
+Where one thread does all, time is processor time, which does not grow when others use the machine
+as well: everything is in memory, and nobody waits.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import vhdx_kaitai
 
 from . import images
-from .framework import OURS, Bench, Benchmark, at_least, timed
+from .framework import OURS, Bench, Benchmark, Runner, at_least, timed
 from .images import GIB, MIB, DiskType
 from .reading import dense
 
@@ -67,11 +72,23 @@ def _race(
     bench: Bench, task: str, path: Path, algorithms: tuple[str, ...], plain: Callable[[], object]
 ) -> None:
     with vhdx_kaitai.open(path) as disk:
+        timer = timed if len(algorithms) > 1 else _used
         runners = {
-            OURS: timed(lambda: vhdx_kaitai.digest(disk, algorithms)),
-            _HASHLIB: timed(plain),
+            OURS: timer(lambda: vhdx_kaitai.digest(disk, algorithms)),
+            _HASHLIB: timer(plain),
         }
         bench.race(task, runners, _GOALS, rounds=bench.pick(9, 3), unit="s")
+
+
+def _used(work: Callable[[], object]) -> Runner:
+    """Return a runner that tells how much processor time one call of a function takes."""
+
+    def run() -> float:
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+
+    return run
 
 
 BENCHMARKS: dict[str, Benchmark] = {

@@ -1,20 +1,23 @@
 """Hashes of a virtual disk, and of the files that it is in.
 
-One pass is enough for several algorithms. The calling thread reads, and each algorithm has a
-thread of its own, since hashlib lets others run meanwhile. Zeros that are known to be some are
-hashed without being read.
+Several algorithms take one pass. Each of them has a thread then, since hashlib lets others run
+meanwhile, and the calling thread reads. One alone is the business of the calling thread: what
+was just read is in its processor's cache, and all that two would save is the time of that copy.
+
+Zeros that are known to be some are hashed without being read.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
+from itertools import cycle
 from operator import index as to_int
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..reading.disk import Disk
 from ..storage.source import FileSource, Source
@@ -24,10 +27,13 @@ from .data import Progress, adjoined, data_ranges
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+_Read: TypeAlias = Callable[[memoryview, int], object]  # fills a buffer from an offset on
+_Lengths: TypeAlias = Generator[int, None, None]  # of pieces that are done
+
 # Those that every Python has, and whose hashes are of one length.
 ALGORITHMS = tuple(sorted(n for n in hashlib.algorithms_guaranteed if not n.startswith("shake")))
 
-_PIECE = 2 * MIB  # what is read at once
+_PIECE = MIB  # what is read at once
 _BUFFERS = 4  # pieces that are read ahead, or hashed
 _ZEROS = memoryview(bytes(_PIECE))
 _MOST_ZEROS = 64 * MIB  # what is hashed at once, without a word on how far that is
@@ -143,10 +149,7 @@ def _cut(start: int, end: int, step: int, *, is_zero: bool) -> Iterator[_Piece]:
 
 
 def _hashed(
-    names: Sequence[str],
-    pieces: Iterable[_Piece],
-    read: Callable[[memoryview, int], object],
-    progress: Progress,
+    names: Sequence[str], pieces: Iterable[_Piece], read: _Read, progress: Progress
 ) -> dict[str, str]:
     """Return hashes of pieces that follow each other, by algorithm.
 
@@ -157,26 +160,52 @@ def _hashed(
         progress: Told how far it is, by the calling thread.
     """
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
-    buffers = [memoryview(bytearray(_PIECE)) for _ in range(_BUFFERS)]
-    under_way: deque[tuple[int, list[Future[None]]]] = deque()
+    hash_all = _by_threads if len(hashes) > 1 else _by_itself
     done = 0
+    with closing(hash_all(list(hashes.values()), pieces, read)) as lengths:
+        for length in lengths:
+            done += length
+            progress(done)
+    return {name: one.hexdigest() for name, one in hashes.items()}
+
+
+def _by_itself(hashes: list[_Hash], pieces: Iterable[_Piece], read: _Read) -> _Lengths:
+    """Hash pieces by one algorithm, and yield the length of each when that is done."""
+    (one,) = hashes
+    for data, length in _filled(pieces, read, 1):
+        _feed(one, data, length)
+        yield length
+
+
+def _by_threads(hashes: list[_Hash], pieces: Iterable[_Piece], read: _Read) -> _Lengths:
+    """Hash pieces by several algorithms, each of which has a thread; yield the length of each."""
+    under_way: deque[tuple[int, list[Future[None]]]] = deque()
     with ExitStack() as stack:
-        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in hashes]
-        for number, (start, length, is_zero) in enumerate(pieces):
-            if len(under_way) == _BUFFERS:
-                done += _finish(*under_way.popleft())
-                progress(done)
-            data = _ZEROS
-            if not is_zero:
-                data = buffers[number % _BUFFERS][:length]
-                read(data, start)
-            pairs = zip(threads, hashes.values(), strict=True)
-            jobs = [thread.submit(_feed, hash_, data, length) for thread, hash_ in pairs]
+        threads = [(stack.enter_context(ThreadPoolExecutor(1)), one) for one in hashes]
+        for data, length in _filled(pieces, read, _BUFFERS):
+            jobs = [thread.submit(_feed, one, data, length) for thread, one in threads]
             under_way.append((length, jobs))
+            if len(under_way) == _BUFFERS:  # before the first of them is filled again
+                yield _finish(*under_way.popleft())
         for piece in under_way:
-            done += _finish(*piece)
-    progress(done)
-    return {name: hash_.hexdigest() for name, hash_ in hashes.items()}
+            yield _finish(*piece)
+
+
+def _filled(pieces: Iterable[_Piece], read: _Read, count: int) -> Iterator[tuple[memoryview, int]]:
+    """Yield pieces as a buffer, and how many bytes that buffer stands for, again and again.
+
+    Args:
+        pieces: The pieces.
+        read: Fills a buffer from an offset on.
+        count: How many buffers take turns.
+    """
+    buffers = [memoryview(bytearray(_PIECE)) for _ in range(count)]
+    for buffer, (start, length, is_zero) in zip(cycle(buffers), pieces, strict=False):
+        if is_zero:
+            yield _ZEROS, length
+        else:
+            read(buffer[:length], start)
+            yield buffer, length
 
 
 def _feed(hash_: _Hash, data: memoryview, length: int) -> None:
