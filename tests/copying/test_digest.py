@@ -86,7 +86,7 @@ def test_every_range_has_a_hash_of_its_own() -> None:
     whole = contents(made.model)
     choice = random.Random(1)
     with opened_chain(made) as disk:
-        for _ in range(100):
+        for _ in range(40):
             offset, end = sorted(choice.randrange(disk.size + 1) for _ in range(2))
             found = digest(disk, offset=offset, length=end - offset)
             assert found.disk == {"sha256": sha256(whole[offset:end])}, (offset, end)
@@ -225,6 +225,11 @@ def test_there_is_no_other_algorithm(name: str) -> None:
 def test_an_algorithm_is_known_however_it_is_spelt(text: str, name: str) -> None:
     assert algorithm(text) == name
     assert algorithm(name) == name
+
+
+def test_some_algorithm_is_needed() -> None:
+    with opened(good("dynamic-plain")) as disk, pytest.raises(ValueError, match="at least one"):
+        digest(disk, [])
 
 
 def test_an_algorithm_is_taken_once() -> None:

@@ -74,11 +74,14 @@ def digest(
 
     Raises:
         FormatError: An image should hold some of the bytes and does not.
+        LimitError: A sector bitmap stands for too many chunks of the range.
         ParentNotFoundError: Some of them belong to a parent that was not opened.
         OSError: A file cannot be read.
         ValueError: There is no such algorithm, or the range is not inside the disk.
     """
     names = tuple(dict.fromkeys(map(algorithm, algorithms)))
+    if not names:
+        raise ValueError("no algorithm is named, expected at least one")
     progress = progress or (lambda _done: None)
     offset = to_int(offset)
     end = disk.size if length is None else offset + to_int(length)
