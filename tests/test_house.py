@@ -28,6 +28,7 @@ MAX_TESTS = 600
 
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
+    "reading.disk.open_disk": "the front door: it says what each of its arguments does",
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
 }
 
@@ -74,7 +75,7 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 31
+MAX_LATE_IMPORTS = 33
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
 LATE_IMPORTS = {
@@ -92,6 +93,7 @@ LATE_IMPORTS = {
     "commands.main: importlib": "only the command that was asked for is loaded",
     "commands.output: rich.console": _START,
     "commands.output: rich.progress": _START,
+    "commands.running: ..reading.layers": "only a refusal has a hint",
     "commands.running: signal": _START,
     "errors: .rules": "a finding that nobody prints needs no catalogue",
     "format.checksum: crc32c": _START,
@@ -99,6 +101,7 @@ LATE_IMPORTS = {
     "format.descent: .locator": "only differencing disks have one",
     "format.descent: .log": "only a log that is not empty is looked at",
     "format.descent: .replay": "only a dirty log is replayed",
+    "reading.image: ..format.rescue": "most images need no rescue",
     "reading.map: .": _LARGE,
     "reading.parents: unicodedata": _START,
     "rules: importlib.resources": _START,

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from .checking.told import Skipped
     from .copying.digest import Digest, digest
     from .errors import (
+        Assumption,
         Finding,
         FormatError,
         LimitError,
+        OverwrittenError,
         ParentError,
         ParentMismatchError,
         ParentNotFoundError,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .storage.source import Source
 
 __all__ = [
+    "Assumption",
     "Bat",
     "Digest",
     "Disk",
@@ -82,6 +85,7 @@ __all__ = [
     "Metadata",
     "MetadataEntry",
     "Occupied",
+    "OverwrittenError",
     "ParentError",
     "ParentLocator",
     "ParentMismatchError",
@@ -115,9 +119,9 @@ _NAMES_IN = {
     "checking.told": "Skipped",
     "copying.digest": "Digest digest",
     "errors": (
-        "Finding FormatError LimitError ParentError ParentMismatchError "
-        "ParentNotFoundError ReplayRequiredError Span TruncatedError UnsupportedError "
-        "VhdxError"
+        "Assumption Finding FormatError LimitError OverwrittenError ParentError "
+        "ParentMismatchError ParentNotFoundError ReplayRequiredError Span TruncatedError "
+        "UnsupportedError VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
     "format.headers": "HeaderCopy Headers probe",

@@ -145,6 +145,23 @@ def check_zeros(rule: str, place: Where, name: str, data: bytes) -> Iterator[Fin
         yield mismatch(rule, "note", place, f"number of {name} that are not zero", str(count), "0")
 
 
+class Assumption(NamedTuple):
+    """Something that a rescue takes for granted, because nothing says it rightly.
+
+    Attributes:
+        path: The file that it is about; None when its bytes come from somewhere else.
+        what: What is assumed: `identifier`, `headers`, `log`, `region table`, for example.
+        message: What is wrong, and what is taken instead.
+    """
+
+    path: str | None
+    what: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"assumed {self.what}: {self.message}"
+
+
 class VhdxError(Exception):
     """Anything that keeps this package from doing what it was asked to do.
 
@@ -169,6 +186,10 @@ class FormatError(VhdxError):
 
     def __str__(self) -> str:
         return str(self.finding)
+
+
+class OverwrittenError(FormatError):
+    """The file type identifier of a VHDX file was overwritten, and other structures are whole."""
 
 
 class TruncatedError(FormatError):

@@ -161,7 +161,6 @@ def test_all_overlaps_of_regions_are_told() -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("identifier-signature-wrong", "everything else"),
         ("file-shorter-than-the-header-section", "everything else"),
         ("both-header-checksums-wrong", "log, regions, metadata, BAT"),
         ("version-2", "log, regions, metadata, BAT"),

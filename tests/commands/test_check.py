@@ -30,7 +30,6 @@ IMAGES = {
     DONE: "dynamic-plain",
     CORRUPT: "bat-state-4",
     WARNINGS: "header-1-checksum-wrong",
-    NOT_VHDX: "identifier-signature-wrong",
 }
 VERDICTS = {DONE: "clean", CORRUPT: "corrupt", WARNINGS: "warnings", NOT_VHDX: "not-vhdx"}
 
@@ -39,6 +38,10 @@ def path_of(status: int, files: Files) -> Path:
     """Return the path of an image whose check ends with a status."""
     if status == FAILED:
         return files.folder / "nobody-wrote-this.vhdx"
+    if status == NOT_VHDX:
+        path = files.folder / "another-kind.vhdx"
+        path.write_bytes(b"conectix" + bytes(2 * MIB))
+        return path
     name = IMAGES[status]
     return files.good(name) if name in GOODS else files.damaged(name)
 

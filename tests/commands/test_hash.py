@@ -90,6 +90,8 @@ def test_the_document_has_all_hashes(made: Chain, run: Run) -> None:
             {"path": str(p), "file_size": p.stat().st_size, "hashes": both(p.read_bytes())}
             for p in files
         ],
+        "lost": None,
+        "assumed": [],
     }
 
 

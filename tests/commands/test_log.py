@@ -52,7 +52,7 @@ def test_log_refuses_what_info_refuses_as_far_as_the_log_goes(
     assert_one_line(outcome.err)
     rule = outcome.err.rpartition("[")[2].partition(",")[0]
     assert rule in DAMAGES[name].visible
-    assert outcome.status == (63 if rule == "FTI-01" else 2)
+    assert outcome.status == 2
 
 
 @pytest.mark.parametrize("name", refusals("LOG"))

@@ -91,24 +91,20 @@ def test_a_map_counts_its_extents(name: str, files: Files, run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["bat-state-4", "bat-block-past-the-end", "bat-reserved-bit-low"])
-def test_a_map_of_a_damaged_disk_is_a_refusal(name: str, files: Files, run: Run) -> None:
-    assert_failed(run("map", files.damaged(name)), 2, DAMAGES[name].main_rule)
-    assert_failed(run("map", "--count", files.damaged(name)), 2, DAMAGES[name].main_rule)
+def test_a_map_of_a_damaged_disk_says_what_is_lost(name: str, files: Files, run: Run) -> None:
+    rule = DAMAGES[name].main_rule
+    outcome = run("map", files.damaged(name))
+    assert_failed(outcome, 3, rule, "lost")
+    assert sum(f"(lost: {rule})" in line for line in outcome.out.splitlines()) == 1
+    outcome = run("map", "--count", files.damaged(name))
+    assert_failed(outcome, 3, rule)
+    count = int(outcome.out)
     outcome = run("map", "--json", files.damaged(name))
-    assert outcome.status == 2
+    assert_failed(outcome, 3, rule)
     document = json.loads(outcome.out)
-    assert_valid(document, "error")
-    assert document["error"]["rule"] == DAMAGES[name].main_rule
-
-
-def test_damage_far_into_a_disk_does_not_spoil_the_document(tmp_path: Path, run: Run) -> None:
-    """There is one document on standard output, whatever has been printed before."""
-    layout = dynamic(9 * GIB, blocks={0: Block(), 1: Block(ZERO)}).layout()
-    layout.set_entry(8 * GIB // MIB, 4)
-    path = layout.build().write(tmp_path / "image.vhdx")
-    outcome = run("map", "--json", path)
-    assert outcome.status == 2
-    json.loads(outcome.out)
+    assert_valid(document, "map")
+    assert len(document) == count
+    assert [entry["lost"] for entry in document if "lost" in entry] == [rule]
 
 
 def test_a_map_has_the_fields_of_qemu_and_they_mean_the_same(tmp_path: Path, run: Run) -> None:
@@ -138,7 +134,7 @@ def test_a_map_has_the_fields_of_qemu_and_they_mean_the_same(tmp_path: Path, run
 
 @pytest.mark.parametrize("bad", [1, 300, 9000, 70_000])
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_the_text_of_a_map_has_all_that_stands_before_damage(
+def test_the_text_of_a_map_has_all_that_is_not_damaged(
     in_bulk: bool, bad: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second block is of zeros; how many are looked up at once does not show."""
@@ -149,14 +145,13 @@ def test_the_text_of_a_map_has_all_that_stands_before_damage(
     layout.set_entry(bad, 4)
     path = layout.build().write(tmp_path / "image.vhdx")
     outcome = run("map", path)
-    assert outcome.status == 2
-    assert "BAT-03" in outcome.err
-    lines = outcome.out.splitlines()[1:]
-    assert [int(line.split()[0], 0) for line in lines] == [n * MIB for n in range(bad)]
+    assert_failed(outcome, 3, "BAT-03")
+    *lines, last = outcome.out.splitlines()[1:]
+    assert [int(line.split()[0], 0) for line in lines] == [n * MIB for n in range(bad + 1)]
     assert {int(line.split()[1], 0) for line in lines} == {MIB}
-    for option in ("--json", "--count"):
-        assert_failed(run("map", option, path), 2, "BAT-03")
-    assert_valid(json.loads(run("map", "--json", path).out), "error")
+    assert [line.split()[3:] for line in lines[bad:]] == [["reserved", "(lost:", "BAT-03)"]]
+    assert int(last.split()[1], 0) == (80_000 - bad - 1) * MIB
+    assert run("map", "--count", path).out == f"{bad + 2}\n"
 
 
 @pytest.mark.parametrize("in_bulk", [False, True])
@@ -269,8 +264,13 @@ def test_damage_anywhere_in_a_large_disk_is_found(
     state, place, reserved, rule = values[entry]
     layout.set_entry(number, state, place, reserved)
     path = layout.build().write(tmp_path / "large.vhdx")
-    for option in ("--json", "--count"):
-        assert_failed(run("map", option, path), 2, rule)
+    outcome = run("map", "--json", path)
+    assert_failed(outcome, 3, rule)
+    entries = json.loads(outcome.out)
+    assert_valid(entries, "map")
+    lost = [entry for entry in entries if "lost" in entry]
+    assert [(e["start"], e["length"], e["lost"]) for e in lost] == [(number * MIB, MIB, rule)]
+    assert run("map", "--count", path).out == f"{len(entries)}\n"
     if number:
         outcome = run("map", "--json", path, "--length", number * MIB)
         assert_maps(outcome, [(0, number * MIB, "not_present", 0, None, "zero")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -150,25 +149,25 @@ def test_what_a_missing_parent_has_is_told_and_read_in_vain() -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("name", ["bat-state-4", "bat-block-past-the-end"])
-def test_what_is_before_damage_is_told_before_it_is(name: str) -> None:
-    """By the refusal that reading makes."""
+def test_what_is_lost_is_told_and_read_in_vain(name: str) -> None:
     with opened(damaged(name)) as disk:
-        extents, expected = until_refused(disk.extents())
-        told, actual = until_refused(data_ranges(disk, 0, disk.size))
-        assert actual.finding == expected.finding
-        lengths = [extent.length for extent in extents if extent.kind == "data"]
-        assert sum(end - start for start, end, _, _ in told) == sum(lengths)
+        (lost,) = disk.lost()
+        ranges = list(data_ranges(disk, 0, disk.size))
+        assert DataRange(lost.offset, lost.offset + lost.length, None, 0) in ranges
+        with pytest.raises(FormatError) as caught:
+            disk.pread(lost.length, lost.offset)
+        assert caught.value.finding == lost.finding
 
 
-def until_refused(things: Iterator[T]) -> tuple[list[T], FormatError]:
-    """Return what an iterator yields before it raises, and what that is."""
-    found: list[T] = []
-    try:
-        for thing in things:
-            found.append(thing)
-    except FormatError as error:
-        return found, error
-    pytest.fail("nothing is refused")
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("name", ["bat-state-4", "bat-block-past-the-end"])
+def test_what_is_lost_is_left_out_where_it_reads_as_zeros(name: str) -> None:
+    with opened(damaged(name)) as disk:
+        (lost,) = disk.lost()
+        others = [row for row in data_ranges(disk, 0, disk.size) if row.start != lost.offset]
+    with opened(damaged(name), lost="zero") as disk:
+        assert [row[:2] for row in data_ranges(disk, 0, disk.size)] == [row[:2] for row in others]
+        assert disk.pread(lost.length, lost.offset) == bytes(lost.length)
 
 
 # -- a disk in many parts -----------------------------------------------------------------------

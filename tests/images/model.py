@@ -365,6 +365,7 @@ class Model:
                 for offset, item in layout.metadata.placed()
             ],
             "bat": counts,
+            "assumed": [],
             "parent": None
             if locator is None or not self.image.has_parent
             else {"locator_type": str(locator.locator_type), "entries": locator.text},

@@ -45,7 +45,6 @@ from tests.reading_fixtures import (
 from tests.support import good
 from vhdx_kaitai.errors import FormatError, ParentNotFoundError
 from vhdx_kaitai.reading import extents
-from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.layers import FROM_NOWHERE, Layer
 from vhdx_kaitai.storage.source import Source
 
@@ -293,29 +292,33 @@ def test_runs_of_sectors_are_all_there() -> None:
     assert position == size
 
 
-# -- extents before damage ------------------------------------------------------------------------
-
-
-def told(disk: Disk, offset: int = 0, length: int | None = None) -> list[tuple[object, ...]]:
-    """Return the extents that come before the error, which has to come."""
-    rows: list[tuple[object, ...]] = []
-    with pytest.raises(FormatError):
-        rows.extend(tuple(row) for row in disk.extents(offset, length))
-    return rows
+# -- what is lost ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [1, 2, 1000, 1023, 1024, 1025, 3000])
-def test_all_extents_before_a_bad_block_are_told(bad: int) -> None:
+def test_a_bad_block_is_lost_and_no_other(bad: int) -> None:
     """Every second block is undefined, so each is an extent, more than are looked up at once."""
     blocks = {number: Block(UNDEFINED) for number in range(0, 4000, 2)}
     layout = dynamic(4000 * MIB, blocks=blocks).layout()
-    expected = model_extents(layout.build().model, 0, bad * MIB)
+    expected = model_extents(layout.build().model)
+    expected[bad] = (bad * MIB, MIB, "reserved", 0, None, "lost")
     layout.set_entry(bad, 4)
     with opened(layout.build()) as disk:
-        for offset in (0, (bad - 1) * MIB):
-            rows = told(disk, offset)
-            assert len(rows) == len(expected) - offset // MIB
-            assert [row[:2] for row in rows] == [(row[0], row[1]) for row in expected][-len(rows) :]
+        for offset in (0, (bad - 1) * MIB, bad * MIB):
+            assert disk_extents(disk, offset) == expected[offset // MIB :]
+        (lost,) = disk.lost()
+        assert lost.finding is not None
+        assert (lost.finding.rule, lost.finding.offset) == ("BAT-03", layout.bat_offset + bad * 8)
+
+
+@pytest.mark.parametrize("entries", [{3: (4, 0), 4: (5, 0)}, {3: (4, 0), 4: (6, 0)}])
+def test_what_is_lost_for_one_reason_is_one_extent(entries: dict[int, tuple[int, int]]) -> None:
+    layout = dynamic(8 * MIB, blocks={}).layout()
+    for number, entry in entries.items():
+        layout.set_entry(number, *entry)
+    with opened(layout.build()) as disk:
+        rules = [row.finding and row.finding.rule for row in disk.lost()]
+        assert rules == (["BAT-03"] if entries[4][0] == 5 else ["BAT-03", "BAT-09"])
 
 
 @pytest.mark.parametrize("lost", [1, 512, 5000, MIB, 2 * MIB - 1])
@@ -332,12 +335,14 @@ def test_extents_of_a_cut_block_go_as_far_as_the_file(
         position = disk.chain[0].source.size - lost
         assert whole[-1][4] is not None
     os.truncate(made.path, position)
+    expected = made.model.read(0, made.model.size)
     with vhdx_kaitai.open(made.path) as disk:
-        rows = told(disk)
-        own = 4 * MIB - lost
-        assert sum(int(str(row[1])) for row in rows) == max(own, 2 * MIB + 512 * is_partial)
-        for row in rows:
-            disk.pread(int(str(row[1])), int(str(row[0])))
+        gone = max(4 * MIB - lost, 2 * MIB + 512 * is_partial)
+        assert [(row.offset, row.length) for row in disk.lost()] == [(gone, 4 * MIB - gone)]
+        assert_adjacent(disk_extents(disk), 0, disk.size)
+        assert_same(disk.pread(gone, 0), expected[:gone])
+    with vhdx_kaitai.open(made.path, lost="zero") as disk:
+        assert_same(disk.pread(disk.size, 0), expected[:gone] + bytes(disk.size - gone))
 
 
 def test_what_a_cut_block_leaves_to_the_parent_is_still_read(tmp_path: Path) -> None:
@@ -363,6 +368,11 @@ def test_what_a_cut_block_leaves_to_the_parent_is_still_read(tmp_path: Path) -> 
                 else:
                     assert disk.pread(512, 2 * MIB + start) == whole[start:stop]
             assert_same(disk.pread(MIB, 3 * MIB), made.model.read(3 * MIB, MIB))
-            rows = told(disk, 2 * MIB)
-            first = min(512 * sector for sector in sectors if 512 * sector + 512 > left)
-            assert sum(int(str(row[1])) for row in rows) == max(left, first)
+            gone = {n for n in sectors if n * 512 + 512 > left}
+            found = {
+                at // 512
+                for row in disk.lost()
+                for at in range(row.offset - 2 * MIB, row.offset + row.length - 2 * MIB, 512)
+            }
+            assert found == gone
+            assert_adjacent(disk_extents(disk), 0, disk.size)

@@ -316,5 +316,5 @@ def test_a_broken_log_is_corrupt_even_where_replay_is_refused() -> None:
 
 
 def test_an_unknown_way_of_replay_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="'memory' or 'refuse'"):
+    with pytest.raises(ValueError, match="'memory', 'refuse' or 'ignore'"):
         opened(good("dynamic-plain"), replay="write")  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ from tests.images.structures import (
 from tests.reading_fixtures import (
     ORDERS,
     SOURCES,
+    assert_adjacent,
     assert_reads,
     assert_reads_throughout,
     assert_same,
@@ -288,10 +289,12 @@ def test_damaged_bytes_raise_by_the_rule(name: str, kind: str, files: Files) -> 
             assert caught.value.finding.rule in case.visible
             with pytest.raises(FormatError):
                 disk.readinto_at(bytearray(length), case.read_at)
-        with pytest.raises(FormatError):
-            list(disk.extents(case.read_at, 512))
-        with pytest.raises(FormatError):
-            list(disk.extents())
+        (lost,) = disk.extents(case.read_at, 512)
+        assert lost[4:6] == (None, "lost")
+        assert lost.finding is not None
+        assert lost.finding.rule in case.visible
+        assert_adjacent(disk_extents(disk), 0, disk.size)
+        assert [row for row in disk.extents() if row.kind == "lost"] == list(disk.lost())
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -407,9 +410,10 @@ def test_damage_in_the_middle_of_a_long_run_of_equal_blocks_is_not_passed_over(n
     layout = dynamic(5000 * MIB, blocks={}).layout()
     layout.set_entry(number, 4)
     with opened(layout.build()) as disk:
-        with pytest.raises(FormatError) as caught:
-            list(disk.extents())
-        assert caught.value.finding.rule == "BAT-03"
+        (lost,) = disk.lost()
+        assert lost[:6] == (number * MIB, MIB, "reserved", 0, None, "lost")
+        assert lost.finding is not None
+        assert lost.finding.rule == "BAT-03"
         assert disk.pread(MIB, (number - 1) * MIB) == bytes(MIB)
         if number < 4999:
             assert disk.pread(MIB, (number + 1) * MIB) == bytes(MIB)

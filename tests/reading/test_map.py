@@ -20,7 +20,6 @@ from tests.reading_fixtures import (
     opened,
     opened_chain,
 )
-from vhdx_kaitai.errors import FormatError
 from vhdx_kaitai.reading import map as mapping
 from vhdx_kaitai.reading.map import Map
 
@@ -30,7 +29,7 @@ def rows_of(found: Map) -> list[Row]:
     return [
         (start, length, state, depth, place, kind)
         for some in found.columns()
-        for start, length, (state, depth, kind), place in zip(*some, strict=True)
+        for start, length, (state, depth, kind, _), place in zip(*some, strict=True)
     ]
 
 
@@ -59,17 +58,15 @@ def test_a_map_shows_the_extents_of_the_model(name: str) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("bad", [0, 5, 99])
-def test_what_stands_before_damage_is_shown_and_not_counted(bad: int) -> None:
+def test_what_is_lost_is_shown_and_counted_as_well_as_the_rest(bad: int) -> None:
     layout = dynamic(100 * MIB, blocks={number: Block() for number in range(0, 100, 2)}).layout()
     layout.set_entry(bad, 4)
     with opened(layout.build()) as disk:
         found = Map(disk, 0, disk.size)
-        with pytest.raises(FormatError, match="BAT-03"):
-            found.count()
-        shown: list[int] = []
-        with pytest.raises(FormatError, match="BAT-03"):
-            shown.extend(start for some in found.columns() for start in some.start)
-        assert shown == [extent[0] for extent in disk_extents(disk, 0, bad * MIB)]
+        assert rows_of(found) == disk_extents(disk)
+        assert found.count() == 100
+        whats = {what for some in found.columns() for what in some.what if what[2] == "lost"}
+        assert whats == {("reserved", 0, "lost", "BAT-03")}
 
 
 @pytest.mark.parametrize(("blocks", "is_imported"), [(2000, False), (500_000, True)])

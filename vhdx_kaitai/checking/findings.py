@@ -82,6 +82,12 @@ class Collector(Judge):
             return self.add(error.finding)
         return is_right
 
+    def assume_identifier(self, overwritten: Finding) -> bool:
+        """Take the finding, and the file for a VHDX file all the same."""
+        self._add(overwritten, 0)
+        self._is_vhdx = True
+        return True
+
     def remark(self, check: Check, *about: Any) -> None:
         """Take what a check yields."""
         self.take(check(*about))

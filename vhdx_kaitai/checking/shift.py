@@ -1,18 +1,12 @@
-"""Pages of the BAT whose entries were moved by one place.
-
-QEMU before 8.0 does that when it updates the first entry of a page of 4 KiB: the others follow it
-one place late, and the last is lost.
-"""
+"""Whether pages of the BAT look moved by one entry, and what that means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ..errors import Finding
-from ..format import bat
-from ..format.bat import FULLY_PRESENT, PLACE_SHIFT, RESERVED_MASK, STATE_MASK
+from ..format import bat, shift
 from ..reading.image import Image
-from . import classes
 from .classes import Survey
 from .told import Sentence
 
@@ -32,14 +26,8 @@ def _is_last_pushed_out(image: Image) -> bool:
     Only in files made by QEMU: other programs may leave such an entry when
     they make a disk smaller, which QEMU cannot do.
     """
-    count = image.geometry.entry_count
-    within = count % bat.PAGE_ENTRIES
-    rest = image.bat.unused(bat.PAGE_ENTRIES - within)
-    if within == 0 or not rest or any(rest[1:]) or not (image.creator or "").startswith("QEMU"):
-        return False
-    is_stored = rest[0] & (STATE_MASK | RESERVED_MASK) == FULLY_PRESENT
-    is_inside = 0 < rest[0] >> PLACE_SHIFT <= classes.bounds(image).last_start
-    return is_stored and is_inside and rest[0] not in image.bat.numbers(count - within, within)
+    is_from_qemu = (image.creator or "").startswith("QEMU")
+    return is_from_qemu and shift.is_last_pushed_out(image.bat, image.source.size)
 
 
 def explain_shift(image: Image, survey: Survey) -> Iterator[Sentence]:
@@ -59,17 +47,9 @@ def shifted_pages(image: Image, survey: Survey) -> list[int]:
     empty one of the sector bitmap after it, or a block's entry after the last of
     the BAT.
     """
-    geometry = image.geometry
-    if geometry.is_differencing:
+    if image.geometry.is_differencing:
         return []
-    pages = set()
-    for chunk, entry in survey.bitmaps.items():
-        index = geometry.sector_bitmap_index(chunk)
-        within = index % bat.PAGE_ENTRIES
-        has_next = within < bat.PAGE_ENTRIES - 1 and index + 1 < geometry.entry_count
-        is_block = entry & STATE_MASK == FULLY_PRESENT and within > 0
-        if is_block and has_next and image.bat.entry(index + 1) == 0:
-            pages.add(index - within)
+    pages = set(shift.pages_with_a_bitmap(image.bat, survey.bitmaps.items()))
     if _is_last_pushed_out(image):
-        pages.add(geometry.entry_count - geometry.entry_count % bat.PAGE_ENTRIES)
+        pages.add(shift.last_page(image.bat))
     return [image.regions.bat.file_offset + first * bat.ENTRY_LENGTH for first in sorted(pages)]

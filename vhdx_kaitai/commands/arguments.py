@@ -106,6 +106,64 @@ def first_about_parents(arguments: argparse.Namespace) -> str | None:
 _ABOUT_PARENTS = ("parent", "search", "follow_absolute")
 
 
+def add_assumptions(command: Parser) -> None:
+    """Add the options that say what may be assumed of an image that does not open."""
+    group = command.add_argument_group("images that do not open; what was assumed is told")
+    group.add_argument(
+        "--as-stored", action="store_true", help="read the file without the replay of its log"
+    )
+    group.add_argument(
+        "--assume-header",
+        action="store_true",
+        help="when no header is valid, follow the one that is most nearly right, or none",
+    )
+    group.add_argument(
+        "--assume-vhdx",
+        action="store_true",
+        help="read a VHDX file whose identifier was overwritten",
+    )
+    group.add_argument(
+        "--assume-regions",
+        action="store_true",
+        help="when no region table is valid, look for BAT and metadata",
+    )
+    group.add_argument(
+        "--assume-bat",
+        action="store_true",
+        help="move pages of the BAT back that QEMU before 8.0 moved by one entry",
+    )
+
+
+def assumable(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what may be assumed, as everything that opens disks takes it."""
+    return {
+        "replay": "ignore" if arguments.as_stored else "memory",
+        **{
+            name: "assume" if getattr(arguments, f"assume_{option}") else "refuse"
+            for name, option in _ASSUMED.items()
+        },
+    }
+
+
+_ASSUMED = {"header": "header", "identifier": "vhdx", "regions": "regions", "bat": "bat"}
+
+
+def add_salvage(command: Parser) -> None:
+    """Add the options about what is lost."""
+    group = command.add_argument_group("what is lost")
+    group.add_argument(
+        "--salvage",
+        action="store_true",
+        help="go on past what is lost, with zeros for it; exit status 3 when something was",
+    )
+    group.add_argument(
+        "--lost-map",
+        metavar="OUT",
+        type=file_name,
+        help="write a GNU ddrescue map of the disk that shows what is lost",
+    )
+
+
 def add_range(command: Parser) -> None:
     """Add `--offset` and `--length`."""
     command.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..showing.chain import chain_document, chain_dot, chain_text
-from .arguments import Parser, add_file, add_json, add_parents
+from .arguments import Parser, add_assumptions, add_file, add_json, add_parents
 from .disks import open_disk
 from .output import print_document, print_lines
 from .status import DONE
@@ -18,6 +18,7 @@ def add_arguments(command: Parser) -> None:
     add_json(form)
     form.add_argument("--dot", action="store_true", help="print a graph for Graphviz")
     add_parents(command)
+    add_assumptions(command)
 
 
 def run(arguments: argparse.Namespace) -> int:

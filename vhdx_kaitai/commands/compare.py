@@ -8,7 +8,7 @@ import contextlib
 from ..copying.compare import RawDisk, compare
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
-from .arguments import Parser, add_json, add_parents
+from .arguments import Parser, add_assumptions, add_json, add_parents
 from .disks import open_disk
 from .output import complain, print_document, print_lines, progress
 from .status import DIFFERENT, DONE, IO_FAILED
@@ -32,6 +32,7 @@ def add_arguments(command: Parser) -> None:
     )
     add_json(command)
     add_parents(command)
+    add_assumptions(command)
     command.epilog = _EXIT_STATUS
     command.set_defaults(failed=IO_FAILED)
 

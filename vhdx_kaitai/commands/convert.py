@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from . import read
-from .arguments import Parser, add_file, add_force, add_parents, output
+from .arguments import (
+    Parser,
+    add_assumptions,
+    add_file,
+    add_force,
+    add_parents,
+    add_salvage,
+    output,
+)
+from .status import OF_SALVAGE
 
 
 def add_arguments(command: Parser) -> None:
@@ -14,6 +23,9 @@ def add_arguments(command: Parser) -> None:
     )
     add_force(command)
     add_parents(command)
+    add_salvage(command)
+    add_assumptions(command)
+    command.epilog = OF_SALVAGE
     command.set_defaults(offset=0, length=None)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ..checking.quick import losses_in_passing, quick
+from ..copying.files import refuse_image, refuse_to_replace, write_lines
 from ..errors import VhdxError
 from ..reading import disk as reading
 from ..reading.disk import Disk
-from .arguments import parent_options
-from .output import complain
+from ..reading.losses import Losses, losses, lost_ranges
+from ..showing.losses import losses_text, lost_map
+from .arguments import assumable, parent_options
+from .output import complain, tell_assumed
+from .status import DONE, LOST
 from .streams import refuse_input
 
 
@@ -26,9 +30,12 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
     disk = reading.open_disk(
         path or arguments.file,
         resolve_parents=not arguments.no_parent,
+        lost="zero" if getattr(arguments, "salvage", False) else "refuse",
+        **assumable(arguments),
         **parent_options(arguments),
     )
     try:
+        tell_assumed(disk.assumed)
         for image in disk.chain[1:]:
             refuse_input(image.path, image.stored.status())
     except BaseException:
@@ -37,7 +44,7 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
     return disk
 
 
-def tell_losses(arguments: argparse.Namespace, disk: Disk, length: int) -> None:
+def tell_in_passing(arguments: argparse.Namespace, disk: Disk, length: int) -> None:
     """Say on standard error which blocks of the images are lost or shared, in a line for each.
 
     Args:
@@ -60,3 +67,41 @@ def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, in
         raise VhdxError(f"offset {offset} is past the end of the disk at {disk_size}")
     left = disk_size - offset
     return offset, left if arguments.length is None else min(arguments.length, left)
+
+
+def prepare_salvage(arguments: argparse.Namespace) -> None:
+    """See to the options of `add_salvage`: who wants a map of what is lost goes on past that.
+
+    Raises:
+        OSError: The map would replace a file, and that was not allowed.
+    """
+    if arguments.lost_map is not None:
+        arguments.salvage = True
+        refuse_image(arguments.lost_map)
+        refuse_to_replace(arguments.lost_map, getattr(arguments, "force", False))
+
+
+def conclude_salvage(
+    arguments: argparse.Namespace,
+    disk: Disk,
+    offset: int,
+    length: int,
+    found: Losses | None = None,
+) -> int:
+    """Tell people what is lost of a range of a disk, and return the exit status for that.
+
+    Args:
+        arguments: What was asked for.
+        disk: The disk.
+        offset: Virtual offset in bytes.
+        length: Bytes.
+        found: What is lost, when that is known already.
+    """
+    if arguments.lost_map is not None:
+        lost = lost_ranges(disk, offset, length)
+        lines = lost_map(lost, offset, offset + length, disk.size)
+        write_lines(arguments.lost_map, lines, replace=getattr(arguments, "force", False))
+    found = found or losses(disk, offset, length)
+    if found.lost or arguments.salvage:
+        complain(disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
+    return LOST if found.lost else DONE

@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 
 from ..copying import digest
+from ..reading.losses import losses
 from ..showing.digest import hash_document, hash_text
-from .arguments import Parser, add_file, add_json, add_parents, add_range
-from .disks import chosen_range, open_disk, tell_losses
+from .arguments import (
+    Parser,
+    add_assumptions,
+    add_file,
+    add_force,
+    add_json,
+    add_parents,
+    add_range,
+    add_salvage,
+)
+from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
 from .output import print_document, print_lines, progress
-from .status import DONE
+from .status import DONE, OF_SALVAGE
 
 
 def add_arguments(command: Parser) -> None:
@@ -28,6 +38,10 @@ def add_arguments(command: Parser) -> None:
     add_json(command)
     add_range(command)
     add_parents(command)
+    add_salvage(command)
+    add_force(command)
+    add_assumptions(command)
+    command.epilog = OF_SALVAGE
 
 
 def _algorithm(text: str) -> str:
@@ -39,9 +53,11 @@ def _algorithm(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Hash a range of the disk, and the files of its chain if they are wanted."""
+    prepare_salvage(arguments)
     with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
-        tell_losses(arguments, disk, length)
+        if not arguments.salvage:
+            tell_in_passing(arguments, disk, length)
         chain = disk.chain if arguments.layers else ()
         with progress(arguments, length + sum(image.file_size for image in chain)) as done:
             found = digest.digest(
@@ -56,9 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
             (image.path or arguments.file, image.file_size, hashes)
             for image, hashes in zip(chain, found.layers, strict=True)
         ]
-        document = hash_document(arguments.file, offset, length, found.disk, layers)
-    if arguments.json:
-        print_document(document)
-    else:
-        print_lines(hash_text(document))
-    return DONE
+        lost = losses(disk, offset, length) if arguments.salvage else None
+        document = hash_document(
+            arguments.file, offset, length, found.disk, layers, lost=lost, assumed=disk.assumed
+        )
+        if arguments.json:
+            print_document(document)
+        else:
+            print_lines(hash_text(document))
+        if lost is None:
+            return DONE
+        return conclude_salvage(arguments, disk, offset, length, lost)

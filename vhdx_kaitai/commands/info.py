@@ -6,11 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import VhdxError
+from ..format.judge import Assumable
 from ..reading.image import Image
 from ..showing.document import plain_message
 from ..showing.info import add_parent, info_document, info_text
-from .arguments import Parser, add_file, add_json, add_parents, parent_options
-from .output import print_colored, print_document, print_lines, print_result
+from .arguments import Parser, add_assumptions, add_file, add_json, add_parents, parent_options
+from .output import print_colored, print_document, print_lines, print_result, tell_assumed
 from .status import DONE
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ def add_arguments(command: Parser) -> None:
     )
     command.add_argument("--chain", action="store_true", help="the parents, too")
     add_parents(command)
+    add_assumptions(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Describe an image, or all of its chain."""
     if arguments.chain:
         return _describe_chain(arguments)
-    with Image(arguments.file) as image:
+    with Image(arguments.file, assumable=_assumable(arguments)) as image:
+        tell_assumed(image.assumed)
         document = _document_of(arguments, image, arguments.file)
         if image.locator is not None and not arguments.no_parent:
             _describe_parent(arguments, image, document)
@@ -52,12 +55,24 @@ def _document_of(arguments: argparse.Namespace, image: Image, path: str) -> Docu
     return info_document(image, path, **counts)
 
 
+def _assumable(arguments: argparse.Namespace) -> Assumable:
+    return Assumable(
+        identifier=arguments.assume_vhdx,
+        headers=arguments.assume_header,
+        regions=arguments.assume_regions,
+        bat=arguments.assume_bat,
+        as_stored=arguments.as_stored,
+    )
+
+
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
     """Look for the parent and say in the document what was found; none is no failure."""
     from ..reading.chain import find_parent  # takes time, and most images have no parent
 
     try:
-        parent, link = find_parent(image, **parent_options(arguments))
+        parent, link = find_parent(
+            image, assumable=_assumable(arguments), **parent_options(arguments)
+        )
     except (VhdxError, OSError) as error:
         path = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         document["parent"]["error"] = path + plain_message(error)

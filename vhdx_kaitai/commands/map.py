@@ -6,10 +6,19 @@ import argparse
 
 from ..reading.map import Map
 from ..showing.map import map_json, map_text
-from .arguments import Parser, add_file, add_json, add_parents, add_range
-from .disks import chosen_range, open_disk
+from .arguments import (
+    Parser,
+    add_assumptions,
+    add_file,
+    add_force,
+    add_json,
+    add_parents,
+    add_range,
+    add_salvage,
+)
+from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage
 from .output import print_lines
-from .status import DONE
+from .status import OF_SALVAGE
 from .streams import write
 
 
@@ -21,19 +30,23 @@ def add_arguments(command: Parser) -> None:
     form.add_argument("--count", action="store_true", help="print how many there are")
     add_range(command)
     add_parents(command)
+    add_salvage(command)
+    add_force(command)
+    add_assumptions(command)
+    command.epilog = OF_SALVAGE
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the extents of a range, or count them."""
+    """List the extents of a range, or count them; what is lost is among them."""
+    prepare_salvage(arguments)
     with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
         found = Map(disk, offset, length)
         if arguments.count:
             print_lines([str(found.count())])
         elif arguments.json:
-            found.count()  # what cannot be mapped is known before the first word of a document
             for piece in map_json(found.columns()):
                 write(piece)
         else:
             print_lines(map_text(found.columns()))
-    return DONE
+        return conclude_salvage(arguments, disk, offset, length)

@@ -15,6 +15,7 @@ from .streams import write
 if TYPE_CHECKING:
     import argparse
 
+    from ..errors import Assumption
     from ..showing.document import Document
 
 _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
@@ -67,6 +68,12 @@ def complain(path: str | None, message: str) -> None:
     """Print one line for people to standard error."""
     place = "" if path is None else f"{path or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
+
+
+def tell_assumed(assumed: Iterable[Assumption]) -> None:
+    """Tell people what was taken for granted of images."""
+    for assumption in assumed:
+        complain(assumption.path, str(assumption))
 
 
 @contextlib.contextmanager

@@ -6,11 +6,20 @@ import argparse
 
 from ..copying import raw
 from ..copying.files import refuse_to_replace
-from .arguments import Parser, add_file, add_force, add_parents, add_range, output
-from .disks import chosen_range, open_disk, tell_losses
+from .arguments import (
+    Parser,
+    add_assumptions,
+    add_file,
+    add_force,
+    add_parents,
+    add_range,
+    add_salvage,
+    output,
+)
+from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
 from .output import progress
 from .running import interruptible
-from .status import DONE
+from .status import DONE, OF_SALVAGE
 from .streams import flush, write
 
 
@@ -27,19 +36,24 @@ def add_arguments(command: Parser) -> None:
     add_force(command)
     add_range(command)
     add_parents(command)
+    add_salvage(command)
+    add_assumptions(command)
+    command.epilog = OF_SALVAGE
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a range of the disk."""
     if arguments.output is not None:
         refuse_to_replace(arguments.output, arguments.force)
+    prepare_salvage(arguments)
     with open_disk(arguments) as disk:
         offset, length = chosen_range(arguments, disk.size)
-        tell_losses(arguments, disk, length)
+        if not arguments.salvage:
+            tell_in_passing(arguments, disk, length)
         with progress(arguments, length) as done, interruptible():
             if arguments.output is not None:
                 raw.convert(disk, arguments.output, offset, length, done, replace=arguments.force)
             else:
                 flush()
                 raw.write_stream(disk, write, offset, length, done)
-    return DONE
+        return conclude_salvage(arguments, disk, offset, length) if arguments.salvage else DONE

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ..errors import FormatError, VhdxError
+from ..errors import FormatError, OverwrittenError, VhdxError
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document
 from .status import CORRUPT, NOT_VHDX
@@ -49,10 +49,32 @@ def failure(arguments: argparse.Namespace, error: Exception, indent: int | None 
         path = getattr(arguments, "file", None)
     if arguments.json:
         print_document(error_document(path, error), indent)
-    complain(path, plain_message(error))
-    if isinstance(error, FormatError):
-        return NOT_VHDX if error.finding.rule == "FTI-01" else CORRUPT
-    return int(arguments.failed)
+    if not isinstance(error, FormatError):
+        complain(path, plain_message(error))
+        return int(arguments.failed)
+    option, what = _way_on(error)
+    hint = f" (--{option} {what})" if hasattr(arguments, option.replace("-", "_")) else ""
+    complain(path, plain_message(error) + hint)
+    is_other = error.finding.rule == "FTI-01" and not isinstance(error, OverwrittenError)
+    return NOT_VHDX if is_other else CORRUPT
+
+
+def _way_on(error: FormatError) -> tuple[str, str]:
+    """Return which option of a command may get past a refusal, and what that does."""
+    from ..reading.layers import LOST_RULES  # refusals are few
+
+    if isinstance(error, OverwrittenError):
+        return "assume-vhdx", "takes it for a VHDX file"
+    rule = error.finding.rule
+    if rule in LOST_RULES:
+        return "salvage", "goes on past what is lost"
+    if rule in ("HDR-05", "HDR-06"):
+        return "assume-header", "follows the header that is most nearly right"
+    if rule == "REG-04":
+        return "assume-regions", "looks for what the region tables should name"
+    if rule.startswith("LOG-"):
+        return "as-stored", "reads the file without the replay of its log"
+    return "", ""
 
 
 def _path_of(error: Exception) -> str | None:

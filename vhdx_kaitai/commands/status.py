@@ -7,6 +7,7 @@ from collections.abc import Iterable
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
 DIFFERENT, IO_FAILED = 1, 4  # of `compare`, whose failures are never 1
 WARNINGS = 3  # of `check`
+LOST = 3  # of commands that go on past what is lost
 
 # The worst of several files is what counts, in this order.
 _WORST_FIRST = (FAILED, CORRUPT, NOT_VHDX, WARNINGS, DONE)
@@ -17,8 +18,12 @@ exit status:
   2 corrupt: a rule refuses   63 not a VHDX file
   64 usage   130 interrupted   141 the pipe's reader is gone
 """
+OF_SALVAGE = f"""\
+{OF_MOST_COMMANDS}  3 done, but something is lost
+"""
 OF_ALL_COMMANDS = f"""\
 {OF_MOST_COMMANDS}  check also: 3 usable, with warnings
+  map, and read, convert and hash with --salvage: 3 done, but something is lost
   compare: 0 same   1 different   4 failed; the others as above
 """
 

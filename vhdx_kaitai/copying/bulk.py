@@ -15,6 +15,7 @@ import numpy
 
 from ..reading import bulk
 from ..reading.disk import Disk
+from ..reading.layers import LOST
 from ..reading.runs import Runs
 from ..storage.source import Source
 
@@ -66,8 +67,11 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[tuple[Ranges | No
 
 def _of_runs(disk: Disk, runs: Runs, end: Numbers) -> Ranges | None:
     is_stored = runs.place >= 0
-    # What belongs to a parent that was not opened is no zero, as reading will tell.
-    missing = numpy.flatnonzero(~is_stored & ~runs.is_zero)
+    # What belongs to a parent that was not opened, or is lost, is no zero, as reading will tell.
+    is_known = is_stored | runs.is_zero
+    if disk.zeroes_lost:
+        is_known |= runs.place <= LOST
+    missing = numpy.flatnonzero(~is_known)
     nothing = numpy.zeros_like(missing)
     parts = [Ranges(runs.start[missing], end[missing], nothing + NOWHERE, nothing)]
     for depth in numpy.unique(runs.depth[is_stored]).tolist():

@@ -79,7 +79,7 @@ def _in_bulk(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
 
 def _of_extent(disk: Disk, extent: Extent) -> Iterator[DataRange]:
     """Yield what of an extent may be something else than zeros."""
-    if extent.kind == "zero":
+    if extent.kind == "zero" or (extent.kind == "lost" and disk.zeroes_lost):
         return
     start, end = extent.offset, extent.offset + extent.length
     file = None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from itertools import islice
 
 from ..format.headers import probe
 from ..storage.source import Source
 from ..storage.target import new_file
+
+_LINES_AT_ONCE = 4096
 
 
 def write_file(path: str, data: bytes, *, replace: bool) -> None:
@@ -24,6 +27,20 @@ def write_file(path: str, data: bytes, *, replace: bool) -> None:
     """
     with new_file(path, replace=replace) as out:
         out.write(data, 0)
+
+
+def write_lines(path: str, lines: Iterable[str], *, replace: bool) -> None:
+    """Write a file of text, line by line, which appears under its name when it is whole.
+
+    The other arguments and the errors are those of `write_file`.
+    """
+    offset = 0
+    with new_file(path, replace=replace) as out:
+        iterator = iter(lines)
+        for some in iter(lambda: list(islice(iterator, _LINES_AT_ONCE)), []):
+            data = "".join(f"{line}\n" for line in some).encode()
+            out.write(data, offset)
+            offset += len(data)
 
 
 def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) -> None:

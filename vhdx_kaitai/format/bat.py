@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Finding, Span, mismatch
 from ..ranges import overlap
@@ -22,6 +22,9 @@ from ..text import counted
 from ..units import MIB, ceil_div
 from .place import Place, length_of, mask_of
 from .structures import RegionEntry
+
+if TYPE_CHECKING:
+    from .metadata import Metadata
 
 SECTORS_PER_BITMAP = MIB * 8  # a sector bitmap block has one bit per sector [MS-VHDX 2.4]
 
@@ -49,6 +52,10 @@ STATE_NAMES = {
     FULLY_PRESENT: "fully_present",
     PARTIALLY_PRESENT: "partially_present",
 }
+
+# States that the text reserves, and what a block is called that is in one of them.
+RESERVED_STATES = (4, 5)
+RESERVED_STATE = "reserved"
 
 # A page is read and kept when a second one of its entries is asked for. Who goes
 # through the table pays one system call a page, who jumps about in a large one
@@ -78,6 +85,16 @@ class Geometry(NamedTuple):
     block_size: int
     logical_sector_size: int
     is_differencing: bool
+
+    @classmethod
+    def of(cls, found: Metadata) -> Geometry:
+        """Return the sizes that metadata says."""
+        return cls(
+            found.virtual_disk_size,
+            found.block_size,
+            found.logical_sector_size,
+            found.disk_type == "differencing",
+        )
 
     @property
     def chunk_ratio(self) -> int:
@@ -332,7 +349,7 @@ class Bat(Uncopied):
     def __init__(self, source: Source, region: RegionEntry, geometry: Geometry) -> None:
         self.geometry = geometry
         self.region = region
-        self._source = source
+        self.source = source
         self._pages: dict[int, array[int]] = {}
 
     def entry(self, index: int) -> int:
@@ -344,7 +361,7 @@ class Bat(Uncopied):
                 self._pages.clear()
             self._pages[number] = _ASKED_ONCE
             offset = self.region.file_offset + index * ENTRY_LENGTH
-            return int.from_bytes(self._source.read(offset, ENTRY_LENGTH), "little")
+            return int.from_bytes(self.source.read(offset, ENTRY_LENGTH), "little")
         if page is _ASKED_ONCE:
             page = self.numbers(number << PAGE_SHIFT, PAGE_ENTRIES)
             self._pages[number] = page
@@ -400,15 +417,15 @@ class Bat(Uncopied):
             count: How many.
         """
         length = min(count, self.geometry.entry_count - first) * ENTRY_LENGTH
-        return self._source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
+        return self.source.read(self.region.file_offset + first * ENTRY_LENGTH, length)
 
     def readinto(self, buffer: memoryview, first: int) -> None:
         """Fill a buffer with the bytes of entries, the first of which is given by its index."""
-        self._source.readinto(buffer, self.region.file_offset + first * ENTRY_LENGTH)
+        self.source.readinto(buffer, self.region.file_offset + first * ENTRY_LENGTH)
 
     def numbers(self, first: int, count: int) -> array[int]:
         """Return some entries as numbers, fewer at the end of the BAT."""
-        return _numbers(self.raw(first, count))
+        return numbers_of(self.raw(first, count))
 
     def sector_bitmaps(self, first: int, end: int) -> Iterator[int]:
         """Yield the entries of sector bitmaps, from one chunk on up to another."""
@@ -422,14 +439,14 @@ class Bat(Uncopied):
         """Return numbers that stand after the last entry, fewer at the end of the region."""
         start = self.geometry.entry_count * ENTRY_LENGTH
         length = min(count * ENTRY_LENGTH, self.region.length - start)
-        return _numbers(self._source.read(self.region.file_offset + start, length))
+        return numbers_of(self.source.read(self.region.file_offset + start, length))
 
     def rest(self) -> Iterator[bytes]:
         """Yield what the region holds after the last entry, a MiB at a time."""
         start = self.region.file_offset + self.geometry.entry_count * ENTRY_LENGTH
         end = self.region.file_offset + self.region.length
         for offset in range(start, end, MIB):
-            yield self._source.read(offset, min(MIB, end - offset))
+            yield self.source.read(offset, min(MIB, end - offset))
 
     def surplus(self) -> tuple[int, array[int]]:
         """Return the entries of the last chunk for blocks past the end of a differencing disk.
@@ -464,7 +481,8 @@ def count_stored(entries: bytes) -> int:
     return reduce(and_, (int.from_bytes(lane, "little") for lane in lanes)).bit_count()
 
 
-def _numbers(data: bytes) -> array[int]:
+def numbers_of(data: bytes) -> array[int]:
+    """Return the entries that some bytes are."""
     entries = array("Q", data)
     if sys.byteorder == "big":
         entries.byteswap()

@@ -87,11 +87,16 @@ class Descent:
         """The bytes of the file type identifier of a VHDX file that is long enough to be one."""
         judge, section = self.judge, grammar.HeaderSection(self.stored)
         identifier = section.identifier()
-        if not judge.take(headers.check_identifier(identifier, self.stored)):
+        is_right = headers.probe(identifier) > 0
+        if not is_right and _has_structures(self.stored):
+            if not judge.assume_identifier(headers.overwritten(identifier)):
+                return None
+        elif not judge.take(headers.check_identifier(identifier, self.stored)):
             return None
         if not judge.take(headers.check_file_length(self.stored.size)):
             return None
-        judge.remark(headers.check_creator, identifier)
+        if is_right:
+            judge.remark(headers.check_creator, identifier)
         judge.remark(headers.check_slack, section)
         return identifier
 
@@ -104,15 +109,14 @@ class Descent:
         copies = headers.judge_copies(grammar.HeaderSection(self.stored))
         current = headers.choose_current(copies)
         if current is None:
-            assumed = judge.assume_header(copies, self.stored.size)
-            if assumed is not None:
-                return Headers(copies, assumed, is_assumed=True)
-            judge.take(headers.check_copies(copies))
-            return None
+            assumed = judge.assume_headers(copies, self.stored.size)
+            if assumed is None:
+                judge.take(headers.check_copies(copies))
+            return assumed
         judge.remark(headers.check_copies, copies)
         judge.remark(headers.check_update, copies)
         judge.remark(headers.check_other, copies, current)
-        return Headers(copies, current)
+        return judge.assume_log(Headers(copies, current), self.stored.size)
 
     @layer
     def header(self) -> Header | None:
@@ -133,14 +137,9 @@ class Descent:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether the log has to be replayed before anything else is read.
-
-        A header that is only assumed to be current does not tell.
-        """
+        """Whether the log has to be replayed before anything else is read."""
         headers = self.headers
-        if self.header is None or headers is None or headers.is_assumed:
-            return False
-        return headers.is_log_dirty
+        return self.header is not None and headers is not None and headers.is_log_dirty
 
     @layer
     def sequence(self) -> tuple[JudgedEntry, ...] | None:
@@ -211,7 +210,9 @@ class Contents:
     def table(self) -> TableCopy | None:
         """The region table to go by; it has a defect if it is only assumed to be right."""
         judge, tables = self.judge, self.tables
-        copy = tables.current() or judge.assume_table(tables, self.source.size)
+        copy = tables.current()
+        if copy is None:
+            copy = judge.assume_table(tables, self.source, self._place_of_log)
         if copy is None:
             judge.take(regions.check_copies(tables))
         else:
@@ -266,12 +267,7 @@ class Contents:
         found, items = self.metadata, self.items
         if found is None:
             return None if items is None else self.judge.assume_geometry(items)
-        return Geometry(
-            found.virtual_disk_size,
-            found.block_size,
-            found.logical_sector_size,
-            found.disk_type == "differencing",
-        )
+        return Geometry.of(found)
 
     @layer
     def bat(self) -> Bat | None:
@@ -280,7 +276,9 @@ class Contents:
         if found is None or geometry is None:
             return None
         is_right = self.judge.take(bat.check_size(geometry, found.bat))
-        return Bat(self.source, found.bat, geometry) if is_right else None
+        if not is_right:
+            return None
+        return self.judge.assume_bat(Bat(self.source, found.bat, geometry), self.source.size)
 
     @layer
     def locator(self) -> Locator | None:
@@ -300,6 +298,15 @@ class Contents:
         if metadata.parent_locator is not None and locator is None:
             return None
         return Layers(found, metadata, bat, locator)
+
+
+def _has_structures(stored: Source) -> bool:
+    """Tell whether a file has a valid copy of the headers, or of the region table."""
+    if stored.size < headers.HEADER_SECTION_LENGTH:
+        return False
+    section = grammar.HeaderSection(stored)
+    copies = headers.judge_copies(section)
+    return any(copy.is_valid for copy in copies) or bool(regions.Tables(section).current())
 
 
 class LogState(NamedTuple):

@@ -52,18 +52,23 @@ class Headers(NamedTuple):
 
     Attributes:
         copies: Copy 1, copy 2.
-        current_copy: 1 or 2.
-        is_assumed: Whether none is, and that one is only taken for it.
+        current_copy: 1 or 2; 0 when neither is followed.
+        assumed: What is taken for the current header instead of what that copy says.
     """
 
     copies: tuple[HeaderCopy, HeaderCopy]
     current_copy: int
-    is_assumed: bool = False
+    assumed: Header | None = None
 
     @property
     def current(self) -> Header:
         """The current header; the only one whose fields may be used."""
-        return self.copies[self.current_copy - 1].header
+        return self.assumed or self.copies[self.current_copy - 1].header
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether something else is taken for the current header than what a current copy says."""
+        return self.assumed is not None
 
     @property
     def is_log_dirty(self) -> bool:
@@ -200,6 +205,47 @@ def check_identifier(data: bytes, stored: Source) -> Iterator[Finding]:
     if other is not None:
         finding = finding._replace(message=f"not a VHDX file: it is {other}")
     yield finding
+
+
+def overwritten(data: bytes) -> Finding:
+    """Return what is wrong with the identifier of a file whose other structures are a VHDX file's.
+
+    Args:
+        data: The bytes of the file type identifier, wrong ones.
+    """
+    finding = grammar.wrong_signature("FTI-01", IDENTIFIER, data).finding
+    message = f"{finding.message}; but headers or region tables are whole, so it was overwritten"
+    return finding._replace(message=message)
+
+
+def without_log(header: Header) -> Header:
+    """Return a header that says the same, but that there is no log."""
+    return header._replace(log_guid=NIL, log_version=0, log_length=0, log_offset=0)
+
+
+def without_anything(header: Header) -> Header:
+    """Return a header that says nothing: there is no log, and no GUID matches anything."""
+    nothing = without_log(header)._replace(is_signature_valid=False, sequence_number=0, version=1)
+    return nothing._replace(file_write_guid=NIL, data_write_guid=NIL)
+
+
+def most_nearly_right(copies: tuple[HeaderCopy, HeaderCopy], size: int) -> HeaderCopy | None:
+    """Return the copy to follow when none is current; None when neither makes sense.
+
+    Args:
+        copies: Copy 1, copy 2.
+        size: Length of the file in bytes.
+    """
+    possible = [
+        copy
+        for copy in copies
+        if all(finding.level != "error" for finding in check_current(copy.header, size))
+    ]
+
+    def rank(copy: HeaderCopy) -> tuple[bool, bool, int]:
+        return copy.is_valid, copy.header.is_signature_valid, copy.header.sequence_number
+
+    return max(possible, key=rank, default=None)
 
 
 def check_creator(data: bytes) -> Iterator[Finding]:

@@ -7,20 +7,41 @@ judge of its own, which collects.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from ..errors import Finding, FormatError, LimitError, refuse
-from ..guids import METADATA_REGION
+from ..errors import Finding, FormatError, LimitError, OverwrittenError, refuse
+from ..guids import METADATA_REGION, NIL
 from ..storage.source import Source
 from . import headers, metadata, regions
-from .bat import Geometry
-from .headers import HeaderCopy
+from .bat import Bat, Geometry
+from .headers import HeaderCopy, Headers
 from .metadata import Items
 from .regions import TableCopy, Tables
 from .structures import RegionEntry, RegionTable
 
 Check: TypeAlias = Callable[..., Iterable[Finding]]
 Refusal: TypeAlias = FormatError | LimitError
+
+
+class Assumable(NamedTuple):
+    """What a rescue may assume.
+
+    Attributes:
+        identifier: That a file is a VHDX file, although its identifier was overwritten.
+        headers: What no current header says.
+        regions: Where BAT and metadata are, which no valid region table says.
+        bat: That pages of the BAT which look moved by one entry were.
+        as_stored: That the file may be read as it is stored, whatever is in its log.
+    """
+
+    identifier: bool = False
+    headers: bool = False
+    regions: bool = False
+    bat: bool = False
+    as_stored: bool = False
+
+
+NOTHING = Assumable()
 
 
 class Judge:
@@ -50,14 +71,34 @@ class Judge:
         """
         raise error
 
-    def assume_header(self, _copies: tuple[HeaderCopy, HeaderCopy], _size: int) -> int | None:
-        """Return which copy of the header to go by, 1 or 2, when none is current.
+    def assume_identifier(self, overwritten: Finding) -> bool:
+        """Tell whether to take a file for a VHDX file, although its identifier was overwritten.
+
+        Args:
+            overwritten: What is wrong with the identifier; other structures are whole.
+
+        Raises:
+            OverwrittenError: That refuses the file.
+        """
+        raise OverwrittenError(overwritten)
+
+    def assume_headers(self, _copies: tuple[HeaderCopy, HeaderCopy], _size: int) -> Headers | None:
+        """Return the headers to go by when neither copy is current.
 
         Args:
             _copies: Both of them.
             _size: Length of the file in bytes.
         """
         return None
+
+    def assume_log(self, headers: Headers, _size: int) -> Headers:
+        """Return the headers to go by when the log is not to be taken as they say.
+
+        Args:
+            headers: The headers, one of which is current.
+            _size: Length of the file in bytes.
+        """
+        return headers
 
     def assume_source(self, _stored: Source) -> Source | None:
         """Return what to read when it is not known how the file reads after log replay.
@@ -67,18 +108,30 @@ class Judge:
         """
         return None
 
-    def assume_table(self, _tables: Tables, _size: int) -> TableCopy | None:
-        """Return which region table to go by when neither copy is valid.
+    def assume_table(
+        self, _tables: Tables, _source: Source, _place_of_log: tuple[int, int]
+    ) -> TableCopy | None:
+        """Return the region table to go by when neither copy is valid.
 
         Args:
             _tables: Both of them.
-            _size: Length of the file in bytes.
+            _source: The file, as it reads after log replay.
+            _place_of_log: File offset and length of the log in bytes.
         """
         return None
 
     def assume_metadata_region(self, _table: RegionTable) -> RegionEntry | None:
         """Return where the metadata is when the region table names no place that can be read."""
         return None
+
+    def assume_bat(self, table: Bat, _size: int) -> Bat:
+        """Return the BAT to go by.
+
+        Args:
+            table: The BAT as it stands.
+            _size: Length of the file after log replay, in bytes.
+        """
+        return table
 
     def assume_geometry(self, _items: Items) -> Geometry | None:
         """Return the shape of the BAT when not all of the metadata may be believed."""
@@ -115,35 +168,36 @@ class Salvage(Judge):
             raise error
         self.errors[layer] = error
 
-    def assume_header(self, copies: tuple[HeaderCopy, HeaderCopy], size: int) -> int | None:
-        """Return the newer one of those that have their signature, if it makes sense."""
+    def assume_identifier(self, _overwritten: Finding) -> bool:
+        """Take the file for a VHDX file."""
+        self._tell("identifier", "it was overwritten; the rest is a VHDX file's all the same")
+        return True
+
+    def assume_headers(self, copies: tuple[HeaderCopy, HeaderCopy], size: int) -> Headers | None:
+        """Return the copy that is most nearly right; where its log is, but not that it is dirty."""
         what = "the current header"
-        signed = [copy for copy in copies if copy.header.is_signature_valid]
-        newest = max(signed, key=lambda copy: copy.header.sequence_number, default=None)
-        if newest is None:
-            self._tell(what, "neither copy has its signature; so the log is not known")
-        elif _first_error(headers.check_current(newest.header, size)):
+        copy = headers.most_nearly_right(copies, size)
+        if copy is None:
             self._tell(what, "no copy is current or makes sense; so the log is not known")
-        else:
-            self._tell(what, f"no copy is current; header {newest.copy} is followed all the same")
-            return newest.copy
-        return None
+            return None
+        self._tell(what, f"no copy is current; header {copy.copy} is followed all the same")
+        return Headers(copies, copy.copy, copy.header._replace(log_guid=NIL))
 
     def assume_source(self, stored: Source) -> Source | None:
         """Return the file as it is stored."""
         return stored
 
-    def assume_table(self, tables: Tables, size: int) -> TableCopy | None:
+    def assume_table(
+        self, tables: Tables, source: Source, _place_of_log: tuple[int, int]
+    ) -> TableCopy | None:
         """Return the first that has its signature and makes sense."""
-        for copy in tables.both():
-            table = copy.table
-            is_table = table.is_signature_valid and bool(table.entries)
-            if is_table and not _first_error(regions.check_table(table, size)):
-                why = f"neither region table is valid; {table.place.name} is followed all the same"
-                self._tell("regions", why)
-                return copy
-        self._tell("regions", "neither region table is valid or makes sense")
-        return None
+        copy = regions.most_nearly_right(tables, source.size)
+        if copy is None:
+            self._tell("regions", "neither region table is valid or makes sense")
+            return None
+        name = copy.table.place.name
+        self._tell("regions", f"neither region table is valid; {name} is followed all the same")
+        return copy
 
     def assume_metadata_region(self, table: RegionTable) -> RegionEntry | None:
         """Return the first place that is named, whatever it is."""
@@ -161,10 +215,6 @@ class Salvage(Judge):
             return geometry
         self._tell("the shape of the BAT", why)
         return None
-
-
-def _first_error(findings: Iterable[Finding]) -> Finding | None:
-    return next((finding for finding in findings if finding.level == "error"), None)
 
 
 def _geometry(items: Items) -> Geometry:

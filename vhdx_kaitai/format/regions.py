@@ -103,6 +103,25 @@ class Tables:
         return None
 
 
+def most_nearly_right(tables: Tables, size: int) -> TableCopy | None:
+    """Return the copy to follow when neither is valid: the first that has its signature.
+
+    Args:
+        tables: Both copies.
+        size: Length of the file after log replay, in bytes.
+
+    Returns:
+        None when what follows the signature makes no sense in either of them.
+    """
+    for copy in tables.both():
+        table = copy.table
+        if table.is_signature_valid and table.entries:
+            findings = check_table(table, size)
+            if all(finding.level != "error" for finding in findings):
+                return copy
+    return None
+
+
 def check_copies(tables: Tables) -> Iterator[Finding]:
     """Yield what is wrong with the two copies as such; nothing but an error if neither is valid."""
     one, two = tables.both()

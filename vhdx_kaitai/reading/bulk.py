@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import numpy
 
 from ..errors import FormatError
-from ..format.bat import NOT_PRESENT, STATE_MASK, STATE_NAMES
+from ..format.bat import NOT_PRESENT, RESERVED_STATE, STATE_MASK, STATE_NAMES
 from .disk import Disk
 from .extents import Columns, Extent
-from .layers import PARENTS, ZEROS
+from .layers import LOST, LOST_RULES, PARENTS, ZEROS, place_of_lost
 from .runs import (
+    ALIKE,
     SUSPECT,
     Runs,
     beginnings,
@@ -34,8 +35,11 @@ from .runs import (
 if TYPE_CHECKING:
     from .runs import Choice
 
-_KINDS = ("data", "parent", "zero")  # in a file, or by the places of `layers`
-_STATES = [STATE_NAMES.get(state, "") for state in range(STATE_MASK + 1)]
+# What stands at a place, in a file or one of those of `layers`, by the number below 0.
+_KINDS = ("data", "parent", "zero", "", *["lost"] * len(LOST_RULES))
+_RULES = (*[None] * -LOST, *LOST_RULES)
+_STATES = [STATE_NAMES.get(state, RESERVED_STATE) for state in range(STATE_MASK + 1)]
+_STATE_NUMBERS = {name: _STATES.index(name) for name in _STATES}
 
 # Extents that are made one by one, and yielded together.
 _EXTENTS_AT_ONCE = 1 << 15
@@ -91,16 +95,17 @@ def _one_by_one(extents: Iterable[Extent]) -> Iterator[Columns]:
         yield Columns.of(rows)
 
 
-def _what(runs: Runs) -> list[tuple[str, int, str]]:
-    """Return state, depth and kind of runs; there are few different ones."""
+def _what(runs: Runs) -> list[tuple[str, int, str, str | None]]:
+    """Return state, depth, kind and rule of runs; there are few different ones."""
     kind = -numpy.minimum(runs.place, 0)
     depth = runs.depth + (kind == -PARENTS)
     code = (depth * len(_KINDS) + kind) * len(_STATES) + runs.state
     table = numpy.empty(int(code.max()) + 1, object)
     for number in numpy.flatnonzero(numpy.bincount(code)).tolist():
         rest, state = divmod(number, len(_STATES))
-        table[number] = (_STATES[state], rest // len(_KINDS), _KINDS[rest % len(_KINDS)])
-    what: list[tuple[str, int, str]] = table[code].tolist()
+        deep, kind_number = divmod(rest, len(_KINDS))
+        table[number] = (_STATES[state], deep, _KINDS[kind_number], _RULES[kind_number])
+    what: list[tuple[str, int, str, str | None]] = table[code].tolist()
     return what
 
 
@@ -152,6 +157,7 @@ def _windows(disk: Disk, start: int, end: int) -> Iterator[Runs]:
     span = end - start
     while start < end:
         runs, reached = _window(disk, start, min(end, start + span))
+        _judge_alike(disk, runs, reached)
         if (runs.place == SUSPECT).any():
             runs = _judged(disk, start, reached)
         yield runs
@@ -205,14 +211,37 @@ def _with_parent(runs: Runs, parent: Runs) -> Runs:
     return runs
 
 
+def _judge_alike(disk: Disk, runs: Runs, end: int) -> None:
+    """Give suspect runs of the same class their place, as plain Python finds it for the first."""
+    suspects = numpy.flatnonzero(runs.place <= ALIKE)
+    if not len(suspects):
+        return
+    codes = runs.place[suspects] * len(disk.chain) - runs.depth[suspects]
+    _, firsts, which = numpy.unique(codes, return_index=True, return_inverse=True)
+    places = []
+    for first in suspects[firsts].tolist():
+        start = int(runs.start[first])
+        stop = int(runs.start[first + 1]) if first + 1 < len(runs.start) else end
+        (row,) = disk.extents(start, stop - start)
+        places.append(_place_of(row))
+    runs.place[suspects] = numpy.array(places)[which]
+
+
 def _judged(disk: Disk, start: int, end: int) -> Runs:
-    """Return the runs of a window as plain Python finds them, which raises what is wrong."""
-    states = {name: state for state, name in STATE_NAMES.items()}
-    places = {"zero": ZEROS, "parent": PARENTS}
+    """Return the runs of a window as plain Python finds them, which knows what is wrong."""
     rows = list(disk.extents(start, end - start))
     return Runs(
         numpy.array([row.offset for row in rows], "i8"),
-        numpy.array([states[row.state] for row in rows], "u1"),
+        numpy.array([_STATE_NUMBERS[row.state] for row in rows], "u1"),
         numpy.array([row.depth - (row.kind == "parent") for row in rows], "u2"),
-        numpy.array([places.get(row.kind, row.file_offset) for row in rows], "i8"),
+        numpy.array(list(map(_place_of, rows)), "i8"),
     )
+
+
+def _place_of(row: Extent) -> int:
+    """Return the file offset of an extent, or its place of `layers`."""
+    if row.file_offset is not None:
+        return row.file_offset
+    if row.finding is not None:
+        return place_of_lost(row.finding.rule)
+    return ZEROS if row.kind == "zero" else PARENTS

@@ -23,6 +23,7 @@ from ..errors import (
     mismatched_text,
     refuse,
 )
+from ..format.judge import NOTHING, Assumable
 from ..format.locator import PATH_KEYS, Locator, is_absolute, matching_key
 from ..guids import NIL
 from ..storage.source import Opener, SourceLike
@@ -53,12 +54,13 @@ def open_chain(
     follow_absolute: bool,
     replay: Replay,
     resolve_parents: bool,
+    assumable: Assumable = NOTHING,
 ) -> tuple[list[Image], list[Link]]:
     """Return an image with all its parents, child first, and how each of them was found.
 
     The arguments and errors are those of `open_disk`.
     """
-    chain = [Image(source, replay=replay)]
+    chain = [Image(source, replay=replay, assumable=assumable)]
     links: list[Link] = []
     try:
         while resolve_parents and chain[-1].locator is not None:
@@ -69,6 +71,7 @@ def open_chain(
                 follow_absolute=follow_absolute,
                 replay=replay,
                 may_be_named=len(chain) == 1,
+                assumable=assumable,
             )
             chain.append(image)
             links.append(link)
@@ -88,6 +91,7 @@ def find_parent(
     follow_absolute: bool = False,
     replay: Replay = "memory",
     may_be_named: bool = True,
+    assumable: Assumable = NOTHING,
 ) -> tuple[Image, Link]:
     """Return the parent of a differencing image, opened, and how it was found.
 
@@ -99,6 +103,7 @@ def find_parent(
         replay: What is to be done with a dirty log of the parent.
         may_be_named: Whether it would be for the caller to name it, as it is for the
             parent of the first image.
+        assumable: What may be assumed of the parent.
 
     Raises:
         ParentNotFoundError: No parent was found.
@@ -110,12 +115,12 @@ def find_parent(
     locator = child.locator
     assert locator is not None
     if parent is not None:
-        return _named_parent(child, locator, parent, replay)
+        return _named_parent(child, locator, parent, replay, assumable)
     folders = folders_of(child.stored, search)
     opener = None if follow_absolute else confined(folders)
     tried = _Tried()
     for candidate in candidates(locator, folders, follow_absolute=follow_absolute):
-        image = tried.opened(candidate, opener)
+        image = tried.opened(candidate, opener, assumable)
         if image is not None:
             key = matching_key(locator, image.headers.current.data_write_guid)
             if key is not None:
@@ -126,9 +131,9 @@ def find_parent(
 
 
 def _named_parent(
-    child: Image, locator: Locator, parent: SourceLike, replay: Replay
+    child: Image, locator: Locator, parent: SourceLike, replay: Replay, assumable: Assumable
 ) -> tuple[Image, Link]:
-    image = Image(parent)
+    image = Image(parent, assumable=assumable)
     key = matching_key(locator, image.headers.current.data_write_guid)
     if key is not None:
         return _accepted(image, replay), Link(None, key)
@@ -147,7 +152,9 @@ class _Tried:
         self._has_another = False
         self._error: OSError | None = None  # the first of the system
 
-    def opened(self, candidate: Candidate, opener: Opener | None) -> Image | None:
+    def opened(
+        self, candidate: Candidate, opener: Opener | None, assumable: Assumable
+    ) -> Image | None:
         """Return the image that a candidate is; None when it is rejected."""
         path = candidate.path
         if path is None:
@@ -157,7 +164,7 @@ class _Tried:
         try:
             if candidate.error is not None:
                 raise candidate.error
-            return Image(path, opener=opener)
+            return Image(path, opener=opener, assumable=assumable)
         except FileNotFoundError:
             reason = "no such file"
         except OSError as error:

@@ -12,18 +12,23 @@ import io
 from collections.abc import Iterator, Sequence
 from operator import index as to_int
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from ..errors import Assumption
+from ..format.judge import Assumable
 from ..format.metadata import DiskType
 from ..storage.source import SourceLike, Uncopied
 from . import extents
 from .chain import Link, open_chain
 from .extents import Extent
-from .image import Image, Replay
+from .image import Image, Replay, check_choice
 from .layers import Layer
 from .parents import Search
 from .reader import CLOSED, reader
+
+Lost: TypeAlias = Literal["refuse", "zero"]
+Assume: TypeAlias = Literal["refuse", "assume"]
 
 
 class Disk(Uncopied):
@@ -33,20 +38,27 @@ class Disk(Uncopied):
         image: The image that was opened.
         chain: That image, its parent, and so on to the base.
         links: How each parent was found, nearest first; none for images put together by hand.
+        zeroes_lost: Whether what is lost reads as zeros.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
     more than 4096 blocks keeps up to 8 MiB of its BAT as well. All disks together keep a
     MiB of zeros, which `pread` returns again and again.
     """
 
-    def __init__(self, chain: Sequence[Image], links: Sequence[Link] = ()) -> None:
+    def __init__(
+        self, chain: Sequence[Image], links: Sequence[Link] = (), *, lost: Lost = "refuse"
+    ) -> None:
         """Put a chain of images together.
 
         Args:
             chain: The image, its parent, and so on. A differencing image at the
                 end has no parent here: its ranges of the parent cannot be read.
             links: How each parent was found.
+            lost: `refuse` raises where an image should hold bytes and does not, `zero`
+                reads zeros there.
         """
+        check_choice("lost", lost, ("refuse", "zero"))
+        self.zeroes_lost = lost == "zero"
         self.image = chain[0]
         self.chain = tuple(chain)
         self.links = tuple(links)
@@ -56,7 +68,7 @@ class Disk(Uncopied):
         assert layer is not None
         self._top = layer
         self._is_closed = False
-        self._reader = reader(layer)
+        self._reader = reader(layer, zeroes_lost=self.zeroes_lost)
         # What an object has itself is called without the detour through its class.
         for name in ("readinto_at", "pread"):
             if getattr(type(self), name) is getattr(Disk, name):
@@ -91,6 +103,11 @@ class Disk(Uncopied):
     def virtual_disk_id(self) -> UUID:
         """Identity of the virtual disk."""
         return self.image.metadata.virtual_disk_id
+
+    @property
+    def assumed(self) -> tuple[Assumption, ...]:
+        """What was taken for granted of the images because they do not say it rightly."""
+        return tuple(assumption for image in self.chain for assumption in image.assumed)
 
     def readinto_at(self, buffer: Any, offset: int) -> int:
         """Fill a buffer from a virtual offset on.
@@ -131,8 +148,8 @@ class Disk(Uncopied):
             length: Bytes, up to the end of the disk; None for all the rest.
 
         Raises:
-            FormatError: The image does not say rightly where some of it is; all
-                extents before that were yielded.
+            FormatError: A file is not as long any more as when it was opened; all extents
+                before that were yielded.
             LimitError: A sector bitmap stands for too many chunks of the range.
             ValueError: The range is not inside the disk, or the disk is closed.
         """
@@ -148,6 +165,13 @@ class Disk(Uncopied):
         for extent in extents.extents(self._top, offset, end):
             self._check_open()
             yield extent
+
+    def lost(self, offset: int = 0, length: int | None = None) -> Iterator[Extent]:
+        """Yield what of a range of the disk is lost, in order, each with the reason.
+
+        The arguments and errors are those of `extents`.
+        """
+        return (extent for extent in self.extents(offset, length) if extent.kind == "lost")
 
     def open(self) -> DiskFile:
         """Return a file object over the disk. Any number of them may be used at once.
@@ -265,8 +289,16 @@ def open_disk(
     follow_absolute: bool = False,
     replay: Replay = "memory",
     resolve_parents: bool = True,
+    lost: Lost = "refuse",
+    identifier: Assume = "refuse",
+    header: Assume = "refuse",
+    regions: Assume = "refuse",
+    bat: Assume = "refuse",
 ) -> Disk:
     """Open a virtual disk with all its parents, read-only.
+
+    What the format refuses is refused, unless the caller allows something to be assumed
+    instead. `Disk.assumed` says what was.
 
     Args:
         source: Path, bytes, memoryview, mmap or binary file object of the image.
@@ -274,9 +306,16 @@ def open_disk(
         search: Folders in which parents are looked for by name, or one folder.
         follow_absolute: Follow absolute paths of parents, and such that lead
             out of the folder of their child.
-        replay: `memory` applies a dirty log in memory, `refuse` raises instead.
+        replay: `memory` applies a dirty log in memory, `refuse` raises instead, `ignore`
+            reads the file as it is stored.
         resolve_parents: False opens the one file; ranges that belong to its
             parent cannot be read then.
+        lost: `zero` reads zeros where an image should hold bytes and does not.
+        identifier: `assume` takes a file for a VHDX file whose identifier was overwritten.
+        header: `assume` goes by the header that is most nearly right when none is
+            current, and by none when neither makes sense: the log is taken as empty then.
+        regions: `assume` looks for BAT and metadata when no region table is valid.
+        bat: `assume` moves pages of the BAT back that look moved by one entry, as QEMU left them.
 
     Raises:
         FormatError: A rule refuses an image of the chain.
@@ -285,6 +324,13 @@ def open_disk(
         ParentMismatchError: Only other files were found in its place.
         OSError: The file cannot be read, or what may be a parent.
     """
+    assumable = Assumable(
+        identifier=_may("identifier", identifier),
+        headers=_may("header", header),
+        regions=_may("regions", regions),
+        bat=_may("bat", bat),
+        as_stored=replay == "ignore",
+    )
     images, links = open_chain(
         source,
         parent=parent,
@@ -292,5 +338,12 @@ def open_disk(
         follow_absolute=follow_absolute,
         replay=replay,
         resolve_parents=resolve_parents,
+        assumable=assumable,
     )
-    return Disk(images, links)
+    return Disk(images, links, lost=lost)
+
+
+def _may(name: str, choice: Assume) -> bool:
+    """Return whether a caller allows something to be assumed."""
+    check_choice(name, choice, ("refuse", "assume"))
+    return choice == "assume"

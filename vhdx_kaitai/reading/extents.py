@@ -13,12 +13,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from ..errors import FormatError, ParentNotFoundError
-from ..format.bat import FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT, STATE_NAMES
+from ..errors import Finding, FormatError, ParentNotFoundError, refusal
+from ..format.bat import (
+    FULLY_PRESENT,
+    NOT_PRESENT,
+    PARTIALLY_PRESENT,
+    RESERVED_STATE,
+    STATE_NAMES,
+)
 from ..units import MIB
-from .layers import FROM_NOWHERE, PARENTS, UNRESOLVED, ZEROS, Layer, Origin, Piece, Pieces
+from .layers import (
+    FROM_NOWHERE,
+    LOST,
+    PARENTS,
+    UNRESOLVED,
+    ZEROS,
+    Layer,
+    Origin,
+    Piece,
+    Pieces,
+)
 
-ExtentKind = Literal["data", "zero", "parent"]
+ExtentKind = Literal["data", "zero", "parent", "lost"]
 
 # No block is smaller, so a range of this many bytes, aligned, lies in one block of each image.
 WINDOW = MIB
@@ -33,9 +49,11 @@ class Extent(NamedTuple):
         state: State of the block it comes from, `fully_present` for example.
         depth: Index in the chain of the image that it comes from; of the child
             for zeros past the end of a smaller parent, as in `qemu-img map`.
-        file_offset: Where the bytes are in the file of that image; None for zeros.
+        file_offset: Where the bytes are in the file of that image; None unless it is data.
         kind: `data` or `zero`; `parent` when it belongs to a parent that was
-            not opened.
+            not opened; `lost` when that image does not say rightly where the
+            bytes are, or they are past the end of its file.
+        finding: Why it is lost, at its first byte; None for other kinds.
     """
 
     offset: int
@@ -44,6 +62,7 @@ class Extent(NamedTuple):
     depth: int
     file_offset: int | None
     kind: ExtentKind
+    finding: Finding | None = None
 
 
 class Columns(NamedTuple):
@@ -52,13 +71,13 @@ class Columns(NamedTuple):
     Attributes:
         start: Virtual offset in bytes.
         length: Bytes.
-        what: State of the block, depth, and kind.
+        what: State of the block, depth, kind, and the rule because of which it is lost.
         place: Offset in the file, None for what is not in it.
     """
 
     start: list[int]
     length: list[int]
-    what: list[tuple[str, int, str]]
+    what: list[tuple[str, int, str, str | None]]
     place: list[int | None]
 
     @classmethod
@@ -67,7 +86,7 @@ class Columns(NamedTuple):
         return cls(
             [row.offset for row in rows],
             [row.length for row in rows],
-            [(row.state, row.depth, row.kind) for row in rows],
+            [(row.state, row.depth, row.kind, row.finding and row.finding.rule) for row in rows],
             [row.file_offset for row in rows],
         )
 
@@ -88,17 +107,20 @@ def extents(top: Layer, start: int, end: int) -> Iterator[Extent]:
     """Yield what a range of the disk is made of: adjacent extents, merged, in order.
 
     Raises:
-        FormatError: An image does not say rightly where some of it is; all extents
-            before that were yielded.
+        FormatError: A BAT or sector bitmap cannot be read any more, although the file was long
+            enough when it was opened; all extents before that were yielded.
     """
     for low, high, layer, state, place in merged(resolved(top, start, end)):
-        length = high - low
+        length, name = high - low, STATE_NAMES.get(state, RESERVED_STATE)
         if place >= 0:
-            yield Extent(low, length, STATE_NAMES[state], layer.depth, place, "data")
+            yield Extent(low, length, name, layer.depth, place, "data")
         elif place == ZEROS:
-            yield Extent(low, length, STATE_NAMES[state], layer.depth, None, "zero")
+            yield Extent(low, length, name, layer.depth, None, "zero")
+        elif place == PARENTS:
+            yield Extent(low, length, name, layer.depth + 1, None, "parent")
         else:
-            yield Extent(low, length, STATE_NAMES[state], layer.depth + 1, None, "parent")
+            finding = layer.why_lost(low, high)
+            yield Extent(low, length, name, layer.depth, None, "lost", finding)
 
 
 def resolved(layer: Layer, start: int, end: int) -> Iterator[Piece]:
@@ -149,8 +171,14 @@ def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield start, end, layer, state, position
 
 
-def pieces(top: Layer, start: int, end: int) -> Pieces:
+def pieces(top: Layer, start: int, end: int, *, zeroes_lost: bool = False) -> Pieces:
     """Return what a range is made of, that lies in one block of each image of the chain.
+
+    Args:
+        top: The layer of the child.
+        start: Virtual offset in bytes.
+        end: Virtual offset after the range, not past the end of the disk.
+        zeroes_lost: Whether what is lost reads as zeros.
 
     Raises:
         FormatError: An image does not say rightly where the range is.
@@ -171,8 +199,12 @@ def pieces(top: Layer, start: int, end: int) -> Pieces:
             )
             error.path = layer.image.path
             raise error
+        if position <= LOST and not zeroes_lost:
+            refused = refusal(layer.why_lost(low, high))
+            refused.path = layer.image.path
+            raise refused
         bounds.append(high - start)
-        origin = FROM_NOWHERE if position == ZEROS else layer.origin(position - low, low, high)
+        origin = FROM_NOWHERE if position < 0 else layer.origin(position - low, low, high)
         origins.append(origin)
     return bounds, origins
 

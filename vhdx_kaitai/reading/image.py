@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..errors import ReplayRequiredError, VhdxError
+from ..errors import Assumption, ReplayRequiredError, VhdxError
 from ..format import bat
 from ..format.descent import Descent, Layers
 from ..format.grammar import identifier
-from ..format.judge import REFUSE
-from ..guids import REGION_NAMES
+from ..format.headers import probe
+from ..format.judge import NOTHING, REFUSE, Assumable, Judge
+from ..guids import NIL, REGION_NAMES
 from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from ..format.log import Log
     from ..format.replay import ReplaySummary
 
-Replay: TypeAlias = Literal["memory", "refuse"]
+# Of a log that is dirty and was replayed, or was not because the caller wanted that.
+LogState: TypeAlias = Literal["clean", "dirty", "ignored"]
+Replay: TypeAlias = Literal["memory", "refuse", "ignore"]
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError unless a caller has made one of the choices that there are."""
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name} is {value!r}, expected {', '.join(others)} or {last}")
 
 
 class Image(Uncopied):
@@ -38,38 +48,49 @@ class Image(Uncopied):
         occupied: What is no place for blocks: the log and all regions.
         bat: The BAT, read by page.
         locator: The parent locator; None unless the disk is a differencing disk.
+        assumed: What was taken for granted because the file does not say it rightly.
     """
 
+    assumed: Sequence[Assumption] = ()
+
     def __init__(
-        self, source: SourceLike, *, replay: Replay = "memory", opener: Opener | None = None
+        self,
+        source: SourceLike,
+        *,
+        replay: Replay = "memory",
+        opener: Opener | None = None,
+        assumable: Assumable = NOTHING,
     ) -> None:
         """Open a file.
 
         Args:
             source: Path, buffer or binary file object.
-            replay: `memory` applies a dirty log in memory, `refuse` raises instead.
+            replay: `memory` applies a dirty log in memory, `refuse` raises instead,
+                `ignore` reads the file as it is stored.
             opener: Opens the file at a path, in the place of `os.open`.
+            assumable: What may be assumed of a file that is refused otherwise.
 
         Raises:
             FormatError: A rule refuses the file.
             ReplayRequiredError: The log is dirty and `replay` is `refuse`.
             OSError: The file cannot be read.
         """
-        if replay not in ("memory", "refuse"):
-            raise ValueError(f"replay is {replay!r}, expected 'memory' or 'refuse'")
+        check_choice("replay", replay, ("memory", "refuse", "ignore"))
+        if replay == "ignore":
+            assumable = assumable._replace(as_stored=True)
         self._owned = not isinstance(source, Source)
         self.stored = open_source(source, opener)
         self.path = self.stored.path
         try:
-            self._open(replay)
+            self._open(replay, assumable)
         except BaseException as error:
             if isinstance(error, VhdxError):
                 error.path = self.path
             self.close()
             raise
 
-    def _open(self, replay: Replay) -> None:
-        way = Descent(self.stored, REFUSE)
+    def _open(self, replay: Replay, assumable: Assumable) -> None:
+        way = Descent(self.stored, REFUSE if assumable == NOTHING else self._rescuer(assumable))
         self._replay(way)
         if replay == "refuse":
             self.refuse_replay()
@@ -77,6 +98,13 @@ class Image(Uncopied):
         layers = contents.layers() if contents is not None else None
         assert layers is not None  # or the judge would have raised
         self._settle(layers)
+
+    def _rescuer(self, assumable: Assumable) -> Judge:
+        from ..format.rescue import Rescuer  # most images need none
+
+        rescuer = Rescuer(self.path, assumable)
+        self.assumed = rescuer.assumed
+        return rescuer
 
     @classmethod
     def of(cls, way: Descent, layers: Layers) -> Image:
@@ -117,6 +145,15 @@ class Image(Uncopied):
         """The log, clean or dirty; None when the file has none."""
         return self._way.log
 
+    @property
+    def log_state(self) -> LogState:
+        """What became of the log: nothing, as it is clean; or it was replayed, or ignored."""
+        if self.replayed is not None:
+            return "dirty"
+        copy = self.headers.current_copy
+        is_clean = copy == 0 or self.headers.copies[copy - 1].header.log_guid == NIL
+        return "clean" if is_clean else "ignored"
+
     def refuse_replay(self) -> None:
         """Raise when the log had to be replayed.
 
@@ -144,8 +181,8 @@ class Image(Uncopied):
 
     @property
     def creator(self) -> str | None:
-        """Who made the file, for diagnosis only; None when it does not say."""
-        return identifier(self._identifier).creator
+        """Who made the file, for diagnosis only; None when it does not say, or not any more."""
+        return identifier(self._identifier).creator if probe(self._identifier) else None
 
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""

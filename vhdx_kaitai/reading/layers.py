@@ -22,6 +22,7 @@ from ..format.bat import (
     OFFSET_MASK,
     PARTIALLY_PRESENT,
     RESERVED_MASK,
+    RESERVED_STATES,
     SECTORS_PER_BITMAP,
     STATE_MASK,
     STATE_NAMES,
@@ -36,6 +37,19 @@ from .image import Image
 PARENTS, ZEROS = -1, -2
 # The place of a piece that its layer has yet to look up.
 UNRESOLVED = -3
+# The first of the places of what is lost, one for each rule because of which that may be.
+LOST = -4
+LOST_RULES = (
+    "BAT-02",
+    "BAT-03",
+    "BAT-04",
+    "BAT-05",
+    "BAT-07",
+    "BAT-09",
+    "BAT-10",
+    "OVL-05",
+    "OVL-08",
+)
 
 # Virtual start and end, the layer it comes from, the state of its block, and its
 # file offset or one of the places above. A tuple, because they are made by the million.
@@ -68,6 +82,19 @@ _LONG_RUN = 8
 _FEW_CHANGES = 64
 
 _LOW_BITS = STATE_MASK | RESERVED_MASK
+
+
+def place_of_lost(rule: str) -> int:
+    """Return the place of what is lost because of a rule."""
+    return LOST - LOST_RULES.index(rule)
+
+
+def rule_of_lost(place: int) -> str:
+    """Return the rule because of which something is lost that has some place."""
+    return LOST_RULES[LOST - place]
+
+
+_PAST_THE_END = place_of_lost("BAT-10")
 
 
 class Layer(Uncopied):
@@ -107,8 +134,8 @@ class Layer(Uncopied):
         """Append what this image has of a range, in order, and return where it stopped.
 
         Ranges of the parent are left as they are, for the parent to look up. It
-        stops early when there are many pieces, so that they take little memory,
-        and before what is wrong: that is raised when nothing stands before it.
+        stops early when there are many pieces, so that they take little memory.
+        What is wrong makes a lost piece.
 
         Args:
             start: Virtual offset in bytes.
@@ -125,13 +152,9 @@ class Layer(Uncopied):
                 position = (entry & OFFSET_MASK) + start - (block << shift)
                 if state == PARTIALLY_PRESENT:
                     stop = self._look_up_partial(start, stop, entry, pieces)
-            except FormatError:
-                stop = self._end_in_file(block)
-                if start < stop < end:  # the bytes that are there are in order, perhaps
-                    return self.look_up(start, stop, pieces)
-                if not pieces:
-                    raise
-                return start
+            except FormatError as error:
+                start = self._append_lost(start, stop, error, pieces)
+                continue
             if state == FULLY_PRESENT:
                 pieces.append((start, stop, self, state, position))
             elif state != PARTIALLY_PRESENT:
@@ -168,10 +191,54 @@ class Layer(Uncopied):
             self._refuse_bad_entry(block, entry, 0)
         return entry
 
-    def _end_in_file(self, block: int) -> int:
-        """Return the virtual offset of a block's first byte past the end of the file."""
+    def _append_lost(self, start: int, stop: int, error: FormatError, pieces: list[Piece]) -> int:
+        """Append what is wrong with a range that lies in one block, and return its end.
+
+        Args:
+            start: Virtual offset in bytes.
+            stop: Virtual offset after the range.
+            error: What is wrong with it.
+            pieces: Where to append.
+
+        Raises:
+            FormatError: The BAT itself cannot be read any more.
+        """
+        if error.finding.rule not in LOST_RULES:
+            raise error
+        block = start >> self._block_shift
         entry = self.image.bat.entry(block + (block >> self._ratio_shift))
-        return (block << self._block_shift) + self.source.size - (entry & OFFSET_MASK)
+        end_in_file = (block << self._block_shift) + self.source.size - (entry & OFFSET_MASK)
+        if start < end_in_file < stop:  # the bytes that are there are in order, perhaps
+            return self.look_up(start, end_in_file, pieces)
+        state = entry & STATE_MASK
+        if state not in STATE_NAMES:
+            state = RESERVED_STATES[0]
+        pieces.append((start, stop, self, state, place_of_lost(error.finding.rule)))
+        return stop
+
+    def why_lost(self, start: int, end: int) -> Finding:
+        """Return what is wrong with the start of a lost piece of this layer.
+
+        Args:
+            start: Virtual offset in bytes.
+            end: Virtual offset after the piece.
+        """
+        shift = self._block_shift
+        block = start >> shift
+        stop = min(end, (block + 1) << shift)
+        try:
+            entry = self._entry(start, stop)
+            if entry & STATE_MASK == PARTIALLY_PRESENT:
+                self._bitmap_offset(block >> self._ratio_shift)
+            self._refuse_bad_entry(block, entry, stop - (block << shift))
+        except FormatError as error:
+            return error.finding
+        place = bat.entry_span(
+            self.image.regions.bat,
+            self.image.geometry.payload_index(block),
+            f"BAT entry of block {block}",
+        )
+        return Finding("GEN-07", "error", place, "it was another one a moment ago")
 
     def block_finder(self) -> tuple[Callable[[int], int], Callable[[], None]]:
         """Return a function that says where in a local file a block begins, if it is wholly there.
@@ -252,26 +319,22 @@ class Layer(Uncopied):
     def _look_up_partial(self, start: int, end: int, entry: int, pieces: list[Piece]) -> int:
         """Append the first pieces of a range of a partially present block; return their end.
 
-        The file may have been cut inside the block: what was after that is refused,
+        The file may have been cut inside the block: what was after that is lost,
         unless it is the parent's.
         """
         stop = min(end, start + (_MANY_BITS << self._sector_shift))
-        block = start >> self._block_shift
-        to_position = (entry & OFFSET_MASK) - (block << self._block_shift)
+        to_position = (entry & OFFSET_MASK) - (start >> self._block_shift << self._block_shift)
         file_end = self.source.size - to_position
         is_here, changes = self._changes(start, stop)
         for low, high in pairwise(
             [start, *self.offsets(start - self.in_sector(start), changes), stop]
         ):
-            if is_here and high > file_end:
-                if low < file_end:
-                    pieces.append((low, file_end, self, PARTIALLY_PRESENT, to_position + low))
-                    return file_end
-                if low > start:
-                    return low
-                self._refuse_bad_entry(block, entry, high - (block << self._block_shift))
             if is_here:
-                pieces.append((low, high, self, PARTIALLY_PRESENT, to_position + low))
+                inside = min(high, max(low, file_end))
+                if low < inside:
+                    pieces.append((low, inside, self, PARTIALLY_PRESENT, to_position + low))
+                if inside < high:
+                    pieces.append((inside, high, self, PARTIALLY_PRESENT, _PAST_THE_END))
             else:
                 self._append_parent(low, high, pieces)
             is_here = not is_here

@@ -68,12 +68,16 @@ class Reader(NamedTuple):
     close: Callable[[], None]
 
 
-def reader(top: Layer) -> Reader:
-    """Return the functions that read a disk, given the layer of its first image.
+def reader(top: Layer, *, zeroes_lost: bool = False) -> Reader:
+    """Return the functions that read a disk.
 
     Of a disk with more blocks than are kept, each is looked up in the table instead.
+
+    Args:
+        top: The layer of its first image.
+        zeroes_lost: Whether what is lost reads as zeros.
     """
-    windows = _Windows(top)
+    windows = _Windows(top, zeroes_lost=zeroes_lost)
     readinto_at, pread = _by_window(windows)
     if top.file is not None and not top.has_parent and top.size >> windows.shift > _KEPT_WINDOWS:
         readinto_at, pread = _by_block(windows, top.file, readinto_at, pread)
@@ -90,8 +94,9 @@ class _Windows:
         find_block: Where a block is, as `Layer.block_finder` says it.
     """
 
-    def __init__(self, top: Layer) -> None:
+    def __init__(self, top: Layer, *, zeroes_lost: bool) -> None:
         self._top = top
+        self._zeroes_lost = zeroes_lost
         self.size = top.size
         self._length = extents.WINDOW if top.has_parent else top.image.geometry.block_size
         self.shift = self._length.bit_length() - 1
@@ -172,7 +177,7 @@ class _Windows:
                 index = bisect_right(pieces[0], at)
                 _read_pieces(view[start - offset : stop - offset], start, at, pieces, index)
             elif distance == _NO_DISTANCE:
-                pieces = extents.pieces(self._top, start, stop)
+                pieces = extents.pieces(self._top, start, stop, zeroes_lost=self._zeroes_lost)
                 _read_pieces(view[start - offset : stop - offset], start, 0, pieces, 1)
             elif not is_zeroed:
                 _fill_from(None, view[start - offset : stop - offset], 0)

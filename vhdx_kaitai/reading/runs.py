@@ -1,7 +1,8 @@
 """What one image of a large disk has of a window of it, with numpy.
 
 A window is looked at with a few operations on arrays. What looks wrong is marked
-as suspect, and left to plain Python, which says by which rule it is.
+as suspect, and left to plain Python, which says by which rule it is: block by block,
+or for the first of a class of blocks that no rule can tell apart.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..format.bat import (
     OFFSET_MASK,
     PARTIALLY_PRESENT,
     RESERVED_MASK,
+    RESERVED_STATES,
     STATE_MASK,
     UNMAPPED,
 )
@@ -35,8 +37,12 @@ if TYPE_CHECKING:
     Depths = NDArray[numpy.uint16]
     Choice = NDArray[numpy.bool_]
 
-# The place of what may not be read, or not as a whole, beside those that `layers` has.
+# The place of what may not be read, or not as a whole, beside those that `layers` has; and the
+# first of the places of what no rule can tell apart, all of which may not be read.
 SUSPECT = -3
+ALIKE = -(1 << 10)
+# Which class that is: the state of the block, and what is wrong with its entry.
+_RESERVED, _NO_PLACE, _PAST_THE_END, _OCCUPIED = (1 << bit for bit in range(3, 7))
 
 # Blocks in a window, and sectors of partially present ones among them.
 _MOST_BLOCKS = 1 << 16
@@ -144,11 +150,12 @@ def runs_of_image(image: Image, depth: int, start: int, end: int) -> tuple[Runs,
         entries, state, is_partial = entries[:count], state[:count], is_partial[:count]
     end = min(end, stop * size)
     place = (entries & numpy.uint64(OFFSET_MASK & 2**64 - 1)).view("i8")
-    is_suspect = _is_suspect(image, entries, state, place)
+    is_suspect, marks = _suspects(image, entries, state, place)
     place[state < FULLY_PRESENT] = ZEROS
     if geometry.is_differencing:
         place[state == NOT_PRESENT] = PARENTS
-    place[is_suspect] = SUSPECT
+    place[is_suspect] = marks
+    state[state == RESERVED_STATES[1]] = RESERVED_STATES[0]  # which have one name
     depths = numpy.full(len(place), depth, "u2")
     runs = Runs(numpy.arange(first, first + len(place)) * size, state, depths, place)
     if geometry.is_differencing:
@@ -162,8 +169,8 @@ def runs_of_image(image: Image, depth: int, start: int, end: int) -> tuple[Runs,
     return _clipped(runs, start, end), end
 
 
-def _is_suspect(image: Image, entries: Words, state: Bytes, place: Numbers) -> Choice:
-    """Return which blocks may not be read, or not as a whole."""
+def _suspects(image: Image, entries: Words, state: Bytes, place: Numbers) -> tuple[Choice, Numbers]:
+    """Return which blocks may not be read, or not as a whole, and the place that marks each."""
     size = image.geometry.block_size
     is_stored = state >= FULLY_PRESENT
     # Offsets from 2**63 on are negative here.
@@ -179,7 +186,32 @@ def _is_suspect(image: Image, entries: Words, state: Bytes, place: Numbers) -> C
         starts, ends = numpy.array(others).T
         nearest = ends.searchsorted(place[near], "right")
         bad[near] = starts[nearest] < place[near] + size
-    return bad
+    return bad, _marks(image, entries[bad], state[bad], place[bad])
+
+
+def _marks(image: Image, entries: Words, state: Bytes, place: Numbers) -> Numbers:
+    """Return places for suspect blocks: of the class of each, or `SUSPECT` when it has none."""
+    size, length = image.geometry.block_size, image.source.size
+    is_stored = state >= FULLY_PRESENT
+    is_past = is_stored & ((place >= length) | (place < 0))
+    is_cut = is_stored & ~is_past & (place > length - size)
+    is_whole = is_stored & ~is_past & ~is_cut
+    is_wrong = (entries & RESERVED_MASK) != 0
+    code = state.astype("i8")
+    code += is_wrong * _RESERVED
+    code += (is_stored & (place == 0)) * _NO_PLACE
+    code += is_past * _PAST_THE_END
+    code += (is_whole & (place > 0)) * _OCCUPIED
+    # A block that is cut is lost in part; one over a region may be over another one, too; sectors
+    # of a partially present one may be its parent's.
+    is_single = is_cut & ~is_wrong
+    if any(other.rule != image.occupied[0].rule for other in image.occupied):
+        is_single |= code & _OCCUPIED != 0
+    if image.geometry.is_differencing:
+        is_single |= (state == PARTIALLY_PRESENT) & ~is_wrong
+    marks = ALIKE - code
+    marks[is_single] = SUSPECT
+    return marks
 
 
 def _sectors(image: Image, blocks: Runs, start: int, end: int) -> Runs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.image import Image
 from ..text import human_size, printable
-from .document import Document, headed
+from .document import Document, assumed_document, headed
 
 if TYPE_CHECKING:
     from ..reading.chain import Link
@@ -23,6 +23,7 @@ def chain_document(disk: Disk, path: str) -> Document:
             _link_document(depth, image, links[depth] if depth < len(links) else None)
             for depth, image in enumerate(disk.chain)
         ],
+        assumed=assumed_document(disk.assumed),
     )
 
 
@@ -36,7 +37,7 @@ def _link_document(depth: int, image: Image, link: Link | None) -> Document:
         "block_size": image.metadata.block_size,
         "virtual_disk_id": str(image.metadata.virtual_disk_id),
         "data_write_guid": str(image.headers.current.data_write_guid),
-        "log": "dirty" if image.replayed else "clean",
+        "log": image.log_state,
         "found_by": link.key if link else None,
         "matched_by": link.matched_by if link else None,
         "parent_linkage": str(locator.linkage) if locator else None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ..errors import Assumption
+from ..reading.losses import Losses
 from ..text import printable
-from .document import Document, headed
+from .document import Document, assumed_document, headed
+from .losses import losses_document
 
 
 def hash_document(
@@ -14,6 +17,9 @@ def hash_document(
     length: int,
     hashes: dict[str, str],
     layers: list[tuple[str, int, dict[str, str]]],
+    *,
+    lost: Losses | None = None,
+    assumed: Iterable[Assumption] = (),
 ) -> Document:
     """Return what `hash --json` prints.
 
@@ -23,6 +29,8 @@ def hash_document(
         length: Bytes.
         hashes: Hashes of the range of the virtual disk, by algorithm.
         layers: Path, length in bytes and hashes of each file of the chain, child first.
+        lost: What of the range is lost and was hashed as zeros; None when nothing may be.
+        assumed: What was taken for granted of the images.
     """
     return headed(
         path=path,
@@ -30,6 +38,8 @@ def hash_document(
         length=length,
         hashes=hashes,
         layers=[{"path": name, "file_size": size, "hashes": found} for name, size, found in layers],
+        lost=lost and losses_document(lost),
+        assumed=assumed_document(assumed),
     )
 
 

@@ -6,10 +6,11 @@ gets into a line for a terminal; documents keep it, and JSON escapes it by itsel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from .._version import __version__
-from ..errors import FormatError
+from ..errors import Assumption, FormatError
 
 SCHEMA_VERSION = 1
 TOOL = {"name": "vhdx-kaitai", "version": __version__}
@@ -42,6 +43,11 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_encodable(item) for item in value]
     return value
+
+
+def assumed_document(assumed: Iterable[Assumption]) -> list[Document]:
+    """Return what documents say of what was taken for granted."""
+    return [assumption._asdict() for assumption in assumed]
 
 
 def error_document(path: str | None, error: Exception) -> Document:

@@ -12,7 +12,7 @@ from ..format.structures import Header, MetadataEntry
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..reading.image import Image
 from ..text import counted, full_size, human_size, printable
-from .document import Document, headed
+from .document import Document, assumed_document, headed
 
 if TYPE_CHECKING:
     from ..reading.chain import Link
@@ -44,10 +44,13 @@ def info_document(
         block_size=metadata.block_size,
         logical_sector_size=metadata.logical_sector_size,
         physical_sector_size=metadata.physical_sector_size,
-        current_header=image.headers.current_copy,
-        headers=[_header_document(copy) for copy in image.headers.copies],
+        current_header=image.headers.current_copy or None,
+        headers=[
+            _header_document(copy, is_followed=copy.copy == image.headers.current_copy)
+            for copy in image.headers.copies
+        ],
         log=_log_state(image),
-        region_table=image.regions.copy,
+        region_table=image.regions.copy or None,
         regions=[
             {
                 "guid": str(entry.guid),
@@ -62,17 +65,19 @@ def info_document(
         bat=_bat_document(image, allocation=allocation or zeros, zeros=zeros),
         losses=quick(image) if allocation or zeros else losses_in_passing(image),
         parent=_parent_document(image),
+        assumed=assumed_document(image.assumed),
     )
 
 
-def _header_document(copy: HeaderCopy) -> Document:
+def _header_document(copy: HeaderCopy, *, is_followed: bool) -> Document:
     document: Document = {
         "copy": copy.copy,
         "valid": copy.is_valid,
         "reason": copy.defect.message if copy.defect else None,
     }
-    # Without its signature a copy is no header, and its numbers mean nothing.
-    document.update(_header_fields(copy.header if copy.header.is_signature_valid else None))
+    # Without its signature a copy is no header and its numbers mean nothing, unless it is followed.
+    has_meaning = is_followed or copy.header.is_signature_valid
+    document.update(_header_fields(copy.header if has_meaning else None))
     return document
 
 
@@ -98,7 +103,7 @@ def _log_state(image: Image) -> Document:
             "tail",
             "changed_bytes",
         )
-        return {"state": "clean", **dict.fromkeys(fields)}
+        return {"state": image.log_state, **dict.fromkeys(fields)}
     return {
         "state": "dirty",
         "entries": len(summary.entries),
@@ -182,7 +187,9 @@ def info_text(document: Document) -> Iterator[str]:
     yield ""
     yield from _section("Virtual disk", _disk_lines(document))
     yield from _section("File", _file_lines(document))
-    yield from _section(f"Regions (table {document['region_table']})", _region_lines(document))
+    table = document["region_table"]
+    title = "Regions (found by what is there)" if table is None else f"Regions (table {table})"
+    yield from _section(title, _region_lines(document))
     yield from _section("Metadata", _metadata_lines(document))
     if document["parent"]:
         yield from _section("Parent", _parent_lines(document["parent"]))
@@ -248,17 +255,26 @@ def _file_lines(document: Document) -> Iterator[tuple[str, str]]:
     yield "length", full_size(document["file_size"])
     creator = document["creator"]
     yield "created by", printable(creator) if creator is not None else "(not stated)"
+    if document["current_header"] is None:
+        yield "current header", "none, neither copy makes sense"
+        return
     current = document["headers"][document["current_header"] - 1]
+    yield "current header", _header_line(current)
+    if not current["valid"]:
+        yield "", current["reason"]
     other = document["headers"][2 - document["current_header"]]
-    yield "current header", f"{current['copy']}, sequence number {current['sequence_number']}"
-    if other["valid"]:
-        yield "other header", f"{other['copy']}, sequence number {other['sequence_number']}"
-    else:
-        yield "other header", f"{other['copy']}, NOT VALID"
+    yield "other header", _header_line(other)
+    if not other["valid"]:
         yield "", other["reason"]
     yield "file write GUID", current["file_write_guid"]
     yield "data write GUID", current["data_write_guid"]
     yield from _log_lines(document["log"], current)
+
+
+def _header_line(header: Document) -> str:
+    if not header["valid"]:
+        return f"{header['copy']}, NOT VALID"
+    return f"{header['copy']}, sequence number {header['sequence_number']}"
 
 
 def _log_lines(state: Document, header: Document) -> Iterator[tuple[str, str]]:
@@ -268,6 +284,10 @@ def _log_lines(state: Document, header: Document) -> Iterator[tuple[str, str]]:
     place = f"{human_size(header['log_length'])} at {header['log_offset']:#x}"
     if state["state"] == "clean":
         yield "log", f"clean, {place}"
+        return
+    if state["state"] == "ignored":
+        yield "log", f"DIRTY, {place}"
+        yield "replay", "none, as was asked for; what you see is the file as it is stored"
         return
     yield "log", f"DIRTY, {place}"
     entries = counted(state["entries"], "entry changes", "entries change")

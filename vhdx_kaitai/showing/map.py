@@ -22,9 +22,9 @@ def map_text(extents: Iterable[Columns]) -> Iterator[str]:
     for start, length, what, place in chain.from_iterable(
         zip(*some, strict=True) for some in extents
     ):
-        state, depth, kind = what
+        state, depth, kind, rule = what
         offset = "" if place is None else f"{place:#x}"
-        note = "" if state == kind else f" ({kind})"
+        note = "" if state == kind else f" ({kind})" if rule is None else f" ({kind}: {rule})"
         yield f"{start:#18x} {length:#16x} {depth:>5} {offset:>18} {state}{note}"
 
 
@@ -45,10 +45,10 @@ def map_json(extents: Iterable[Columns]) -> Iterator[str]:
     yield "[]\n" if separator == "[" else "]\n"
 
 
-def _map_form(state: str, depth: int, kind: str) -> str:
+def _map_form(state: str, depth: int, kind: str, rule: str | None) -> str:
     """Return what stands between the length of an extent and its place, if it has one."""
-    present = kind == "data" or state != "not_present"
-    place = ', "offset": ' if kind == "data" else ""
+    present = kind in ("data", "lost") or state != "not_present"
+    place = ', "offset": ' if kind == "data" else f', "lost": "{rule}"' if rule else ""
     return (
         f'"depth": {depth}, "present": {_json(present)}, "zero": {_json(kind == "zero")}, '
         f'"data": {_json(kind == "data")}, "state": "{state}"{place}'

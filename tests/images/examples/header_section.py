@@ -21,7 +21,8 @@ EXAMPLES = [
         "FTI-01",
         "identifier-signature-wrong",
         "error",
-        "signature 'vhdxfilf', expected 'vhdxfile'",
+        "signature 'vhdxfilf', expected 'vhdxfile'; but headers or region tables are whole, "
+        "so it was overwritten",
     ),
     Example(
         "FTI-03",

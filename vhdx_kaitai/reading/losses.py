@@ -1,0 +1,80 @@
+"""What of a disk is lost: ranges that an image should hold and does not, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .disk import Disk
+from .map import Map
+
+# Ranges that are listed with their reasons.
+MOST_LISTED = 8
+
+
+class LostRange(NamedTuple):
+    """A range of the disk that is lost.
+
+    Attributes:
+        start: Virtual offset in bytes.
+        end: Virtual offset after it.
+        rule: The broken rule because of which it is.
+    """
+
+    start: int
+    end: int
+    rule: str
+
+
+class Losses(NamedTuple):
+    """What of a range of a disk is lost; sizes in bytes.
+
+    Attributes:
+        stored: How much of it images of the chain hold, or should hold.
+        lost: How much of that is lost.
+        ranges: In how many ranges.
+        first: The first few of them.
+    """
+
+    stored: int
+    lost: int
+    ranges: int
+    first: tuple[LostRange, ...]
+
+
+def lost_ranges(disk: Disk, offset: int, length: int) -> Iterator[LostRange]:
+    """Yield the ranges of a disk that are lost, in order.
+
+    Args:
+        disk: The disk.
+        offset: Virtual offset in bytes.
+        length: Bytes, not past the end of the disk.
+    """
+    for some in Map(disk, offset, length).columns():
+        if any(rule for _state, _depth, _kind, rule in set(some.what)):
+            rows = zip(some.start, some.length, some.what, strict=True)
+            for start, count, (_state, _depth, _kind, rule) in rows:
+                if rule is not None:
+                    yield LostRange(start, start + count, rule)
+
+
+def losses(disk: Disk, offset: int, length: int) -> Losses:
+    """Return what of a range of a disk is lost.
+
+    The arguments are those of `lost_ranges`.
+    """
+    stored = lost = ranges = 0
+    first: list[LostRange] = []
+    for some in Map(disk, offset, length).columns():
+        kinds = {what: what[2] for what in set(some.what)}
+        has_lost = "lost" in kinds.values()
+        for start, size, what in zip(some.start, some.length, some.what, strict=True):
+            if kinds[what] == "data":
+                stored += size
+            elif has_lost and kinds[what] == "lost":
+                stored += size
+                lost += size
+                ranges += 1
+                if len(first) < MOST_LISTED:
+                    first.append(LostRange(start, start + size, what[3] or ""))
+    return Losses(stored, lost, ranges, tuple(first))

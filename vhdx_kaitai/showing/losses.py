@@ -1,0 +1,74 @@
+"""What is lost, as a sentence, and as a map that viewers of GNU ddrescue show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .._version import __version__
+from ..reading.losses import Losses, LostRange
+from ..text import counted, human_size
+from .document import Document
+
+_SAVED, _LOST, _NOT_TRIED = "+", "-", "?"
+
+
+def losses_text(losses: Losses, *, are_zeros: bool) -> str:
+    """Return the sentence about what is lost of a range of a disk.
+
+    Args:
+        losses: What is lost.
+        are_zeros: Whether there are zeros in its place.
+    """
+    if not losses.lost:
+        return f"nothing is lost: all {human_size(losses.stored)} stored can be read"
+    saved = losses.stored - losses.lost
+    ranges = [f"{lost.start:#x} to {lost.end:#x} [{lost.rule}]" for lost in losses.first]
+    if losses.ranges > len(ranges):
+        ranges.append(f"and {losses.ranges - len(ranges)} more")
+    outcome = (
+        f"there are zeros in their place; {human_size(saved)} are saved"
+        if are_zeros
+        else (f"{human_size(saved)} can be read")
+    )
+    return (
+        f"{human_size(losses.lost)} of the {human_size(losses.stored)} stored are lost, {outcome}. "
+        f"Lost {counted(losses.ranges, 'range')}: {', '.join(ranges)}"
+    )
+
+
+def losses_document(losses: Losses) -> Document:
+    """Return what documents say of what is lost of a range of a disk."""
+    first = [lost._asdict() for lost in losses.first]
+    return {**losses._asdict(), "first": first}
+
+
+def lost_map(lost: Iterable[LostRange], offset: int, end: int, size: int) -> Iterator[str]:
+    """Yield the lines of a map of the disk, as GNU ddrescue has it.
+
+    Args:
+        lost: What is lost of the range that was read, in order.
+        offset: Virtual offset of that range in bytes.
+        end: Virtual offset after it.
+        size: Size of the disk in bytes.
+    """
+    yield f"# Mapfile of a virtual disk. Created by vhdx-kaitai {__version__}"
+    yield "# current_pos  current_status  current_pass"
+    yield f"0x{end:08X}     {_SAVED}               1"
+    yield "#      pos        size  status"
+    ranges = [(0, offset, _NOT_TRIED)] if offset else []
+    for start, stop, status in (*ranges, *_marked(lost, offset, end), (end, size, _NOT_TRIED)):
+        if start < stop:
+            yield f"0x{start:08X}  0x{stop - start:08X}  {status}"
+
+
+def _marked(lost: Iterable[LostRange], position: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """Yield a range in parts that are saved or lost; neighbours of one kind are one part."""
+    begin = position  # of what is lost, up to the position
+    for start, stop, _rule in lost:
+        if start > position:
+            yield begin, position, _LOST
+            yield position, start, _SAVED
+            begin = start
+        position = stop
+    yield begin, position, _LOST
+    yield position, end, _SAVED
