@@ -55,5 +55,7 @@ def test_stored_zeros_are_counted_in_whole_blocks_each_place_once() -> None:
 def test_holes_of_a_file_are_zeros_that_are_not_read(tmp_path: Path) -> None:
     layout = of_blocks(*range(10, 30, 2))
     path = layout.build().write(tmp_path / "sparse.vhdx")
+    read_up_to: list[int] = []
     with Image(path) as image:
-        assert zeros_in_blocks(image) == 20 * MIB
+        assert zeros_in_blocks(image, read_up_to.append) == 20 * MIB
+    assert read_up_to == [place * MIB for place in range(12, 32, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..format.bat import FULLY_PRESENT, PLACE_SHIFT, RESERVED_MASK, STATE_MASK, UNDEFINED, UNMAPPED
@@ -110,10 +111,16 @@ def _is_bitmap_lost(image: Image, survey: Survey, chunk: int) -> bool:
     )
 
 
-def zeros_in_blocks(image: Image) -> int | None:
+def zeros_in_blocks(
+    image: Image, progress: Callable[[int], object] = lambda _end: None
+) -> int | None:
     """Return how many bytes of the file blocks take that hold nothing but zeros.
 
     Reads all blocks that are wholly stored, but for holes of the file.
+
+    Args:
+        image: The image.
+        progress: Told up to which file offset they were read.
 
     Returns:
         The bytes; None when the file is too long to tell.
@@ -131,6 +138,7 @@ def zeros_in_blocks(image: Image) -> int | None:
     place = marks.find(1, 1)
     while place >= 0:
         total += size if _is_zero(image, place * MIB, size) else 0
+        progress(place * MIB + size)
         place = marks.find(1, place + 1)
     return total
 

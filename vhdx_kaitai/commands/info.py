@@ -11,7 +11,14 @@ from ..reading.image import Image
 from ..showing.document import plain_message
 from ..showing.info import add_parent, info_document, info_text
 from .arguments import Parser, add_assumptions, add_file, add_json, add_parents, parent_options
-from .output import print_colored, print_document, print_lines, print_result, tell_assumed
+from .output import (
+    print_colored,
+    print_document,
+    print_lines,
+    print_result,
+    progress,
+    tell_assumed,
+)
 from .status import DONE
 
 if TYPE_CHECKING:
@@ -51,8 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _document_of(arguments: argparse.Namespace, image: Image, path: str) -> Document:
-    counts = {"allocation": arguments.allocation, "zeros": arguments.zeros}
-    return info_document(image, path, **counts)
+    if not arguments.zeros:
+        return info_document(image, path, allocation=arguments.allocation)
+    with progress(arguments, image.source.size) as done:
+        return info_document(image, path, allocation=True, zeros=done)
 
 
 def _assumable(arguments: argparse.Namespace) -> Assumable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ..checking.quick import losses_in_passing, quick
@@ -23,7 +23,11 @@ _MOST_LINES = 12
 
 
 def info_document(
-    image: Image, path: str, *, allocation: bool = False, zeros: bool = False
+    image: Image,
+    path: str,
+    *,
+    allocation: bool = False,
+    zeros: Callable[[int], object] | None = None,
 ) -> Document:
     """Return what `info --json` prints; everything after `headers` is as after log replay.
 
@@ -31,7 +35,8 @@ def info_document(
         image: The image.
         path: What to call it.
         allocation: Count blocks by state, and bytes, which reads the whole BAT.
-        zeros: And those of stored blocks that are all zeros, which reads the data, too.
+        zeros: Count bytes of stored blocks that are all zeros, too, which reads the data; this is
+            told up to which file offset. Takes `allocation`.
     """
     metadata = image.metadata
     return headed(
@@ -62,8 +67,8 @@ def info_document(
             for entry in image.regions.entries
         ],
         metadata=[_item_document(entry) for entry in metadata.entries],
-        bat=_bat_document(image, allocation=allocation or zeros, zeros=zeros),
-        losses=quick(image) if allocation or zeros else losses_in_passing(image),
+        bat=_bat_document(image, allocation=allocation, zeros=zeros),
+        losses=quick(image) if allocation else losses_in_passing(image),
         parent=_parent_document(image),
         assumed=assumed_document(image.assumed),
     )
@@ -133,7 +138,9 @@ def _item_name(entry: MetadataEntry) -> str | None:
     return ITEM_NAMES.get(entry.item_id) or UNSPECIFIED_ITEM_NAMES.get(entry.item_id)
 
 
-def _bat_document(image: Image, *, allocation: bool, zeros: bool) -> Document:
+def _bat_document(
+    image: Image, *, allocation: bool, zeros: Callable[[int], object] | None
+) -> Document:
     geometry = image.geometry
     document: Document = {
         "file_offset": image.regions.bat.file_offset,
@@ -147,15 +154,15 @@ def _bat_document(image: Image, *, allocation: bool, zeros: bool) -> Document:
         counts = image.bat.count_states()
         document["states"] = {name: counts.pop(state) for state, name in STATE_NAMES.items()}
         document["reserved"] = sum(counts.values())
-        document["bytes"] = _bytes_document(image, zeros=zeros)
+        document["bytes"] = _bytes_document(image, zeros)
     return document
 
 
-def _bytes_document(image: Image, *, zeros: bool) -> Document:
+def _bytes_document(image: Image, zeros: Callable[[int], object] | None) -> Document:
     from ..checking.usage import usage, zeros_in_blocks  # few ask for it
 
     document: Document = usage(image)._asdict()
-    return document | ({"zeros": zeros_in_blocks(image)} if zeros else {})
+    return document if zeros is None else document | {"zeros": zeros_in_blocks(image, zeros)}
 
 
 def _parent_document(image: Image) -> Document | None:
