@@ -1,4 +1,4 @@
-"""The README is executed: its transcripts show what the commands print."""
+"""README and pages are executed: their transcripts show what the commands print."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """Return the fenced blocks of one language."""
-    return [text for name, text in _FENCE.findall(README) if name == language]
+    return [text for name, text in _FENCE.findall(page) if name == language]
 
 
 def steps(transcript: str) -> list[tuple[str, str]]:
@@ -51,8 +51,11 @@ def run(command: str) -> str:
     return done.stdout
 
 
-def test_transcripts_are_what_the_commands_print() -> None:
-    transcripts = blocks("console")
+@pytest.mark.parametrize(
+    "name", ["README.md", pytest.param("docs/rescue.md", marks=pytest.mark.slow)]
+)
+def test_transcripts_are_what_the_commands_print(name: str) -> None:
+    transcripts = blocks("console", (ROOT / name).read_text(encoding="utf-8"))
     assert len(transcripts) >= 2
     for transcript in transcripts:
         for command, printed in steps(transcript):

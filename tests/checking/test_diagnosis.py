@@ -6,6 +6,7 @@ import pytest
 
 from tests.checking.reports import damage_report, good_report, only_sentence, report_on, rules_of
 from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.structures import KIB, MIB
 
 
@@ -77,3 +78,21 @@ def test_a_file_shorter_than_its_log_knows_it_says_what_is_missing() -> None:
 def test_an_absurd_place_is_not_taken_for_a_cut_file(name: str) -> None:
     sentences = damage_report(name).diagnosis
     assert all("cut short" not in s for s in sentences) == (name != "log-past-the-end")
+
+
+def test_an_identifier_that_was_overwritten_is_explained() -> None:
+    sentence = only_sentence(damage_report("identifier-signature-wrong"))
+    assert sentence.startswith("The start of a VHDX file was overwritten")
+    assert "`--assume-vhdx`" in sentence
+
+
+@pytest.mark.parametrize("name", ["both-header-checksums-wrong", "both-header-signatures-wrong"])
+def test_lost_headers_are_explained(name: str) -> None:
+    sentence = only_sentence(damage_report(name))
+    assert sentence.startswith("No header is valid. `--assume-header` reads the disk")
+
+
+@pytest.mark.parametrize("name", [n for n in DAMAGES if "REG-04" in DAMAGES[n].rules])
+def test_lost_region_tables_are_explained(name: str) -> None:
+    sentence = only_sentence(damage_report(name))
+    assert sentence.startswith("Neither region table is valid. `--assume-regions` looks")

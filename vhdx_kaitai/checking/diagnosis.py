@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..format import regions, replay
+from ..format import headers, regions, replay
 from ..format.descent import Contents, Descent
 from ..format.replay import MAX_FILE_LENGTH
 from ..guids import REGION_NAMES
@@ -13,8 +13,20 @@ from .told import Sentence
 
 
 def explain_start(way: Descent) -> Iterator[Sentence]:
-    """Yield what it means what is wrong with the headers and the log."""
+    """Yield what it means what is wrong with the identifier, the headers and the log."""
+    if way.identifier is not None and not headers.probe(way.identifier):
+        yield Sentence(
+            "The start of a VHDX file was overwritten; headers or region tables are whole. "
+            "`--assume-vhdx` reads the disk.",
+            ("FTI-01",),
+        )
     if way.headers is None:
+        if way.identifier is not None:
+            yield Sentence(
+                "No header is valid. `--assume-header` reads the disk: by the one that is most "
+                "nearly right, or by none, and without what the log may hold then.",
+                ("HDR-05", "HDR-06"),
+            )
         return
     for copy in way.headers.copies:
         if copy.defect is not None:
@@ -45,6 +57,10 @@ def explain_contents(contents: Contents) -> Iterator[Sentence]:
     """Yield what it means what is wrong with the region tables."""
     used = contents.table
     if used is None:
+        yield Sentence(
+            "Neither region table is valid. `--assume-regions` looks for what they should name.",
+            ("REG-04",),
+        )
         return
     for copy in contents.tables.known():
         if copy.defect is not None:

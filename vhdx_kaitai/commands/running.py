@@ -53,8 +53,10 @@ def failure(arguments: argparse.Namespace, error: Exception, indent: int | None 
         complain(path, plain_message(error))
         return int(arguments.failed)
     option, what = _way_on(error)
-    hint = f" (--{option} {what})" if hasattr(arguments, option.replace("-", "_")) else ""
-    complain(path, plain_message(error) + hint)
+    message = plain_message(error)
+    if hasattr(arguments, option.replace("-", "_")) and f"--{option}" not in message:
+        message += f" (--{option} {what})"
+    complain(path, message)
     is_other = error.finding.rule == "FTI-01" and not isinstance(error, OverwrittenError)
     return NOT_VHDX if is_other else CORRUPT
 
