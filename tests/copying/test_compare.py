@@ -177,6 +177,21 @@ def test_what_is_known_to_be_something_else_is_not_taken_as_raw(tmp_path: Path, 
     assert outcome == (0, "same\n", taken_as_raw(packed, packed))
 
 
+@pytest.mark.parametrize("start", [bytes(512), b"\xfd7zXZ\0"], ids=["zeros", "as of xz"])
+def test_an_image_whose_start_was_overwritten_is_no_raw_image(
+    start: bytes, tmp_path: Path, run: Run
+) -> None:
+    disk = representations()["dynamic"](tmp_path)
+    overwritten = tmp_path / "overwritten.vhdx"
+    overwritten.write_bytes(start + disk.read_bytes()[len(start) :])
+    for options in ([], ["--raw"]):
+        outcome = run("compare", *options, overwritten, disk)
+        assert outcome.out == ""
+        assert_failed(outcome, 2, f"{overwritten}: ", "it was overwritten", "--assume-vhdx")
+    outcome = run("compare", "--assume-vhdx", overwritten, disk)
+    assert outcome[:2] == (0, "same\n")
+
+
 def test_a_raw_disk_may_have_a_partition_table(tmp_path: Path, run: Run) -> None:
     raw = tmp_path / "raw"
     raw.write_bytes(bytes(512) + b"EFI PART".ljust(MIB, b"\0"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..format.descent import has_structures
 from ..format.headers import SIGNATURE, probe
 from ..format.others import recognise
 from ..reading.disk import Disk
@@ -25,8 +26,9 @@ class RawDisk:
         self.size = self._source.size
 
     def is_vhdx(self) -> bool:
-        """Tell whether the file is no raw image, but begins as a VHDX file does."""
-        return probe(self._source.read(0, min(len(SIGNATURE), self.size))) > 0
+        """Tell whether the file is a VHDX file, be it one whose start was overwritten."""
+        start = self._source.read(0, min(len(SIGNATURE), self.size))
+        return probe(start) > 0 or has_structures(self._source)
 
     def is_other(self) -> bool:
         """Tell whether the file is known to be neither of these."""

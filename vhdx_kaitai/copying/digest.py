@@ -64,6 +64,9 @@ def digest(
 ) -> Digest:
     """Return the hashes of a virtual disk, which are those of the raw image that it would be.
 
+    What is lost of a disk that was opened with `lost="zero"` is hashed as zeros;
+    `disk.lost` says where that is.
+
     Args:
         disk: The disk.
         algorithms: Names of algorithms of `hashlib`; those of `shake` are none of these.

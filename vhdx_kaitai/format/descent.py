@@ -88,7 +88,7 @@ class Descent:
         judge, section = self.judge, grammar.HeaderSection(self.stored)
         identifier = section.identifier()
         is_right = headers.probe(identifier) > 0
-        if not is_right and _has_structures(self.stored):
+        if not is_right and has_structures(self.stored):
             if not judge.assume_identifier(headers.overwritten(identifier)):
                 return None
         elif not judge.take(headers.check_identifier(identifier, self.stored)):
@@ -300,7 +300,7 @@ class Contents:
         return Layers(found, metadata, bat, locator)
 
 
-def _has_structures(stored: Source) -> bool:
+def has_structures(stored: Source) -> bool:
     """Tell whether a file has a valid copy of the headers, or of the region table."""
     if stored.size < headers.HEADER_SECTION_LENGTH:
         return False
