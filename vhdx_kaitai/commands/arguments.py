@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 
+from ..text import printable
 from .status import USAGE
 
 TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
-_SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_SIZE = r"(?i:(0x[0-9a-f]+|[0-9]+)(?:([kmgt])i?)?(b)?)"
+_MOST_DIGITS = 32  # far more than any size has, far fewer than Python refuses
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -41,21 +46,64 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that ends with our own status for a wrong command line."""
+    """A parser that takes options by their whole names, and ends with our own status.
+
+    What is mistyped is called so, with a guess at what was meant.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Say how the command is used, and what is wrong."""
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        self.exit(USAGE, f"{self.prog}: {printable(message)}\n")
+
+    def refuse_unknown_options(self, words: Iterable[str], hint: str = "") -> None:
+        """End with a guess when an option is none of this parser, before anything is missed.
+
+        Args:
+            words: What may be options, up to `--`; one with a space in it is none.
+            hint: What is said where there is no guess.
+        """
+        for word in words:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            is_option = name.startswith("--") and " " not in name
+            if is_option and name not in self._option_string_actions:
+                nearest = guess(name, self._option_string_actions)
+                self.error(f"unknown option {name}{nearest or hint}")
 
 
-def add_color(parser: Parser, default: str) -> None:
-    """Add `--color`."""
+def guess(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean X?` when a word is nearly one that is known, else nothing."""
+    from difflib import get_close_matches  # takes time, and most words are right
+
+    nearest = get_close_matches(word.lower(), known, 1)
+    return f", did you mean {nearest[0]}?" if nearest else ""
+
+
+def add_common(parser: Parser, color: str, quiet: bool | str) -> None:
+    """Add what may stand before a command and after it.
+
+    Args:
+        parser: To which.
+        color: What `--color` is when it is not given.
+        quiet: The same for `--quiet`.
+    """
     parser.add_argument(
         "--color",
         choices=("auto", "always", "never"),
-        default=default,
+        default=color,
         help="colour the output; auto does on a terminal, unless NO_COLOR is set",
+    )
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        default=quiet,
+        help="no progress, notes and hints; results, warnings and errors stay",
     )
 
 
@@ -167,7 +215,7 @@ def add_salvage(command: Parser) -> None:
 def add_range(command: Parser) -> None:
     """Add `--offset` and `--length`."""
     command.add_argument(
-        "--offset", type=size, default=0, metavar="N", help="start there; 64K, 1M, 0x200 will do"
+        "--offset", type=size, default=0, metavar="N", help="start there; 0x200, 64KiB, 1M will do"
     )
     command.add_argument(
         "--length", type=size, metavar="N", help="how many bytes; all the rest by default"
@@ -183,14 +231,23 @@ def number(text: str) -> int:
 
 
 def size(text: str) -> int:
-    """Return a number of bytes that may be given in KiB, MiB, GiB or TiB."""
-    number, factor = text, 1
-    if text[-1:].upper() in _SUFFIXES:
-        number, factor = text[:-1], _SUFFIXES[text[-1].upper()]
-    value = int(number, 0) * factor
-    if value < 0:
-        raise ValueError
-    return value
+    """Return a number of bytes that may be given in KiB, MiB, GiB or TiB.
+
+    `1MB` is refused: for `dd` that is 1000000 bytes, and `qemu-img` refuses it, too.
+    """
+    match = re.fullmatch(_SIZE, text) if len(text) <= _MOST_DIGITS else None
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: {_FORMS}")
+    digits, unit, is_bytes = match.groups()
+    if is_bytes and unit and text[-2] not in "iI":
+        plain = text[:-1]
+        raise argparse.ArgumentTypeError(
+            f"{text!r} may count in thousands or in 1024s; {plain} and {plain}iB are in 1024s"
+        )
+    return int(digits, 16 if digits[:2] in ("0x", "0X") else 10) << _POWERS[(unit or "").lower()]
+
+
+_FORMS = "write bytes (1048576 or 0x100000), or KiB, MiB, GiB, TiB (1MiB, 1Mi or 1M)"
 
 
 def output(text: str) -> str | None:

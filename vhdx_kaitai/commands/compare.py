@@ -10,7 +10,7 @@ from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
 from .arguments import Parser, add_assumptions, add_json, add_parents
 from .disks import open_disk
-from .output import complain, print_document, print_lines, progress
+from .output import note, print_document, print_lines, progress
 from .status import DIFFERENT, DONE, IO_FAILED
 
 _EXIT_STATUS = """\
@@ -56,5 +56,5 @@ def _open_either(arguments: argparse.Namespace, path: str) -> Disk | RawDisk:
     if raw.is_vhdx() or (raw.is_other() and not arguments.raw):
         raw.close()
         return open_disk(arguments, path)  # which says what else it is
-    complain(path, "no VHDX file, taken as a raw image")
+    note(arguments, path, "no VHDX file, taken as a raw image")
     return raw

@@ -11,8 +11,9 @@ from ..reading import disk as reading
 from ..reading.disk import Disk
 from ..reading.losses import Losses, losses, lost_ranges
 from ..showing.losses import losses_text, lost_map
+from ..text import counted
 from .arguments import assumable, parent_options
-from .output import complain, tell_assumed
+from .output import complain, note, tell_assumed
 from .status import DONE, LOST
 from .streams import refuse_input
 
@@ -35,7 +36,7 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
         **parent_options(arguments),
     )
     try:
-        tell_assumed(disk.assumed)
+        tell_assumed(arguments, disk.assumed)
         for image in disk.chain[1:]:
             refuse_input(image.path, image.stored.status())
     except BaseException:
@@ -66,7 +67,11 @@ def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, in
     if offset > disk_size:
         raise VhdxError(f"offset {offset} is past the end of the disk at {disk_size}")
     left = disk_size - offset
-    return offset, left if arguments.length is None else min(arguments.length, left)
+    length = left if arguments.length is None else arguments.length
+    if length > left:
+        there = f"{counted(left, 'byte')} from offset {offset} to its end"
+        note(arguments, arguments.file, f"--length {length} is more than the disk has: {there}")
+    return offset, min(length, left)
 
 
 def prepare_salvage(arguments: argparse.Namespace) -> None:
@@ -102,6 +107,8 @@ def conclude_salvage(
         lines = lost_map(lost, offset, offset + length, disk.size)
         write_lines(arguments.lost_map, lines, replace=getattr(arguments, "force", False))
     found = found or losses(disk, offset, length)
-    if found.lost or arguments.salvage:
+    if found.lost:
         complain(disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
+    elif arguments.salvage:
+        note(arguments, disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
     return LOST if found.lost else DONE

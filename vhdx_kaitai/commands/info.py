@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.chain:
         return _describe_chain(arguments)
     with Image(arguments.file, assumable=_assumable(arguments)) as image:
-        tell_assumed(image.assumed)
+        tell_assumed(arguments, image.assumed)
         document = _document_of(arguments, image, arguments.file)
         if image.locator is not None and not arguments.no_parent:
             _describe_parent(arguments, image, document)

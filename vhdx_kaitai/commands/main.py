@@ -12,10 +12,11 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
 from .._version import __version__
 from . import status, streams
-from .arguments import Formatter, Parser, add_color, first_about_parents
+from .arguments import Formatter, Parser, add_common, first_about_parents, guess
 
 TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
@@ -37,7 +38,24 @@ COMMANDS = {
     "tree": "show every field of the grammar with its place, bytes and meaning",
     "metadump": "copy the metadata of an image at its own offsets, without what is on the disk",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
+    "help": "say what a command does and takes",
 }
+
+
+class MainParser(Parser):
+    """The parser of everything, which finds the command."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in COMMANDS:
+            nearest = guess(value, COMMANDS)
+            self.error(f"unknown command {value!r}{nearest or ', see --help'}")
+        super()._check_value(action, value)
+
+    def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """Parse all words; those before the command are looked at first."""
+        leading = takewhile(lambda word: word.startswith("-"), words)
+        self.refuse_unknown_options(leading, "; those of a command are written after it")
+        return super().parse_args(words)
 
 
 class CommandParser(Parser):
@@ -62,14 +80,18 @@ class CommandParser(Parser):
 
         module = import_module(f".{self._module}", __package__)
         self._module = None
-        add_color(self, argparse.SUPPRESS)  # it may stand before the command or after it
+        add_common(self, argparse.SUPPRESS, argparse.SUPPRESS)
         self.set_defaults(run=run, command=module.run, failed=status.FAILED, json=False)
         module.add_arguments(self)
 
     def parse_known_args(self, *words: Any) -> Any:  # type: ignore[override]
         """Load the command and parse its words, which must not contradict each other."""
         self.load()
+        self.refuse_unknown_options(words[0])
         arguments, rest = super().parse_known_args(*words)
+        if rest:
+            is_option = rest[0].startswith("-") and rest[0] != "-"
+            self.error(f"{'unknown option' if is_option else 'unexpected argument'} {rest[0]}")
         option = first_about_parents(arguments)
         if option and arguments.no_parent:
             self.error(f"--no-parent and {option} contradict each other")
@@ -83,14 +105,14 @@ def build_parser(only: str | None = None) -> Parser:
         only: The one command that it has to know, when that is certain: each
             of them takes a while to set up.
     """
-    parser = Parser(
+    parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    add_color(parser, "auto")
+    add_common(parser, "auto", False)
     commands = parser.add_subparsers(
         title="commands",
         metavar="COMMAND",

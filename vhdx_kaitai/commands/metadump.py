@@ -8,7 +8,7 @@ from ..copying.files import refuse_to_replace
 from ..copying.metadump import metadump
 from ..showing.dump import dump_document, dump_text, too_long
 from .arguments import Parser, add_file, add_force, add_json, file_name
-from .output import complain, print_result
+from .output import note, print_result
 from .running import interruptible
 from .status import DONE
 
@@ -48,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
     print_result(arguments, dump_document(manifest, arguments.file, arguments.output), dump_text)
     warning = too_long(manifest)
     if warning is not None:
-        complain(arguments.output, warning)
+        note(arguments, arguments.output, warning)
     return DONE

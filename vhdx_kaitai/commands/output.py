@@ -70,16 +70,22 @@ def complain(path: str | None, message: str) -> None:
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
 
-def tell_assumed(assumed: Iterable[Assumption]) -> None:
+def note(arguments: argparse.Namespace, path: str | None, message: str) -> None:
+    """Tell people something that is no failure, where they want to hear it."""
+    if not arguments.quiet:
+        complain(path, message)
+
+
+def tell_assumed(arguments: argparse.Namespace, assumed: Iterable[Assumption]) -> None:
     """Tell people what was taken for granted of images."""
     for assumption in assumed:
-        complain(assumption.path, str(assumption))
+        note(arguments, assumption.path, str(assumption))
 
 
 @contextlib.contextmanager
 def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[int], object]]:
     """Show how far a long command is, on a terminal; anywhere else say nothing."""
-    if not sys.stderr.isatty():
+    if arguments.quiet or not sys.stderr.isatty():
         yield lambda _done: None
         return
     from rich.console import Console

@@ -54,7 +54,8 @@ def failure(arguments: argparse.Namespace, error: Exception, indent: int | None 
         return int(arguments.failed)
     option, what = _way_on(error)
     message = plain_message(error)
-    if hasattr(arguments, option.replace("-", "_")) and f"--{option}" not in message:
+    has_option = hasattr(arguments, option.replace("-", "_")) and f"--{option}" not in message
+    if has_option and not arguments.quiet:
         message += f" (--{option} {what})"
     complain(path, message)
     is_other = error.finding.rule == "FTI-01" and not isinstance(error, OverwrittenError)
