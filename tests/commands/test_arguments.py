@@ -14,7 +14,7 @@ from tests.conftest import Files, Run
         ["nonsense"],
         ["info"],
         ["info", "--nonsense", "x"],
-        ["info", "a", "b"],
+        ["log", "a", "b"],
         ["tree", "x", "--depth", "-1"],
         ["tree", "x", "--depth", "deep"],
         ["ksy", "--json"],

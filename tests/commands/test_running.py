@@ -93,7 +93,7 @@ def test_a_failure_of_the_system_is_a_failure(
 
 
 def test_a_folder_is_no_image(tmp_path: Path, run: Run) -> None:
-    outcome = run("info", tmp_path)
+    outcome = run("log", tmp_path)
     assert outcome.status == 1
     assert_one_line(outcome.err)
 

@@ -112,6 +112,21 @@ def add_file(command: Parser) -> None:
     command.add_argument("file", metavar="FILE", help="the VHDX file")
 
 
+def add_files(command: Parser, nargs: str) -> None:
+    """Add the files that a command is about, one after the other.
+
+    Args:
+        command: The parser.
+        nargs: How many there have to be.
+    """
+    command.add_argument(
+        "files", metavar="FILE", nargs=nargs, help="VHDX files, and folders with some in them"
+    )
+    command.add_argument(
+        "--recursive", action="store_true", help="look into the folders below a folder, too"
+    )
+
+
 def add_json(command: argparse._ActionsContainer) -> None:
     """Add `--json`, which commands without it have as False."""
     command.add_argument("--json", action="store_true", help="print a JSON document")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from itertools import islice
 
 from ..checking.chain import check
 from ..checking.findings import Report
@@ -11,25 +13,41 @@ from ..rules import catalogue
 from ..showing.document import json_text
 from ..showing.findings import check_document, check_text
 from ..showing.rules import rule_text, rules_document, rules_text
-from .arguments import Parser, add_force, add_parents, first_about_parents, parent_options
+from .arguments import (
+    Parser,
+    add_files,
+    add_force,
+    add_parents,
+    first_about_parents,
+    parent_options,
+)
 from .output import complain, print_colored, print_document, print_lines
-from .running import failure
+from .several import each
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, worst
 from .streams import write
 
-_EXIT_STATUS = """\
+_EPILOG = """\
+with --quiet: a line for each file whose exit status is not 0, none for others
+
 exit status:
   0 clean   3 usable, with warnings   2 corrupt: a rule refuses
   63 not a VHDX file   1 failed (I/O, permission, parent, unsupported)
   64 usage   130 interrupted   141 the pipe's reader is gone
   of several files the worst counts, in the order 1, 2, 63, 3, 0
 """
+_WORDS = {
+    DONE: "clean",
+    WARNINGS: "usable, with warnings",
+    CORRUPT: "corrupt",
+    NOT_VHDX: "not VHDX",
+    FAILED: "not checked wholly",
+}
 _OF_VERDICT = {"clean": DONE, "warnings": WARNINGS, "corrupt": CORRUPT, "not-vhdx": NOT_VHDX}
 
 
 def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
-    command.add_argument("files", metavar="FILE", nargs="*", help="the VHDX files")
+    add_files(command, "*")
     command.add_argument("--json", action="store_true", help="print a JSON document for each file")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--rules", action="store_true", help="list all rules and their status")
@@ -53,7 +71,8 @@ def add_arguments(command: Parser) -> None:
         help="blocks may lie past the end, unused bytes do not count: for metadata dumps",
     )
     add_parents(command)
-    command.epilog = _EXIT_STATUS
+    command.epilog = _EPILOG
+    command.set_defaults(indent=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,10 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_image(arguments.sarif)
         refuse_to_replace(arguments.sarif, arguments.force)
     reports: list[Report] = []
-    statuses = {_check_file(arguments, path, ignored, reports) for path in arguments.files}
+    status = each(arguments, lambda one: _check_file(one, ignored, reports), _WORDS)
     if arguments.sarif is not None:
         _write_sarif(arguments, reports)
-    return worst(statuses)
+    return status
 
 
 def _wrong(message: str) -> int:
@@ -105,30 +124,27 @@ def _explain(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _check_file(
-    arguments: argparse.Namespace, path: str, ignored: list[str], reports: list[Report]
-) -> int:
+def _check_file(arguments: argparse.Namespace, ignored: list[str], reports: list[Report]) -> int:
     """Check one file, print what was found, and return the exit status that stands for it."""
     with_parents = arguments.chain or first_about_parents(arguments) is not None
-    try:
-        result = check(
-            path,
-            chain=with_parents and not arguments.no_parent,
-            skeleton=arguments.skeleton,
-            ignore=ignored,
-            all_findings=arguments.all_findings,
-            **parent_options(arguments),
-        )
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return failure(arguments, error, indent=None)
+    result = check(
+        arguments.file,
+        chain=with_parents and not arguments.no_parent,
+        skeleton=arguments.skeleton,
+        ignore=ignored,
+        all_findings=arguments.all_findings,
+        **parent_options(arguments),
+    )
     reports.extend(result.reports)
     for part in result.reports:
+        path = part.path or arguments.file
         if arguments.json:
-            print_document(check_document(part, part.path or path), indent=None)
+            print_document(check_document(part, path), indent=None)
         elif arguments.sarif != "-":
-            print_colored(arguments, check_text(part, part.path or path))
+            lines: Iterable[str] = check_text(part, path)
+            if arguments.quiet:  # the line with the verdict comes first
+                lines = islice(lines, 1 if _status_of(part) else 0)
+            print_colored(arguments, lines)
     return worst(map(_status_of, result.reports))
 
 

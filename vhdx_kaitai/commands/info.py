@@ -10,24 +10,25 @@ from ..format.judge import Assumable
 from ..reading.image import Image
 from ..showing.document import plain_message
 from ..showing.info import add_parent, info_document, info_text
-from .arguments import Parser, add_assumptions, add_file, add_json, add_parents, parent_options
-from .output import (
-    print_colored,
-    print_document,
-    print_lines,
-    print_result,
-    progress,
-    tell_assumed,
-)
-from .status import DONE
+from .arguments import Parser, add_assumptions, add_files, add_json, add_parents, parent_options
+from .output import print_lines, print_result, progress, tell_assumed
+from .several import each
+from .status import CORRUPT, DONE, FAILED, NOT_VHDX
 
 if TYPE_CHECKING:
     from ..showing.document import Document
 
+_WORDS = {
+    DONE: "described",
+    CORRUPT: "corrupt",
+    NOT_VHDX: "not VHDX",
+    FAILED: "failed",
+}
+
 
 def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
-    add_file(command)
+    add_files(command, "+")
     add_json(command)
     command.add_argument(
         "--allocation",
@@ -45,6 +46,14 @@ def add_arguments(command: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Describe images one after the other."""
+    arguments.shown = []
+    if arguments.chain:  # one image or many: the form of what is printed is the same
+        arguments.indent = None
+    return each(arguments, _describe, _WORDS)
+
+
+def _describe(arguments: argparse.Namespace) -> int:
     """Describe an image, or all of its chain."""
     if arguments.chain:
         return _describe_chain(arguments)
@@ -53,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         document = _document_of(arguments, image, arguments.file)
         if image.locator is not None and not arguments.no_parent:
             _describe_parent(arguments, image, document)
-    print_result(arguments, document, info_text)
+    _print(arguments, document)
     return DONE
 
 
@@ -99,9 +108,12 @@ def _describe_chain(arguments: argparse.Namespace) -> int:
             document = _document_of(arguments, image, path)
             if depth < len(disk.links):
                 add_parent(document, disk.chain[depth + 1].path, disk.links[depth])
-            if arguments.json:
-                print_document(document, indent=None)
-            else:
-                print_lines([""] if depth else [])
-                print_colored(arguments, info_text(document))
+            _print(arguments, document)
     return DONE
+
+
+def _print(arguments: argparse.Namespace, document: Document) -> None:
+    """Print a document or its text, with an empty line between texts."""
+    print_lines([""] if arguments.shown and not arguments.json else [])
+    print_result(arguments, document, info_text)
+    arguments.shown.append(document["path"])

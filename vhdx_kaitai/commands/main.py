@@ -42,6 +42,11 @@ COMMANDS = {
 }
 
 
+# What commands are told where they say nothing else: the status of a failure, and how far
+# documents are indented; None is for a line each.
+_DEFAULTS = {"failed": status.FAILED, "json": False, "indent": 2}
+
+
 class MainParser(Parser):
     """The parser of everything, which finds the command."""
 
@@ -81,7 +86,7 @@ class CommandParser(Parser):
         module = import_module(f".{self._module}", __package__)
         self._module = None
         add_common(self, argparse.SUPPRESS, argparse.SUPPRESS)
-        self.set_defaults(run=run, command=module.run, failed=status.FAILED, json=False)
+        self.set_defaults(run=run, command=module.run, **_DEFAULTS)
         module.add_arguments(self)
 
     def parse_known_args(self, *words: Any) -> Any:  # type: ignore[override]

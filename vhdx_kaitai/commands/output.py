@@ -59,7 +59,7 @@ def print_result(
 ) -> None:
     """Print a document, or the text that is made of it, as was asked for."""
     if arguments.json:
-        print_document(document)
+        print_document(document, arguments.indent)
     else:
         print_colored(arguments, text(document))
 

@@ -42,13 +42,13 @@ def _inputs(arguments: argparse.Namespace) -> list[str]:
     return [path for path in (*named, *getattr(arguments, "files", ())) if path is not None]
 
 
-def failure(arguments: argparse.Namespace, error: Exception, indent: int | None = 2) -> int:
+def failure(arguments: argparse.Namespace, error: Exception) -> int:
     """Tell people about an error, and programs that want a document; return its exit status."""
     path = _path_of(error)
     if path is None:
         path = getattr(arguments, "file", None)
     if arguments.json:
-        print_document(error_document(path, error), indent)
+        print_document(error_document(path, error), arguments.indent)
     if not isinstance(error, FormatError):
         complain(path, plain_message(error))
         return int(arguments.failed)
