@@ -19,7 +19,10 @@ def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
     add_file(command)
     command.add_argument(
-        "output", metavar="OUT", type=output, help="the raw image; - is standard output"
+        "output",
+        metavar="OUT",
+        type=output,
+        help="the raw image, or a block device; - is standard output",
     )
     add_force(command)
     add_parents(command)

@@ -31,7 +31,7 @@ def add_arguments(command: Parser) -> None:
         "--output",
         metavar="OUT",
         type=output,
-        help="a file, sparse where there are zeros; - is standard output",
+        help="a file, sparse where there are zeros, or a block device; - is standard output",
     )
     add_force(command)
     add_range(command)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from ..format.headers import probe
 from ..storage.source import Source
-from ..storage.target import new_file
+from ..storage.target import is_same_device, new_file
 
 _LINES_AT_ONCE = 4096
 
@@ -56,7 +56,9 @@ def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) 
     """
     for source in sources:
         status = source.status()
-        if status is not None and os.path.samestat(status, output):
+        if status is not None and (
+            os.path.samestat(status, output) or is_same_device(status, output)
+        ):
             raise OSError(errno.EINVAL, "is an image of the disk itself", name)
 
 

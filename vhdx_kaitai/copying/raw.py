@@ -11,13 +11,33 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 from ..reading.disk import Disk
 from ..storage.source import FileSource
-from ..storage.target import OutFile, new_file
+from ..storage.target import OutFile, device, is_device, new_file
+from ..units import MIB
 from .data import DataRange, Progress, adjoined, data_ranges
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
+
+_MOST_ZEROS = 64 * MIB  # as one piece
+
+
+class Gap(NamedTuple):
+    """A range of a disk between those that may hold something else than zeros.
+
+    Attributes:
+        start: Its first byte.
+        end: After its last byte.
+    """
+
+    start: int
+    end: int
+
+
+Piece: TypeAlias = DataRange | Gap
+"""What is copied at once."""
 
 
 def convert(
@@ -25,13 +45,16 @@ def convert(
 ) -> None:
     """Write a range of a disk to a raw file, which appears under its name when it is whole.
 
+    A block device is written where it stands, zeros included; what is past the
+    range stays, and so does what was written before a failure.
+
     Args:
         disk: The disk.
-        path: Path of the file.
+        path: Path of the file, or of the device.
         offset: Virtual offset in bytes.
         length: Bytes.
         progress: Told how far it is.
-        replace: Whether a file that is there may be replaced.
+        replace: Whether a file that is there may be replaced, or a device overwritten.
 
     Raises:
         FormatError: The image should hold bytes and does not.
@@ -39,12 +62,12 @@ def convert(
     """
     with contextlib.suppress(FileNotFoundError):
         refuse_source((image.stored for image in disk.chain), os.stat(path), path)
-    with new_file(path, replace=replace) as out:
+    with device(path) if replace and is_device(path) else new_file(path, replace=replace) as out:
         write_raw(disk, out, offset, length, progress)
 
 
 def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Progress) -> None:
-    """Write a range of a disk to the start of an empty file, with holes for zeros.
+    """Write a range of a disk to the start of an empty file, with holes for zeros, or a device.
 
     What was read is written from the buffer, since looking for zeros has brought
     it there; a copy by the kernel would read it again. So the kernel copies only
@@ -62,14 +85,19 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     out.set_length(length)
     ranges = data_ranges(disk, offset, offset + length)
     # Small ranges that follow each other are read together, unless each is to be shared.
-    pieces = _pieces(ranges if sharing else adjoined(ranges))
+    data = _pieces(ranges if sharing else adjoined(ranges))
+    pieces = data if out.is_blank else _with_gaps(data, offset, offset + length)
 
-    def copy(piece: DataRange, buffer: bytearray) -> int:
+    def copy(piece: Piece, buffer: bytearray) -> int:
         """Copy a piece, and return how far that is."""
+        if isinstance(piece, Gap):
+            out.write_zeros(piece.end - piece.start, piece.start - offset)
+            return piece.end - offset
         start, end, file, distance = piece
         view = memoryview(buffer)
         disk.readinto_at(view[: end - start], start)
-        for low, high in written_ranges(buffer, end - start):
+        written = written_ranges(buffer, end - start) if out.is_blank else [(0, end - start)]
+        for low, high in written:
             at = start - offset + low
             if file in sharing:
                 shared = out.share(file, start + low + distance, high - low, at)
@@ -82,7 +110,7 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
 
 
 def _by_two(
-    pieces: Iterator[DataRange], copy: Callable[[DataRange, bytearray], int], progress: Progress
+    pieces: Iterator[Piece], copy: Callable[[Piece, bytearray], int], progress: Progress
 ) -> None:
     """Let two threads take turns at pieces: one reads and looks for zeros, the other writes."""
     turn = threading.Lock()
@@ -120,6 +148,20 @@ def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
         for stop in range(start - start % PIECE + PIECE, end + PIECE, PIECE):
             yield DataRange(start, min(stop, end), file, distance)
             start = stop
+
+
+def _with_gaps(pieces: Iterable[DataRange], start: int, end: int) -> Iterator[Piece]:
+    """Yield pieces, and what is between them."""
+    for piece in pieces:
+        yield from _gaps(start, piece.start)
+        yield piece
+        start = piece.end
+    yield from _gaps(start, end)
+
+
+def _gaps(start: int, end: int) -> Iterator[Gap]:
+    for low in range(start, end, _MOST_ZEROS):
+        yield Gap(low, min(low + _MOST_ZEROS, end))
 
 
 def write_stream(

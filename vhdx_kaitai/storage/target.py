@@ -1,5 +1,6 @@
 """Files that are written: one appears under its name when it is whole, or not at all.
 
+A block device is written where it stands: nothing can take its place.
 Only this module opens files for writing.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import struct
 import threading
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
-from ..units import KIB
+from ..units import KIB, MIB
 from .source import FileSource
 
 # The request to share blocks, and how many bytes are tried: whole blocks of any file
@@ -23,9 +25,18 @@ from .source import FileSource
 _CLONE_RANGE = 0x4020940D
 _TRIED = 64 * KIB
 
+# The request to make a range of a device zeros, which some do without writing any; how much
+# it is asked for at once, so that it can be interrupted; and what fits the sectors of all.
+_ZERO_OUT = 0x127F
+_MOST_ZEROS = 64 * MIB
+_PAGE = 4 * KIB
+
+_MOUNTS = "/proc/mounts"
+
 _MOST = 512 * KIB  # written at once: more can be ten times slower on ext4
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_OF_DEVICES = os.O_WRONLY | os.O_EXCL  # refused when the system uses it or a part of it
 
 _position = threading.Lock()  # guards those of files where the system writes nowhere else
 
@@ -41,6 +52,11 @@ class OutFile(NamedTuple):
     fd: int
     path: str
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether what is not written of it is zeros."""
+        return True
+
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it is a hole."""
         with _errors_named(self.path):
@@ -54,13 +70,17 @@ class OutFile(NamedTuple):
             while done < len(view):
                 done += _write_at(self.fd, view[done : done + _MOST], offset + done)
 
+    def write_zeros(self, _length: int, _offset: int) -> None:
+        """Make a range zeros that nothing has been written to, which it is in a new file.
+
+        Args:
+            _length: Bytes.
+            _offset: Its place in bytes.
+        """
+
     def can_share(self, file: FileSource) -> bool:
         """Tell whether this file, still empty, can have blocks in common with another one."""
-        try:
-            from fcntl import ioctl
-
-            ioctl(self.fd, _CLONE_RANGE, struct.pack("=qQQQ", file.fd, 0, _TRIED, 0))
-        except (ImportError, OSError):
+        if not _request(self.fd, _CLONE_RANGE, struct.pack("=qQQQ", file.fd, 0, _TRIED, 0)):
             return False
         self.set_length(0)
         return True
@@ -79,12 +99,125 @@ class OutFile(NamedTuple):
         return done
 
 
+class Device(OutFile):
+    """A block device that is being written; what is past the end of what is written stays."""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether what is not written of it is zeros: what was on it stays."""
+        return False
+
+    def set_length(self, length: int) -> None:
+        """Refuse a length in bytes that is more than the device has."""
+        with _errors_named(self.path):
+            size = os.lseek(self.fd, 0, os.SEEK_END)
+            if length > size:
+                message = f"the device is {size} bytes long, expected at least {length}"
+                raise OSError(errno.ENOSPC, message)
+
+    def can_share(self, _file: FileSource) -> bool:
+        """Return False: devices have no blocks in common with files."""
+        return False
+
+    def write_zeros(self, length: int, offset: int) -> None:
+        """Make a range zeros, by the device itself where it can."""
+        end = offset + length
+        while offset < end:
+            count = min(end, offset - offset % _MOST_ZEROS + _MOST_ZEROS) - offset
+            is_aligned = offset % _PAGE == count % _PAGE == 0
+            request = struct.pack("=QQ", offset, count)
+            if not (is_aligned and _request(self.fd, _ZERO_OUT, request)):
+                count = min(count, _MOST - offset % _MOST)
+                self.write(bytes(count), offset)
+            offset += count
+
+
+def _request(fd: int, number: int, data: bytes) -> bool:
+    """Ask the system something about an open file, and tell whether it has done that."""
+    try:
+        from fcntl import ioctl
+
+        ioctl(fd, number, data)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
 def _write_at(fd: int, data: memoryview, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(fd, data, offset)
     with _position:
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
+
+
+@contextlib.contextmanager
+def device(path: str) -> Iterator[Device]:
+    """Open a block device for writing, which nobody else uses; all is on it at the end.
+
+    Args:
+        path: Its path.
+
+    Yields:
+        The device. What is written to it stays, whatever fails later.
+
+    Raises:
+        OSError: It is mounted or in use, or cannot be written; its name is `path`.
+    """
+    with _errors_named(path):
+        mounted = _place_of_mount(os.stat(path))
+        if mounted is not None:
+            raise OSError(errno.EBUSY, f"is mounted at {mounted}")
+        try:
+            fd = os.open(path, _OF_DEVICES)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            raise OSError(errno.EBUSY, "the device or a part of it is in use") from error
+    try:
+        with _errors_named(path):
+            if not _is_device(os.fstat(fd)):
+                raise OSError(errno.ENOTBLK, "is no block device any more")
+        yield Device(fd, path)
+        with _errors_named(path):
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def is_device(path: str) -> bool:
+    """Tell whether there is a block device under a name."""
+    try:
+        return _is_device(os.stat(path))
+    except OSError:
+        return False
+
+
+def _is_device(status: os.stat_result) -> bool:
+    return stat.S_ISBLK(status.st_mode)
+
+
+def _place_of_mount(status: os.stat_result) -> str | None:
+    """Return where a device is mounted; None when it is not, as far as the system tells."""
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as mounts:
+            lines = [line.split(" ") for line in mounts]
+    except OSError:  # where there is no such list, O_EXCL is all there is
+        return None
+    for name, place, *_ in lines:
+        with contextlib.suppress(OSError):
+            if name.startswith("/") and is_same_device(os.stat(_unescaped(name)), status):
+                return _unescaped(place)
+    return None
+
+
+def is_same_device(one: os.stat_result, two: os.stat_result) -> bool:
+    """Tell whether two names are those of one block device."""
+    return _is_device(one) and _is_device(two) and one.st_rdev == two.st_rdev
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)
 
 
 @contextlib.contextmanager
