@@ -119,8 +119,11 @@ docs-conformance: $(DEV) $(COMPILER)
 fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
 	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)
 
-build: $(DEV) ## Build sdist and wheel into dist/
+build: $(DEV) ## Build sdist and wheel into dist/; the wheel has man pages and completion for shells
 	@$(BIN)/python -m build
+	@echo "With these files beside the package:"
+	@for wheel in dist/*.whl; do \
+	  $(BIN)/python -m zipfile --list $$wheel | sed -n 's|^.*\.data/data/\([^ ]*\).*|  \1|p'; done
 
 # --- Grammar ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import os
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.compiling import run
+from tests.support import tool
 
 ROOT = Path(__file__).parent.parent
 KSY = ROOT / "vhdx.ksy"
@@ -175,10 +177,46 @@ def test_the_wheel_has_all_modules_schemas_and_licences(wheel: zipfile.ZipFile) 
     wanted |= {"vhdx_kaitai/generated/vhdx.ksy"}
     names = set(wheel.namelist())
     assert wanted - names == set()
-    assert {name for name in names if ".dist-info/" not in name} == wanted
+    ours = {name for name in names if not re.search(r"\.(?:dist-info|data)/", name)}
+    assert ours == wanted
 
     licences = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
     assert licences == {"LICENSE", "LICENSES/CC0-1.0.txt"}
+
+
+@pytest.mark.slow
+def test_the_wheel_has_man_pages_and_completion(wheel: zipfile.ZipFile, packages: Path) -> None:
+    shell_files = tool("shell_files").shell_files()
+    (name,) = packages.glob("*.whl")
+    data = f"{'-'.join(name.name.split('-')[:2])}.data/data/share/"
+    found = {name: wheel.read(name).decode() for name in wheel.namelist() if ".data/" in name}
+    assert found == {f"{data}{name}": text for name, text in shell_files.items()}
+
+
+@pytest.mark.slow
+def test_the_wheel_lists_all_of_its_files(wheel: zipfile.ZipFile) -> None:
+    (record,) = (name for name in wheel.namelist() if name.endswith("/RECORD"))
+    rows = [line.split(",") for line in wheel.read(record).decode().splitlines()]
+    assert {name for name, *_ in rows} == set(wheel.namelist())
+    assert len(rows) == len(wheel.namelist())
+    for name, digest, size in rows:
+        data = wheel.read(name)
+        if name == record:
+            assert (digest, size) == ("", "")
+        else:
+            code = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+            assert (digest, size) == (f"sha256={code}", str(len(data)))
+
+
+@pytest.mark.slow
+def test_man_pages_are_installed_where_man_finds_them(packages: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path, next(packages.glob("*.whl")))
+    assert (tmp_path / "share" / "man" / "man1" / "vhdx-kaitai.1").is_file()
+    assert (tmp_path / "share" / "bash-completion" / "completions" / "vhdx-kaitai").is_file()
+    assert (tmp_path / "share" / "zsh" / "site-functions" / "_vhdx-kaitai").is_file()
+    removed = run(sys.executable, "-m", "pip", "--python", python, "uninstall", "-y", "vhdx-kaitai")
+    assert removed.returncode == 0, removed.stdout
+    assert not (tmp_path / "share" / "man" / "man1" / "vhdx-kaitai.1").exists()
 
 
 @pytest.mark.slow

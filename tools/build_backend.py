@@ -3,16 +3,22 @@
 Setuptools makes them, and takes more from the machine: modes from the umask, owners from the user,
 times from the clock, and files from what an earlier build left. All of that is set right here.
 Every time is that of SOURCE_DATE_EPOCH, or else one date for ever: the tree of an sdist does not
-know its last commit. pyproject.toml names this module as the build backend of PEP 517.
+know its last commit. A wheel gets what `shell_files` makes of the package in it: man pages, and
+completion for shells. pyproject.toml names this module as the build backend of PEP 517.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -22,7 +28,6 @@ from setuptools.build_meta import (
     build_editable,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
-    get_requires_for_build_wheel,
     prepare_metadata_for_build_editable,
     prepare_metadata_for_build_wheel,
 )
@@ -40,7 +45,13 @@ __all__ = [
 
 Settings = dict[str, str | list[str] | None] | None
 
+_FOR_WHEELS = ["shtab>=1.7", "kaitaistruct>=0.11,<0.12"]  # the package is run
 _SOME_DATE = 1577836800  # 2020-01-01; a zip file knows no date before 1980
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
+    """Return what a wheel takes, and an editable install does not."""
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *_FOR_WHEELS]
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
@@ -57,8 +68,25 @@ def build_wheel(
     """Build a wheel and return its name."""
     _forget_earlier_builds()
     name: str = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
-    normalize_wheel(Path(wheel_directory, name))
+    path = Path(wheel_directory, name)
+    normalize_wheel(path, shell_files(path))
     return name
+
+
+def shell_files(wheel: Path) -> dict[str, bytes]:
+    """Return man pages and completion as they are installed, made by the package in a wheel."""
+    tool = Path(__file__).with_name("shell_files.py")
+    with tempfile.TemporaryDirectory() as folder:
+        package, made = Path(folder, "package"), Path(folder, "share")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(package)
+        environment = os.environ | {"PYTHONPATH": str(package), "COLUMNS": "80"}
+        subprocess.run([sys.executable, tool, made], check=True, env=environment)
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(made.rglob("*"))
+            if path.is_file()
+        }
 
 
 def normalize_sdist(path: Path) -> None:
@@ -78,18 +106,40 @@ def normalize_sdist(path: Path) -> None:
     rewritten.replace(path)
 
 
-def normalize_wheel(path: Path) -> None:
-    """Rewrite a zip file with modes and times that are the same everywhere."""
+def normalize_wheel(path: Path, more: dict[str, bytes]) -> None:
+    """Rewrite a zip file with modes and times that are the same everywhere.
+
+    Args:
+        path: The wheel.
+        more: Files to add, by where they go to below what Python is installed in.
+    """
     rewritten = path.with_name(f"{path.name}.new")
+    name = "-".join(path.name.split("-")[:2])  # with the version
+    record = f"{name}.dist-info/RECORD"
+    added = {f"{name}.data/data/{place}": data for place, data in more.items()}
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(rewritten, "w") as new:
         for member in old.infolist():
-            entry = zipfile.ZipInfo(member.filename, time.gmtime(_epoch())[:6])
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix: the modes are its
+            data = old.read(member)
+            if member.filename == record:  # the last, which lists all others
+                for place, content in added.items():
+                    new.writestr(_entry(place, 0o644), content)
+                    data += _record_line(place, content)
             mode = _mode(member.external_attr >> 16, is_folder=member.is_dir())
-            entry.external_attr = (stat.S_IFREG | mode) << 16
-            new.writestr(entry, old.read(member))
+            new.writestr(_entry(member.filename, mode), data)
     rewritten.replace(path)
+
+
+def _entry(name: str, mode: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, time.gmtime(_epoch())[:6])
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = 3  # Unix: the modes are its
+    entry.external_attr = (stat.S_IFREG | mode) << 16
+    return entry
+
+
+def _record_line(name: str, content: bytes) -> bytes:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(content)}\n".encode()
 
 
 def _epoch() -> int:
