@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 
 from ..checking.quick import losses_in_passing, quick
 from ..copying.files import refuse_image, refuse_to_replace, write_lines
@@ -78,10 +80,13 @@ def prepare_salvage(arguments: argparse.Namespace) -> None:
     """See to the options of `add_salvage`: who wants a map of what is lost goes on past that.
 
     Raises:
-        OSError: The map would replace a file, and that was not allowed.
+        OSError: The map would replace a file, and that was not allowed, or the output.
     """
     if arguments.lost_map is not None:
         arguments.salvage = True
+        output = getattr(arguments, "output", None)
+        if output is not None and os.path.realpath(output) == os.path.realpath(arguments.lost_map):
+            raise OSError(errno.EINVAL, "is the output, and cannot be the map, too", output)
         refuse_image(arguments.lost_map)
         refuse_to_replace(arguments.lost_map, getattr(arguments, "force", False))
 
