@@ -88,7 +88,7 @@ LATE_IMPORTS = {
     "copying.data: .": _LARGE,
     "commands.arguments: difflib": "only what is mistyped gets a guess",
     "commands.check: ..showing.sarif": _START,
-    "commands.info: ..reading.chain": _START,
+    "commands.info: ..reading.links": _START,
     "commands.info: .disks": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",

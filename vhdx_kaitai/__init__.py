@@ -50,11 +50,11 @@ if TYPE_CHECKING:
         ParentLocator,
         RegionEntry,
     )
-    from .reading.chain import Link
     from .reading.disk import Disk, DiskFile
     from .reading.disk import open_disk as open
     from .reading.extents import Extent
     from .reading.image import Image
+    from .reading.links import Link
     from .rules import Rule, catalogue
     from .storage.overlay import Update
     from .storage.source import Source
@@ -134,10 +134,10 @@ _NAMES_IN = {
     "format.structures": (
         "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
     ),
-    "reading.chain": "Link",
     "reading.disk": "Disk DiskFile open",
     "reading.extents": "Extent",
     "reading.image": "Image",
+    "reading.links": "Link",
     "rules": "Rule catalogue",
     "storage.overlay": "Update",
     "storage.source": "Source",

@@ -49,14 +49,19 @@ def test_a_damaged_chain_is_told_when_it_is_asked_for(case: ChainCase, tmp_path:
     assert not set().union(*broken[:-1])
     assert alone.verdict == ("warnings" if "LOC-23" in case.rules else "clean")
     assert alone.parents == ()
-    # Where the parent is another file or none, nothing is wrong with this one.
+    # Where the parent is another file or none, nothing is wrong with this one; but no disk of
+    # the chain can be read.
     last = report.reports[-1]
     assert last.is_incomplete == (case.outcome != "refused")
     if last.is_incomplete:
-        assert last.verdict == ("warnings" if "LOC-23" in case.rules else "clean")
+        assert last.verdict == "unusable"
         assert any("parent" in what for what, _ in last.skipped)
     else:
         assert last.verdict == "corrupt"
+    for part in report.reports[:-1]:
+        assert part.verdict == "unusable"
+    for part in report.reports:
+        assert part.diagnosis[0].startswith("The disk cannot be read: ")
 
 
 @pytest.mark.parametrize("name", ["differencing-plain", "dynamic-plain"])
@@ -181,7 +186,7 @@ def test_a_parent_that_was_named_and_is_no_image_does_not_make_the_child_none(
     made = chain(2).write(tmp_path)
     made.paths[0].write_bytes(b"no image")
     report = check(made.path, chain=True, parent=made.paths[0])
-    assert (report.verdict, report.is_incomplete) == ("clean", True)
+    assert (report.verdict, report.is_incomplete) == ("unusable", True)
     assert any("base.vhdx" in str(f) for f in report.findings if f.level == "error")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands.launching import assert_failed
 from tests.conftest import Files, Run
-from tests.images.chain import GOOD_CHAINS, chain
+from tests.images.chain import GOOD_CHAINS, chain, write_guid
 from tests.reading_fixtures import (
     few_runs,
     good_chain,
@@ -89,19 +89,20 @@ def test_a_graph_of_a_chain_can_be_drawn_whatever_its_paths(
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--dot"]])
-def test_a_chain_that_cannot_be_followed_is_a_failure(
+def test_a_chain_that_cannot_be_followed_is_listed_and_a_failure(
     form: list[str], tmp_path: Path, run: Run
 ) -> None:
     made = chain(3, blocks=few_runs).write(tmp_path)
     (tmp_path / "base.vhdx").unlink()
     outcome = run("chain", *form, made.path)
     assert_failed(outcome, 1, "base.vhdx: no such file", "--search")
+    for path in made.paths[1:]:
+        assert str(path) in outcome.out
+    assert str(write_guid(0)) in outcome.out
     if form == ["--json"]:
         document = json.loads(outcome.out)
-        assert_valid(document, "error")
-        assert document["error"]["type"] == "ParentNotFoundError"
-    else:
-        assert outcome.out == ""
+        assert_valid(document, "chain")
+        assert document["missing"]["error"]["type"] == "ParentNotFoundError"
     (tmp_path / "store").mkdir()
     made.images[0].write(tmp_path / "store" / "base.vhdx")
     assert run("chain", *form, made.path, "--search", tmp_path / "store").status == 0

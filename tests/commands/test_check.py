@@ -366,9 +366,7 @@ def test_a_parent_that_is_missing_is_found_out_with_the_chain(tmp_path: Path, ru
     path = CHAIN_DAMAGES["parent-missing"].build().write(tmp_path).path
     outcome = run("check", "--chain", path)
     assert outcome.status == FAILED
-    assert outcome.out.splitlines()[0].startswith(
-        f"{path}: clean as far as it was checked (1 error"
-    )
+    assert outcome.out.splitlines()[0].startswith(f"{path}: cannot be used (1 error")
     assert "[CHAIN-10, " in outcome.out
     assert "Not checked\n  the parents: " in outcome.out
 

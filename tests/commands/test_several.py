@@ -149,20 +149,24 @@ def test_a_folder_that_cannot_be_read_does_not_keep_the_others_from_being_checke
     assert "5 files: 3 clean" in outcome.err
 
 
-def test_the_documents_of_a_chain_have_one_form(tmp_path: Path, run: Run) -> None:
-    """A line each, however many there are, and if there is none."""
+def test_the_document_of_a_chain_is_one_and_of_several_a_line_each(
+    tmp_path: Path, run: Run
+) -> None:
+    """It has those of the parents in it, however many there are, and if one is missing."""
     made = chain(3).write(tmp_path)
-    for path, count in ((made.path, 3), (made.paths[0], 1)):
+    for path, count in ((made.path, 2), (made.paths[0], 0)):
         outcome = run("info", "--chain", "--json", path)
-        lines = outcome.out.splitlines()
-        assert (outcome.status, len(lines)) == (0, count)
-        for line in lines:
-            assert_valid(json.loads(line), "info")
+        assert outcome.status == 0
+        assert len(document_of(outcome, "info")["parents"]) == count
+    outcome = run("info", "--chain", "--json", made.path, made.paths[1])
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    for line in lines:
+        assert_valid(line, "info")
+    assert [len(line["parents"]) for line in lines] == [2, 1]
     made.paths[0].unlink()
     outcome = run("info", "--chain", "--json", made.path)
     assert outcome.status == 1
-    assert outcome.out.count("\n") == 1
-    document_of(outcome, "error")
+    assert len(document_of(outcome, "info")["parents"]) == 1
 
 
 def test_no_report_goes_into_a_file_of_the_folder(folder: Path) -> None:

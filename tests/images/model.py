@@ -365,6 +365,7 @@ class Model:
                 for offset, item in layout.metadata.placed()
             ],
             "bat": counts,
+            "parents": None,
             "assumed": [],
             "parent": None
             if locator is None or not self.image.has_parent

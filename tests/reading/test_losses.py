@@ -8,7 +8,7 @@ from tests.images.image import Block, Layout, dynamic
 from tests.images.structures import MIB
 from tests.reading_fixtures import opened
 from vhdx_kaitai.reading import map as mapping
-from vhdx_kaitai.reading.losses import MOST_LISTED, LostRange, losses, lost_ranges
+from vhdx_kaitai.reading.losses import MOST_LISTED, Losses, LostRange, losses, lost_ranges
 
 
 def with_lost(*numbers: int) -> Layout:
@@ -41,19 +41,19 @@ def test_lost_ranges_are_listed(numbers: tuple[int, ...], expected: list[tuple[i
         assert list(lost_ranges(disk, 0, disk.size)) == ranges
         stored = len({*numbers, *range(0, 100, 4)})
         found = losses(disk, 0, disk.size)
-        assert found == (stored * MIB, len(numbers) * MIB, len(ranges), tuple(ranges))
+        assert found[:4] == (stored * MIB, len(numbers) * MIB, len(ranges), tuple(ranges))
 
 
 def test_a_range_has_its_own_losses() -> None:
     with opened(with_lost(4, 5).build()) as disk:
         half = MIB // 2
-        assert losses(disk, 5 * MIB + half, MIB) == (
+        assert losses(disk, 5 * MIB + half, MIB)[:4] == (
             half,
             half,
             1,
             (LostRange(5 * MIB + half, 6 * MIB, "BAT-03"),),
         )
-        assert losses(disk, 6 * MIB, MIB) == (0, 0, 0, ())
+        assert losses(disk, 6 * MIB, MIB) == Losses(0, 0, 0, ())
 
 
 def test_only_the_first_ranges_are_listed_with_the_sum() -> None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from ..errors import Finding, FormatError, ParentMismatchError, Span, VhdxError
+from ..errors import Finding, Span, VhdxError
 from ..format import metadata
 from ..reading import parents
-from ..reading.chain import Link, check_likeness, check_link, check_way, find_parent
+from ..reading.chain import check_likeness, check_link, check_way, why_missing
 from ..reading.image import Image
+from ..reading.links import Link, Sought, find_parent
+from ..reading.renamed import BY_GUID
 from ..storage.source import SourceLike, open_source
 from .findings import MOST_OF_ALL, MOST_PER_RULE, Collector, Report
 from .image import check_image
+
+if TYPE_CHECKING:
+    from ..reading.links import Named
 
 # About what a metadata dump does not have: blocks, bytes after headers and BAT entries.
 _LEFT_OUT = ("BAT-10", "HDR-17", "BAT-15")
@@ -26,7 +32,7 @@ def check(
     skeleton: bool = False,
     ignore: Collection[str] = (),
     all_findings: bool = False,
-    parent: SourceLike | None = None,
+    parent: Named = None,
     search: parents.Search = (),
     follow_absolute: bool = False,
 ) -> Report:
@@ -42,8 +48,9 @@ def check(
         ignore: Ids of rules that do not count.
         all_findings: Report all findings of a rule, up to 131072 of them, and not only the first
             20. How many are left out is counted in either case.
-        parent: The parent, instead of looking for it.
-        search: Folders in which parents are looked for by name, or one folder.
+        parent: The parent, instead of looking for it; a list for that of each level.
+        search: Folders in which parents are looked for, by name and by their
+            DataWriteGuid, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
 
     Raises:
@@ -54,78 +61,77 @@ def check(
         most = MOST_OF_ALL if all_findings else MOST_PER_RULE
         collector = Collector({*ignore, *_LEFT_OUT} if skeleton else ignore, most)
         image = check_image(stored, collector, is_skeleton=skeleton)
+        sought = Sought.of(parent, search, follow_absolute=follow_absolute)
         above: tuple[Report, ...] = ()
-        if image is not None and image.locator is not None and not chain:
+        unused: tuple[str, ...] = ()
+        if image is not None and image.locator is None:
+            unused = tuple(sought.unused(0))
+        elif image is not None and chain:
+            above, unused = _Chain(image, collector, sought).checked(ignore)
+        elif image is not None:
             collector.skip("the parents", "not asked for; --chain (chain=True) checks them, too")
-        elif image is not None and image.locator is not None:
-            chained = _Chain(image, collector, search, follow_absolute=follow_absolute)
-            above = tuple(chained.reports(parent, ignore))
-        return collector.report(stored.path)._replace(parents=above)
+        return collector.report(stored.path)._replace(parents=above, unused=unused)
     finally:
         if stored is not source:
             stored.close()
 
 
 class _Chain:
-    """The parents of an image, one after the other."""
+    """The parents of an image, one after the other.
 
-    def __init__(
-        self,
-        image: Image,
-        collector: Collector,
-        search: parents.Search,
-        *,
-        follow_absolute: bool,
-    ) -> None:
+    Args:
+        image: The image.
+        collector: Takes what is found of it.
+        sought: Where parents are looked for.
+    """
+
+    def __init__(self, image: Image, collector: Collector, sought: Sought) -> None:
         self._chain = [image]
         self._take = collector  # of the last image of the chain
-        self._search = search
-        self._follow_absolute = follow_absolute
+        self._sought = sought
 
-    def reports(self, parent: SourceLike | None, ignore: Collection[str]) -> list[Report]:
-        """Check the parents and return a report on each.
+    def checked(self, ignore: Collection[str]) -> tuple[tuple[Report, ...], tuple[str, ...]]:
+        """Check the parents; return a report on each, and what of that is sought is for nothing.
 
         Args:
-            parent: The first of them, instead of looking for it.
             ignore: Ids of rules that do not count.
         """
-        collectors = []
+        takes = [self._take]
         try:
-            while self._chain[-1].locator is not None and self._found_next(parent):
-                parent = None
+            while (child := self._chain[-1]).locator is not None:
+                if not self._found_next():
+                    name = child.path or "the image"
+                    for take in takes:
+                        take.give_up(f"The disk cannot be read: {name} has no parent to be used.")
+                    break
                 self._take = Collector(ignore, self._take.most)
-                collectors.append(self._take)
+                takes.append(self._take)
                 check_image(self._chain[-1].stored, self._take)
             paths = [image.path for image in self._chain[1:]]
+            levels = sum(image.locator is not None for image in self._chain[: len(takes)])
         finally:
             for image in self._chain[1:]:
                 image.close()
         # Each may have had a say about the next, so none was done before the end.
-        return [take.report(path) for take, path in zip(collectors, paths, strict=False)]
+        reports = [take.report(path) for take, path in zip(takes[1:], paths, strict=False)]
+        return tuple(reports), tuple(self._sought.unused(levels))
 
-    def _found_next(self, parent: SourceLike | None) -> bool:
+    def _found_next(self) -> bool:
         """Add the next parent to the chain, and tell whether there is one that may be used."""
-        child = self._chain[-1]
+        child, depth = self._chain[-1], len(self._chain) - 1
         try:
-            found, link = find_parent(
-                child,
-                parent=parent,
-                search=self._search,
-                follow_absolute=self._follow_absolute,
-                may_be_named=len(self._chain) == 1,
-            )
-        except VhdxError as error:
-            place = Span(f"parent of {child.path or 'the image'}")
-            rule = "CHAIN-01" if isinstance(error, ParentMismatchError) else "CHAIN-10"
-            name = f"{error.path}: " if isinstance(error, FormatError) and error.path else ""
-            # That says nothing about the file: its parent may just be somewhere else.
-            self._take.add_apart(Finding(rule, "error", place, name + str(error)))
-            self._take.fail("the parents", f"no parent that can be used was found [{rule}]")
-            return False
-        except OSError as error:
-            if parent is not None:
+            found, link = find_parent(child, self._sought, depth=depth)
+        except (VhdxError, OSError) as error:
+            if isinstance(error, OSError) and self._sought.name_at(depth) is not None:
                 raise
-            self._take.fail("the parents", f"{error.filename}: {error.strerror}")
+            # None of that says anything about the file: its parent may just be somewhere else.
+            finding = why_missing(child, error)
+            if isinstance(error, OSError):
+                self._take.fail("the parents", finding.message)
+            else:
+                self._take.add_apart(finding)
+                why = f"no parent that can be used was found [{finding.rule}]"
+                self._take.fail("the parents", why)
             return False
         self._chain.append(found)
         may_be_used = self._take.take(check_link(self._chain))
@@ -139,10 +145,10 @@ class _Chain:
     def _check_way(self, parent: str, link: Link, place: Span) -> Iterator[Finding]:
         locator = self._chain[-2].locator
         assert locator is not None  # there is a parent
-        folders = parents.folders_of(self._chain[-2].stored, self._search)
+        folders = parents.folders_of(self._chain[-2].stored, self._sought.search)
         tried: Iterator[parents.Candidate] = iter(())
         is_beside = os.path.realpath(parent).startswith(os.path.join(folders[0].path, ""))
-        if link.key is not None and is_beside and not self._follow_absolute:
+        if link.key not in (None, BY_GUID) and is_beside and not self._sought.follow_absolute:
             all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)
         return check_way(locator, folders[0].path, parent, tried, place)

@@ -9,7 +9,7 @@ from ..errors import Finding, FormatError
 from ..format.judge import Check, Judge, Refusal
 from .told import Sentence, Several, Skipped, Told
 
-Verdict: TypeAlias = Literal["clean", "warnings", "corrupt", "not-vhdx"]
+Verdict: TypeAlias = Literal["clean", "warnings", "unusable", "corrupt", "not-vhdx"]
 
 # Findings of one rule that are reported; more of them would tell nobody anything.
 MOST_PER_RULE = 20
@@ -25,8 +25,10 @@ class Report(NamedTuple):
     Attributes:
         path: Path of the file; None when its bytes come from somewhere else.
         verdict: `clean`: nothing but notes. `warnings`: the disk reads rightly,
-            but something is damaged. `corrupt`: a reader refuses the file or
-            some of its data. `not-vhdx`: it is something else.
+            but something is damaged. `unusable`: nothing worse than that is wrong with
+            the file, but its parents were asked for, and the disk cannot be read for want
+            of one. `corrupt`: a reader refuses the file or some of its data.
+            `not-vhdx`: it is something else.
         findings: Broken rules, in the order of reading.
         skipped: What was not checked.
         is_incomplete: Whether something else than the file itself kept some of it from
@@ -34,6 +36,7 @@ class Report(NamedTuple):
         more: How many findings of a rule were left out, by rule.
         diagnosis: Sentences that say what the findings mean together, the most serious first.
         parents: Reports on the parents, nearest first; their verdicts are their own.
+        unused: What the caller said of parents and was for nothing, in sentences.
     """
 
     path: str | None
@@ -44,6 +47,7 @@ class Report(NamedTuple):
     diagnosis: tuple[str, ...]
     parents: tuple[Report, ...] = ()
     is_incomplete: bool = False
+    unused: tuple[str, ...] = ()
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -64,6 +68,7 @@ class Collector(Judge):
         self.most = most
         self._is_vhdx = True
         self._is_incomplete = False
+        self._unusable: str | None = None
         self._apart: set[int] = set()  # numbers of findings that the verdict leaves out
         self._seen: set[tuple[str, str, str]] = set()
         self._counts: dict[str, int] = {}
@@ -148,6 +153,10 @@ class Collector(Judge):
         self.add(finding)
         self._apart.update(range(before, len(self.findings)))
 
+    def give_up(self, why: str) -> None:
+        """Say in a sentence why the disk cannot be read, whatever the file is like."""
+        self._unusable = why
+
     def _diagnose(self, sentence: Sentence) -> None:
         # When none of the rules counts, nor does what they mean together.
         if not self._ignore or not all(rule in self._ignore for rule in sentence.rules):
@@ -155,6 +164,8 @@ class Collector(Judge):
 
     def _sentences(self) -> Iterator[str]:
         """Yield what the findings mean, beginning with what the worst of them do."""
+        if self._unusable is not None:
+            yield self._unusable
         worst: dict[str, int] = {}
         for finding in self.findings:
             gravity = _GRAVITY.index(finding.level)
@@ -182,4 +193,8 @@ class Collector(Judge):
         if not self._is_vhdx:
             return "not-vhdx"
         levels = {f.level for number, f in enumerate(self.findings) if number not in self._apart}
-        return "corrupt" if "error" in levels else "warnings" if "warning" in levels else "clean"
+        if "error" in levels:
+            return "corrupt"
+        if self._unusable is not None:
+            return "unusable"
+        return "warnings" if "warning" in levels else "clean"

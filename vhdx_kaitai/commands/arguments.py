@@ -140,13 +140,19 @@ def add_force(command: Parser) -> None:
 def add_parents(command: Parser) -> None:
     """Add the options about parents."""
     group = command.add_argument_group("parents of differencing disks")
-    group.add_argument("--parent", metavar="PATH", help="the parent, instead of looking for it")
+    group.add_argument(
+        "--parent",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="the parent, instead of looking for it; repeatable, once for each level",
+    )
     group.add_argument(
         "--search",
         metavar="DIR",
         action="append",
         default=[],
-        help="a folder to look in; repeatable",
+        help="a folder to look in, for other names, too; repeatable",
     )
     group.add_argument(
         "--follow-absolute", action="store_true", help="follow paths that lead out of the folder"
@@ -195,12 +201,29 @@ def add_assumptions(command: Parser) -> None:
         action="store_true",
         help="move pages of the BAT back that QEMU before 8.0 moved by one entry",
     )
+    group.add_argument(
+        "--ignore-linkage",
+        action="store_true",
+        help="take a parent although it is another one than its child was made for",
+    )
+
+
+def add_missing_parent(command: Parser) -> None:
+    """Add the option that says what stands for a parent that cannot be had."""
+    command.add_argument(
+        "--missing-parent",
+        choices=("zero", "lost"),
+        default="refuse",
+        help="when a parent cannot be had, take its ranges for zeros, or for lost",
+    )
 
 
 def assumable(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what may be assumed, as everything that opens disks takes it."""
     return {
         "replay": "ignore" if arguments.as_stored else "memory",
+        "linkage": "ignore" if arguments.ignore_linkage else "refuse",
+        "missing_parent": getattr(arguments, "missing_parent", "refuse"),
         **{
             name: "assume" if getattr(arguments, f"assume_{option}") else "refuse"
             for name, option in _ASSUMED.items()

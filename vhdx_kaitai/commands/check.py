@@ -21,7 +21,7 @@ from .arguments import (
     first_about_parents,
     parent_options,
 )
-from .output import complain, print_colored, print_document, print_lines
+from .output import complain, print_colored, print_document, print_lines, tell_unused
 from .several import each
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, worst
 from .streams import write
@@ -31,7 +31,8 @@ with --quiet: a line for each file whose exit status is not 0, none for others
 
 exit status:
   0 clean   3 usable, with warnings   2 corrupt: a rule refuses
-  63 not a VHDX file   1 failed (I/O, permission, parent, unsupported)
+  63 not a VHDX file   1 failed (I/O, permission, unsupported), or a parent
+  that was asked for cannot be had
   64 usage   130 interrupted   141 the pipe's reader is gone
   of several files the worst counts, in the order 1, 2, 63, 3, 0
 """
@@ -40,9 +41,15 @@ _WORDS = {
     WARNINGS: "usable, with warnings",
     CORRUPT: "corrupt",
     NOT_VHDX: "not VHDX",
-    FAILED: "not checked wholly",
+    FAILED: "not checked wholly, or without a parent",
 }
-_OF_VERDICT = {"clean": DONE, "warnings": WARNINGS, "corrupt": CORRUPT, "not-vhdx": NOT_VHDX}
+_OF_VERDICT = {
+    "clean": DONE,
+    "warnings": WARNINGS,
+    "unusable": FAILED,
+    "corrupt": CORRUPT,
+    "not-vhdx": NOT_VHDX,
+}
 
 
 def add_arguments(command: Parser) -> None:
@@ -92,10 +99,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sarif not in (None, "-"):
         refuse_image(arguments.sarif)
         refuse_to_replace(arguments.sarif, arguments.force)
-    reports: list[Report] = []
-    status = each(arguments, lambda one: _check_file(one, ignored, reports), _WORDS)
+    results: list[Report] = []
+    status = each(arguments, lambda one: _check_file(one, ignored, results), _WORDS)
+    tell_unused(arguments, [result.unused for result in results])
     if arguments.sarif is not None:
-        _write_sarif(arguments, reports)
+        _write_sarif(arguments, [part for result in results for part in result.reports])
     return status
 
 
@@ -124,7 +132,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _check_file(arguments: argparse.Namespace, ignored: list[str], reports: list[Report]) -> int:
+def _check_file(arguments: argparse.Namespace, ignored: list[str], results: list[Report]) -> int:
     """Check one file, print what was found, and return the exit status that stands for it."""
     with_parents = arguments.chain or first_about_parents(arguments) is not None
     result = check(
@@ -135,7 +143,7 @@ def _check_file(arguments: argparse.Namespace, ignored: list[str], reports: list
         all_findings=arguments.all_findings,
         **parent_options(arguments),
     )
-    reports.extend(result.reports)
+    results.append(result)
     for part in result.reports:
         path = part.path or arguments.file
         if arguments.json:

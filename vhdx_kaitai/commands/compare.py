@@ -8,9 +8,9 @@ import contextlib
 from ..copying.compare import RawDisk, compare
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
-from .arguments import Parser, add_assumptions, add_json, add_parents
+from .arguments import Parser, add_assumptions, add_json, add_missing_parent, add_parents
 from .disks import open_disk
-from .output import note, print_document, print_lines, progress
+from .output import note, print_document, print_lines, progress, tell_unused
 from .status import DIFFERENT, DONE, IO_FAILED
 
 _EXIT_STATUS = """\
@@ -33,6 +33,7 @@ def add_arguments(command: Parser) -> None:
     add_json(command)
     add_parents(command)
     add_assumptions(command)
+    add_missing_parent(command)
     command.epilog = _EXIT_STATUS
     command.set_defaults(failed=IO_FAILED)
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.file)))
         two = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.other)))
+        tell_unused(arguments, [disk.unused for disk in (one, two) if isinstance(disk, Disk)])
         with progress(arguments, min(one.size, two.size)) as done:
             difference = compare(one, two, done)
     if arguments.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+from typing import Any
 
 from ..checking.quick import losses_in_passing, quick
 from ..copying.files import refuse_image, refuse_to_replace, write_lines
@@ -15,30 +16,41 @@ from ..reading.losses import Losses, losses, lost_ranges
 from ..showing.losses import losses_text, lost_map
 from ..text import counted
 from .arguments import assumable, parent_options
-from .output import complain, note, tell_assumed
+from .output import complain, note, tell_assumed, tell_unused
 from .status import DONE, LOST
 from .streams import refuse_input
 
 
-def open_disk(arguments: argparse.Namespace, path: str | None = None) -> Disk:
+def open_disk(arguments: argparse.Namespace, path: str | None = None, **options: Any) -> Disk:
     """Return the disk of a file with the parents that the options say.
 
     Args:
         arguments: What was asked for.
-        path: The file, where a command is about several.
+        path: The file, where a command is about several, which tells by itself what options
+            were for nothing.
+        **options: What a command wants of the disk, whatever was asked for, and tells then.
 
     Raises:
         OutputError: Standard output is one of the parents.
     """
-    disk = reading.open_disk(
-        path or arguments.file,
-        resolve_parents=not arguments.no_parent,
-        lost="zero" if getattr(arguments, "salvage", False) else "refuse",
+    chosen = {
+        "resolve_parents": not arguments.no_parent,
+        "lost": "zero" if getattr(arguments, "salvage", False) else "refuse",
         **assumable(arguments),
         **parent_options(arguments),
-    )
+        **options,
+    }
+    disk = reading.open_disk(path or arguments.file, **chosen)
     try:
         tell_assumed(arguments, disk.assumed)
+        if (
+            disk.missing is not None
+            and not disk.missing.is_zero
+            and "missing_parent" not in options
+        ):
+            complain(disk.chain[-1].path, disk.missing.finding.message)
+        if path is None:
+            tell_unused(arguments, [disk.unused])
         for image in disk.chain[1:]:
             refuse_input(image.path, image.stored.status())
     except BaseException:
@@ -112,8 +124,8 @@ def conclude_salvage(
         lines = lost_map(lost, offset, offset + length, disk.size)
         write_lines(arguments.lost_map, lines, replace=getattr(arguments, "force", False))
     found = found or losses(disk, offset, length)
-    if found.lost:
+    if found.ranges:
         complain(disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
     elif arguments.salvage:
         note(arguments, disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
-    return LOST if found.lost else DONE
+    return LOST if found.ranges else DONE

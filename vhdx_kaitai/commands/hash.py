@@ -13,6 +13,7 @@ from .arguments import (
     add_file,
     add_force,
     add_json,
+    add_missing_parent,
     add_parents,
     add_range,
     add_salvage,
@@ -41,6 +42,7 @@ def add_arguments(command: Parser) -> None:
     add_salvage(command)
     add_force(command)
     add_assumptions(command)
+    add_missing_parent(command)
     command.epilog = OF_SALVAGE
 
 

@@ -9,9 +9,19 @@ from ..errors import VhdxError
 from ..format.judge import Assumable
 from ..reading.image import Image
 from ..showing.document import plain_message
-from ..showing.info import add_parent, info_document, info_text
-from .arguments import Parser, add_assumptions, add_files, add_json, add_parents, parent_options
-from .output import print_lines, print_result, progress, tell_assumed
+from ..showing.info import add_links, add_parent, info_document, info_text
+from .arguments import (
+    Parser,
+    add_assumptions,
+    add_files,
+    add_json,
+    add_parents,
+    assumable,
+    first_about_parents,
+    parent_options,
+)
+from .output import print_lines, print_result, progress, tell_assumed, tell_unused
+from .running import tell_failure
 from .several import each
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX
 
@@ -47,10 +57,10 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Describe images one after the other."""
-    arguments.shown = []
-    if arguments.chain:  # one image or many: the form of what is printed is the same
-        arguments.indent = None
-    return each(arguments, _describe, _WORDS)
+    arguments.shown, arguments.unused = [], []
+    status = each(arguments, _describe, _WORDS)
+    tell_unused(arguments, arguments.unused)
+    return status
 
 
 def _describe(arguments: argparse.Namespace) -> int:
@@ -60,7 +70,8 @@ def _describe(arguments: argparse.Namespace) -> int:
     with Image(arguments.file, assumable=_assumable(arguments)) as image:
         tell_assumed(arguments, image.assumed)
         document = _document_of(arguments, image, arguments.file)
-        if image.locator is not None and not arguments.no_parent:
+        is_wanted = image.locator is not None or first_about_parents(arguments) is not None
+        if is_wanted and not arguments.no_parent:
             _describe_parent(arguments, image, document)
     _print(arguments, document)
     return DONE
@@ -85,31 +96,40 @@ def _assumable(arguments: argparse.Namespace) -> Assumable:
 
 def _describe_parent(arguments: argparse.Namespace, image: Image, document: Document) -> None:
     """Look for the parent and say in the document what was found; none is no failure."""
-    from ..reading.chain import find_parent  # takes time, and most images have no parent
+    from ..reading.links import Sought, Terms, assumed_of, find_parent  # most have no parent
 
+    linkage = assumable(arguments)["linkage"]
+    sought = Sought.of(**parent_options(arguments), linkage=linkage)
+    # Only the first parent is looked for here, and others may be there.
+    levels = 0 if image.locator is None else max(1, len(sought.named))
+    arguments.unused.append([*sought.unused(levels)])
+    if image.locator is None:
+        return
     try:
-        parent, link = find_parent(
-            image, assumable=_assumable(arguments), **parent_options(arguments)
-        )
+        parent, link = find_parent(image, sought, Terms(assumable=_assumable(arguments)))
     except (VhdxError, OSError) as error:
         path = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         document["parent"]["error"] = path + plain_message(error)
     else:
         parent.close()
-        add_parent(document, parent.path, link)
+        assumed = [*parent.assumed, *assumed_of(link, image, parent)]
+        tell_assumed(arguments, assumed)
+        add_parent(document, parent.path, link, assumed)
 
 
 def _describe_chain(arguments: argparse.Namespace) -> int:
     from .disks import open_disk
 
-    with open_disk(arguments) as disk:
-        for depth, image in enumerate(disk.chain):
-            path = image.path or arguments.file
-            document = _document_of(arguments, image, path)
-            if depth < len(disk.links):
-                add_parent(document, disk.chain[depth + 1].path, disk.links[depth])
-            _print(arguments, document)
-    return DONE
+    wanted = "refuse" if arguments.no_parent else "lost"
+    with open_disk(arguments, arguments.file, missing_parent=wanted) as disk:
+        arguments.unused.append(disk.unused)
+        documents = [
+            _document_of(arguments, image, image.path or arguments.file) for image in disk.chain
+        ]
+        add_links(documents, disk)
+    for document in documents[: 1 if arguments.json else None]:  # which has the others
+        _print(arguments, document)
+    return DONE if disk.missing is None else tell_failure(arguments, disk.missing.error)
 
 
 def _print(arguments: argparse.Namespace, document: Document) -> None:

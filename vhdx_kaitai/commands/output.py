@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..showing.document import json_text
@@ -80,6 +80,18 @@ def tell_assumed(arguments: argparse.Namespace, assumed: Iterable[Assumption]) -
     """Tell people what was taken for granted of images."""
     for assumption in assumed:
         note(arguments, assumption.path, str(assumption))
+
+
+def tell_unused(arguments: argparse.Namespace, unused: Sequence[Sequence[str]]) -> None:
+    """Tell people which of their options about parents were of no use to any file.
+
+    Args:
+        arguments: What was asked for.
+        unused: What was of no use to each of them, in sentences.
+    """
+    for sentence in unused[0] if unused else ():
+        if all(sentence in others for others in unused):
+            note(arguments, None, sentence)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from .arguments import (
     add_assumptions,
     add_file,
     add_force,
+    add_missing_parent,
     add_parents,
     add_range,
     add_salvage,
@@ -38,6 +39,7 @@ def add_arguments(command: Parser) -> None:
     add_parents(command)
     add_salvage(command)
     add_assumptions(command)
+    add_missing_parent(command)
     command.epilog = OF_SALVAGE
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ..errors import FormatError, OverwrittenError, VhdxError
+from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document
 from .status import CORRUPT, NOT_VHDX
@@ -44,28 +44,33 @@ def _inputs(arguments: argparse.Namespace) -> list[str]:
 
 def failure(arguments: argparse.Namespace, error: Exception) -> int:
     """Tell people about an error, and programs that want a document; return its exit status."""
-    path = _path_of(error)
-    if path is None:
-        path = getattr(arguments, "file", None)
     if arguments.json:
-        print_document(error_document(path, error), arguments.indent)
-    if not isinstance(error, FormatError):
-        complain(path, plain_message(error))
-        return int(arguments.failed)
+        print_document(error_document(_path_of(arguments, error), error), arguments.indent)
+    return tell_failure(arguments, error)
+
+
+def tell_failure(arguments: argparse.Namespace, error: Exception) -> int:
+    """Tell people about an error and return its exit status."""
     option, what = _way_on(error)
     message = plain_message(error)
-    has_option = hasattr(arguments, option.replace("-", "_")) and f"--{option}" not in message
-    if has_option and not arguments.quiet:
+    is_left = getattr(arguments, option.replace("-", "_"), None) in (False, "refuse")
+    if is_left and f"--{option}" not in message and not arguments.quiet:
         message += f" (--{option} {what})"
-    complain(path, message)
+    complain(_path_of(arguments, error), message)
+    if not isinstance(error, FormatError):
+        return int(arguments.failed)
     is_other = error.finding.rule == "FTI-01" and not isinstance(error, OverwrittenError)
     return NOT_VHDX if is_other else CORRUPT
 
 
-def _way_on(error: FormatError) -> tuple[str, str]:
+def _way_on(error: Exception) -> tuple[str, str]:
     """Return which option of a command may get past a refusal, and what that does."""
     from ..reading.layers import LOST_RULES  # refusals are few
 
+    if isinstance(error, ParentError):
+        return "missing-parent", "zero (or lost) goes on without it"
+    if not isinstance(error, FormatError):
+        return "", ""
     if isinstance(error, OverwrittenError):
         return "assume-vhdx", "takes it for a VHDX file"
     rule = error.finding.rule
@@ -80,10 +85,10 @@ def _way_on(error: FormatError) -> tuple[str, str]:
     return "", ""
 
 
-def _path_of(error: Exception) -> str | None:
+def _path_of(arguments: argparse.Namespace, error: Exception) -> str | None:
     """Return the file that an error is about, which need not be the one that was named."""
     path = error.filename if isinstance(error, OSError) else getattr(error, "path", None)
-    return path if isinstance(path, str) else None
+    return path if isinstance(path, str) else getattr(arguments, "file", None)
 
 
 @contextlib.contextmanager

@@ -54,6 +54,12 @@ class Locator(NamedTuple):
     linkage_2: UUID | None
 
     @property
+    def linkages(self) -> tuple[UUID, ...]:
+        """DataWriteGuids of which the parent has to have one; zero matches nothing (LOC-23)."""
+        both = dict.fromkeys((self.linkage, self.linkage_2))
+        return tuple(guid for guid in both if guid is not None and guid != NIL)
+
+    @property
     def paths(self) -> tuple[tuple[str, str], ...]:
         """Keys and values of the paths, in the order in which they are to be tried."""
         return tuple((key, self.entries[key]) for key in PATH_KEYS if key in self.entries)

@@ -186,6 +186,8 @@ def _window(disk: Disk, start: int, end: int) -> tuple[Runs, int]:
         if not (runs.place == PARENTS).any():
             break
     assert runs is not None
+    if disk.missing is not None:
+        runs.place[runs.place == PARENTS] = disk.missing.place
     return runs, end
 
 

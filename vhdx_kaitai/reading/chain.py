@@ -1,8 +1,4 @@
-"""Images that are each the parent of the one before: how one is found, and what has to fit.
-
-A file is taken for the parent when its DataWriteGuid is the one that the child
-recorded, whatever its name [MS-VHDX 2.6.2.6.3].
-"""
+"""Images that are each the parent of the one before: what has to fit, and what may be missing."""
 
 from __future__ import annotations
 
@@ -12,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import (
+    Assumption,
     Finding,
+    FormatError,
     ParentMismatchError,
     ParentNotFoundError,
     ReplayRequiredError,
@@ -23,201 +21,106 @@ from ..errors import (
     mismatched_text,
     refuse,
 )
-from ..format.judge import NOTHING, Assumable
-from ..format.locator import PATH_KEYS, Locator, is_absolute, matching_key
-from ..guids import NIL
-from ..storage.source import Opener, SourceLike
+from ..format.locator import PATH_KEYS, Locator, is_absolute
+from ..storage.source import SourceLike
 from ..text import quoted
-from .image import Image, Replay
-from .parents import NO_SUCH_FILE, Candidate, Search, candidates, confined, folded, folders_of
+from .image import Image
+from .links import Link, Sought, Terms, assumed_of, find_parent
+from .parents import Candidate, folded
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
 
-class Link(NamedTuple):
-    """How a parent was found.
+class Chain(NamedTuple):
+    """An image and its parents.
 
     Attributes:
-        key: Key of the locator that led to it; None when the caller named it.
-        matched_by: Key of the locator that its DataWriteGuid equals.
+        images: The image, its parent, and so on.
+        links: How each parent was found.
+        assumed: What was taken for granted of how they belong together.
+        missing: Why the parent of the last image cannot be had, which the caller puts up
+            with: what would have been raised; None when nothing is missing.
     """
 
-    key: str | None
-    matched_by: str
+    images: list[Image]
+    links: list[Link]
+    assumed: list[Assumption]
+    missing: Exception | None
 
 
 def open_chain(
     source: SourceLike,
+    sought: Sought,
+    terms: Terms,
     *,
-    parent: SourceLike | None,
-    search: Search,
-    follow_absolute: bool,
-    replay: Replay,
-    resolve_parents: bool,
-    assumable: Assumable = NOTHING,
-) -> tuple[list[Image], list[Link]]:
-    """Return an image with all its parents, child first, and how each of them was found.
-
-    The arguments and errors are those of `open_disk`.
-    """
-    chain = [Image(source, replay=replay, assumable=assumable)]
-    links: list[Link] = []
-    try:
-        while resolve_parents and chain[-1].locator is not None:
-            image, link = find_parent(
-                chain[-1],
-                parent=parent if len(chain) == 1 else None,
-                search=search,
-                follow_absolute=follow_absolute,
-                replay=replay,
-                may_be_named=len(chain) == 1,
-                assumable=assumable,
-            )
-            chain.append(image)
-            links.append(link)
-            refuse(check_link(chain))
-    except BaseException:
-        for image in chain:
-            image.close()
-        raise
-    return chain, links
-
-
-def find_parent(
-    child: Image,
-    *,
-    parent: SourceLike | None = None,
-    search: Search = (),
-    follow_absolute: bool = False,
-    replay: Replay = "memory",
-    may_be_named: bool = True,
-    assumable: Assumable = NOTHING,
-) -> tuple[Image, Link]:
-    """Return the parent of a differencing image, opened, and how it was found.
+    resolve_parents: bool = True,
+    may_lack: bool = False,
+) -> Chain:
+    """Return an image with all its parents.
 
     Args:
-        child: The image; it has a parent locator.
-        parent: The parent, instead of looking for it.
-        search: Folders in which it is looked for by name, or one folder.
-        follow_absolute: Follow paths that lead out of the folder of the child.
-        replay: What is to be done with a dirty log of the parent.
-        may_be_named: Whether it would be for the caller to name it, as it is for the
-            parent of the first image.
-        assumable: What may be assumed of the parent.
+        source: The image.
+        sought: Where parents are looked for.
+        terms: How images are opened.
+        resolve_parents: Whether parents are looked for.
+        may_lack: Whether a parent may be missing.
 
-    Raises:
-        ParentNotFoundError: No parent was found.
-        ParentMismatchError: Only other files were found in its place.
-        VhdxError: The parent that the caller named cannot be opened.
-        OSError: The system keeps what may be the parent from being opened, and no other
-            file is the parent.
+    The errors are those of `open_disk`.
     """
-    locator = child.locator
-    assert locator is not None
-    if parent is not None:
-        return _named_parent(child, locator, parent, replay, assumable)
-    folders = folders_of(child.stored, search)
-    opener = None if follow_absolute else confined(folders)
-    tried = _Tried()
-    for candidate in candidates(locator, folders, follow_absolute=follow_absolute):
-        image = tried.opened(candidate, opener, assumable)
-        if image is not None:
-            key = matching_key(locator, image.headers.current.data_write_guid)
-            if key is not None:
-                return _accepted(image, replay), Link(candidate.key, key)
-            tried.reject_another(candidate, _wrong_guid(image, locator))
+    images = [Image(source, replay=terms.replay, assumable=terms.assumable)]
+    links: list[Link] = []
+    assumed: list[Assumption] = []
+    missing: Exception | None = None
+    try:
+        while images[-1].locator is not None and missing is None:
+            if not (resolve_parents or may_lack):
+                break
+            try:
+                if not resolve_parents:
+                    raise ParentNotFoundError("no parent was looked for, as was asked for")
+                parent, link = _next_parent(images, sought, terms)
+            except (VhdxError, OSError) as error:
+                if not may_lack or _is_of_the_caller(error, sought, len(images) - 1):
+                    raise
+                missing = error
+            else:
+                assumed += assumed_of(link, images[-1], parent)
+                images.append(parent)
+                links.append(link)
+    except BaseException:
+        for image in images:
             image.close()
-    raise tried.failure(child, may_be_named=may_be_named)
+        raise
+    return Chain(images, links, assumed, missing)
 
 
-def _named_parent(
-    child: Image, locator: Locator, parent: SourceLike, replay: Replay, assumable: Assumable
-) -> tuple[Image, Link]:
-    image = Image(parent, assumable=assumable)
-    key = matching_key(locator, image.headers.current.data_write_guid)
-    if key is not None:
-        return _accepted(image, replay), Link(None, key)
-    image.close()
-    name = image.path or "the parent"
-    refusal = ParentMismatchError(f"{name}: {_wrong_guid(image, locator)}")
-    refusal.path = child.path
-    raise refusal
+def _next_parent(chain: Sequence[Image], sought: Sought, terms: Terms) -> tuple[Image, Link]:
+    """Return the parent of the last image of a chain, which fits, and how it was found."""
+    parent, link = find_parent(chain[-1], sought, terms, len(chain) - 1)
+    try:
+        refuse(check_link([*chain, parent]))
+    except BaseException:
+        parent.close()
+        raise
+    return parent, link
 
 
-class _Tried:
-    """What was tried in the search for a parent, and why it was rejected."""
-
-    def __init__(self) -> None:
-        self._rejected: list[str] = []
-        self._has_another = False
-        self._error: OSError | None = None  # the first of the system
-
-    def opened(
-        self, candidate: Candidate, opener: Opener | None, assumable: Assumable
-    ) -> Image | None:
-        """Return the image that a candidate is; None when it is rejected."""
-        path = candidate.path
-        if path is None:
-            reason = f"{quoted(candidate.text)}: {candidate.reason}"
-            self._rejected.append(f"{candidate.key} {reason}")
-            return None
-        try:
-            if candidate.error is not None:
-                raise candidate.error
-            return Image(path, opener=opener, assumable=assumable)
-        except FileNotFoundError:
-            reason = "no such file"
-        except OSError as error:
-            reason = str(error.strerror)
-            if error.errno not in NO_SUCH_FILE:  # it may be the parent
-                self._error = self._error or _naming(error, path)
-        except VhdxError as error:
-            reason = str(error)
-        self._rejected.append(f"{candidate.key}: {path}: {reason}")
-        return None
-
-    def reject_another(self, candidate: Candidate, reason: str) -> None:
-        """Note that a candidate is an image, and not the parent."""
-        self._rejected.append(f"{candidate.key}: {candidate.path}: {reason}")
-        self._has_another = True
-
-    def failure(self, child: Image, *, may_be_named: bool) -> Exception:
-        """Return what to raise when the search has come to nothing."""
-        if self._error is not None:
-            return self._error
-        kind = ParentMismatchError if self._has_another else ParentNotFoundError
-        hint = "--search DIR adds a folder to look in"
-        if may_be_named:
-            hint = f"--parent PATH names it outright, {hint}"
-        error = kind(f"no parent found: {'; '.join(self._rejected)} ({hint})")
-        error.path = child.path
-        return error
+def _is_of_the_caller(error: Exception, sought: Sought, depth: int) -> bool:
+    """Tell whether an error is about what the caller wants, and not about what is missing."""
+    is_mistyped = isinstance(error, OSError) and sought.name_at(depth) is not None
+    return is_mistyped or isinstance(error, ReplayRequiredError)
 
 
-def _naming(error: OSError, path: str) -> OSError:
-    """Return an error of the system that names the file it is about."""
-    return error if error.filename is not None else OSError(error.errno, error.strerror, path)
-
-
-def _accepted(image: Image, replay: Replay) -> Image:
-    """Return a parent, unless its log is dirty and that is refused."""
-    if replay == "refuse":
-        try:
-            image.refuse_replay()
-        except ReplayRequiredError:
-            image.close()
-            raise
-    return image
-
-
-def _wrong_guid(image: Image, locator: Locator) -> str:
-    found = image.headers.current.data_write_guid
-    if found == NIL:
-        return "DataWriteGuid is zero, which matches nothing [CHAIN-01, LOC-23]"
-    wanted = [str(guid) for guid in (locator.linkage, locator.linkage_2) if guid not in (None, NIL)]
-    if not wanted:
-        return f"DataWriteGuid {found}, but the child names none but zero [CHAIN-01, LOC-23]"
-    return f"DataWriteGuid {found}, expected {' or '.join(wanted)} [CHAIN-01]"
+def why_missing(child: Image, error: Exception) -> Finding:
+    """Return what is wrong with the parent of an image, given what was raised for it."""
+    rule, message = "CHAIN-10", str(error)
+    if isinstance(error, ParentMismatchError):
+        rule = "CHAIN-01"
+    elif isinstance(error, OSError):
+        message = f"{error.filename}: {error.strerror}" if error.filename else message
+    elif isinstance(error, FormatError) and error.path:
+        message = f"{error.path}: {error}"
+    return Finding(rule, "error", Span(f"parent of {child.path or 'the image'}"), message)
 
 
 def check_link(chain: Sequence[Image]) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Sequence
 from operator import index as to_int
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import UUID
 
 from ..errors import Assumption
@@ -20,15 +20,20 @@ from ..format.judge import Assumable
 from ..format.metadata import DiskType
 from ..storage.source import SourceLike, Uncopied
 from . import extents
-from .chain import Link, open_chain
+from .chain import Chain, open_chain, why_missing
 from .extents import Extent
 from .image import Image, Replay, check_choice
-from .layers import Layer
+from .layers import Layer, Missing
+from .links import Link, Linkage, Sought, Terms
 from .parents import Search
 from .reader import CLOSED, reader
 
+if TYPE_CHECKING:
+    from .links import Named
+
 Lost: TypeAlias = Literal["refuse", "zero"]
 Assume: TypeAlias = Literal["refuse", "assume"]
+MissingParent: TypeAlias = Literal["refuse", "zero", "lost"]
 
 
 class Disk(Uncopied):
@@ -39,6 +44,9 @@ class Disk(Uncopied):
         chain: That image, its parent, and so on to the base.
         links: How each parent was found, nearest first; none for images put together by hand.
         zeroes_lost: Whether what is lost reads as zeros.
+        missing: What is there in the place of the parent of the last image, when it cannot
+            be had and that was put up with.
+        unused: What the caller said of parents and was for nothing, in sentences.
 
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
     more than 4096 blocks keeps up to 8 MiB of its BAT as well. All disks together keep a
@@ -46,7 +54,14 @@ class Disk(Uncopied):
     """
 
     def __init__(
-        self, chain: Sequence[Image], links: Sequence[Link] = (), *, lost: Lost = "refuse"
+        self,
+        chain: Sequence[Image],
+        links: Sequence[Link] = (),
+        *,
+        lost: Lost = "refuse",
+        missing: Missing | None = None,
+        assumed: Sequence[Assumption] = (),
+        unused: Sequence[str] = (),
     ) -> None:
         """Put a chain of images together.
 
@@ -56,15 +71,21 @@ class Disk(Uncopied):
             links: How each parent was found.
             lost: `refuse` raises where an image should hold bytes and does not, `zero`
                 reads zeros there.
+            missing: What to put in the place of the parent of the last image.
+            assumed: What was taken for granted of how images belong together.
+            unused: What the caller said of parents and was for nothing.
         """
         check_choice("lost", lost, ("refuse", "zero"))
         self.zeroes_lost = lost == "zero"
         self.image = chain[0]
         self.chain = tuple(chain)
         self.links = tuple(links)
+        self.missing = missing
+        self.unused = tuple(unused)
+        self._assumed = tuple(assumed)
         layer: Layer | None = None
         for depth in range(len(chain) - 1, -1, -1):
-            layer = Layer(chain[depth], depth, layer)
+            layer = Layer(chain[depth], depth, layer, missing if layer is None else None)
         assert layer is not None
         self._top = layer
         self._is_closed = False
@@ -107,7 +128,8 @@ class Disk(Uncopied):
     @property
     def assumed(self) -> tuple[Assumption, ...]:
         """What was taken for granted of the images because they do not say it rightly."""
-        return tuple(assumption for image in self.chain for assumption in image.assumed)
+        of_images = (assumption for image in self.chain for assumption in image.assumed)
+        return (*of_images, *self._assumed)
 
     def readinto_at(self, buffer: Any, offset: int) -> int:
         """Fill a buffer from a virtual offset on.
@@ -284,7 +306,7 @@ class DiskFile(Uncopied, io.RawIOBase):
 def open_disk(
     source: SourceLike,
     *,
-    parent: SourceLike | None = None,
+    parent: Named = None,
     search: Search = (),
     follow_absolute: bool = False,
     replay: Replay = "memory",
@@ -294,6 +316,8 @@ def open_disk(
     header: Assume = "refuse",
     regions: Assume = "refuse",
     bat: Assume = "refuse",
+    linkage: Linkage = "refuse",
+    missing_parent: MissingParent = "refuse",
 ) -> Disk:
     """Open a virtual disk with all its parents, read-only.
 
@@ -302,8 +326,10 @@ def open_disk(
 
     Args:
         source: Path, bytes, memoryview, mmap or binary file object of the image.
-        parent: The same for its parent, instead of looking for it.
-        search: Folders in which parents are looked for by name, or one folder.
+        parent: The same for its parent, instead of looking for it; a list for the parent
+            of each level, nearest first, with None for one that is to be looked for.
+        search: Folders in which parents are looked for, by name and by their
+            DataWriteGuid, or one folder.
         follow_absolute: Follow absolute paths of parents, and such that lead
             out of the folder of their child.
         replay: `memory` applies a dirty log in memory, `refuse` raises instead, `ignore`
@@ -316,6 +342,10 @@ def open_disk(
             current, and by none when neither makes sense: the log is taken as empty then.
         regions: `assume` looks for BAT and metadata when no region table is valid.
         bat: `assume` moves pages of the BAT back that look moved by one entry, as QEMU left them.
+        linkage: `ignore` takes the parent that was named, or the first that names lead to,
+            although its DataWriteGuid is not the one that its child recorded.
+        missing_parent: `zero` reads zeros in the place of a parent that cannot be had;
+            with `lost` its ranges are lost.
 
     Raises:
         FormatError: A rule refuses an image of the chain.
@@ -331,16 +361,43 @@ def open_disk(
         bat=_may("bat", bat),
         as_stored=replay == "ignore",
     )
-    images, links = open_chain(
+    check_choice("linkage", linkage, ("refuse", "ignore"))
+    check_choice("missing_parent", missing_parent, ("refuse", "zero", "lost"))
+    check_choice("lost", lost, ("refuse", "zero"))
+    sought = Sought.of(parent, search, follow_absolute=follow_absolute, linkage=linkage)
+    chain = open_chain(
         source,
-        parent=parent,
-        search=search,
-        follow_absolute=follow_absolute,
-        replay=replay,
+        sought,
+        Terms(replay, assumable),
         resolve_parents=resolve_parents,
-        assumable=assumable,
+        may_lack=missing_parent != "refuse",
     )
-    return Disk(images, links, lost=lost)
+    levels = sum(image.locator is not None for image in chain.images)
+    missing, assumed = _missing(chain, is_zero=missing_parent == "zero")
+    return Disk(
+        chain.images,
+        chain.links,
+        lost=lost,
+        missing=missing,
+        assumed=[*chain.assumed, *assumed],
+        unused=list(sought.unused(levels)),
+    )
+
+
+def _missing(chain: Chain, *, is_zero: bool) -> tuple[Missing | None, list[Assumption]]:
+    """Return what there is in the place of a missing parent, and what is assumed for that.
+
+    Args:
+        chain: The chain.
+        is_zero: Whether its ranges read as zeros.
+    """
+    if chain.missing is None:
+        return None, []
+    last = chain.images[-1]
+    finding = why_missing(last, chain.missing)._replace(rule="CHAIN-10")
+    message = f"what belongs to it is taken for zeros; {finding.message}"
+    assumed = [Assumption(last.path, "parent", message)] if is_zero else []
+    return Missing(finding, is_zero, chain.missing), assumed
 
 
 def _may(name: str, choice: Assume) -> bool:

@@ -25,6 +25,7 @@ from ..units import MIB
 from .layers import (
     FROM_NOWHERE,
     LOST,
+    ORPHANED,
     PARENTS,
     UNRESOLVED,
     ZEROS,
@@ -119,7 +120,7 @@ def extents(top: Layer, start: int, end: int) -> Iterator[Extent]:
         elif place == PARENTS:
             yield Extent(low, length, name, layer.depth + 1, None, "parent")
         else:
-            finding = layer.why_lost(low, high)
+            finding = layer.why_lost(low, high, place)
             yield Extent(low, length, name, layer.depth, None, "lost", finding)
 
 
@@ -193,20 +194,28 @@ def pieces(top: Layer, start: int, end: int, *, zeroes_lost: bool = False) -> Pi
     bounds: list[int] = [0]
     origins: list[Origin] = []
     for low, high, layer, _state, position in merged(resolved(top, start, end)):
-        if position == PARENTS:
-            error = ParentNotFoundError(
-                f"bytes {low:#x} to {high:#x} of the disk belong to a parent that was not opened"
-            )
-            error.path = layer.image.path
-            raise error
-        if position <= LOST and not zeroes_lost:
-            refused = refusal(layer.why_lost(low, high))
+        is_lost = position <= LOST and not zeroes_lost
+        if position == PARENTS or (is_lost and position == ORPHANED):
+            raise _without_parent(layer, low, high)
+        if is_lost:
+            refused = refusal(layer.why_lost(low, high, position))
             refused.path = layer.image.path
             raise refused
         bounds.append(high - start)
         origin = FROM_NOWHERE if position < 0 else layer.origin(position - low, low, high)
         origins.append(origin)
     return bounds, origins
+
+
+def _without_parent(layer: Layer, low: int, high: int) -> ParentNotFoundError:
+    """Return the refusal of a range that belongs to a parent which is not there."""
+    why = "was not opened"
+    if layer.missing is not None:
+        why = f"cannot be had: {layer.missing.finding.message}"
+    message = f"bytes {low:#x} to {high:#x} of the disk belong to a parent that {why}"
+    error = ParentNotFoundError(message)
+    error.path = layer.image.path
+    return error
 
 
 def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pieces | None:
@@ -247,6 +256,8 @@ def window(top: Layer, start: int, end: int, at_most: int = WINDOW // 512) -> Pi
             if is_here or changes:
                 covers.append((layer, origin, is_here, changes))
         elif state != NOT_PRESENT or not layer.has_parent:
+            break
+        if layer.missing is not None and layer.missing.is_zero:
             break
         layer = layer.parent
     pieces: Pieces = ([0, end - start], [bottom])

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from ..errors import Finding, FormatError, TruncatedError, VhdxError, refuse
 from ..format import bat
@@ -49,6 +50,7 @@ LOST_RULES = (
     "BAT-10",
     "OVL-05",
     "OVL-08",
+    "CHAIN-10",
 )
 
 # Virtual start and end, the layer it comes from, the state of its block, and its
@@ -95,6 +97,26 @@ def rule_of_lost(place: int) -> str:
 
 
 _PAST_THE_END = place_of_lost("BAT-10")
+ORPHANED = place_of_lost("CHAIN-10")  # what belongs to a parent that cannot be had
+
+
+class Missing(NamedTuple):
+    """A parent that cannot be had.
+
+    Attributes:
+        finding: Why, as a finding about its child.
+        is_zero: Whether its ranges read as zeros; they are lost otherwise.
+        error: What would have been raised.
+    """
+
+    finding: Finding
+    is_zero: bool
+    error: Exception
+
+    @property
+    def place(self) -> int:
+        """The place of its ranges."""
+        return ZEROS if self.is_zero else ORPHANED
 
 
 class Layer(Uncopied):
@@ -109,13 +131,17 @@ class Layer(Uncopied):
         file: The local file that its blocks are in; None when there is none, or
             when the log changes something after all structures.
         has_parent: Whether it has one, opened or not.
+        missing: Its parent, when that cannot be had and the caller puts up with it.
     """
 
-    def __init__(self, image: Image, depth: int, parent: Layer | None) -> None:
+    def __init__(
+        self, image: Image, depth: int, parent: Layer | None, missing: Missing | None = None
+    ) -> None:
         geometry = image.geometry
         self.image = image
         self.depth = depth
         self.parent = parent
+        self.missing = missing
         self.size = geometry.virtual_disk_size
         self.source = image.source
         self.has_parent = geometry.is_differencing
@@ -216,13 +242,17 @@ class Layer(Uncopied):
         pieces.append((start, stop, self, state, place_of_lost(error.finding.rule)))
         return stop
 
-    def why_lost(self, start: int, end: int) -> Finding:
+    def why_lost(self, start: int, end: int, place: int) -> Finding:
         """Return what is wrong with the start of a lost piece of this layer.
 
         Args:
             start: Virtual offset in bytes.
             end: Virtual offset after the piece.
+            place: Its place, one of those above.
         """
+        if place == ORPHANED:
+            assert self.missing is not None
+            return self.missing.finding
         shift = self._block_shift
         block = start >> shift
         stop = min(end, (block + 1) << shift)
@@ -233,12 +263,12 @@ class Layer(Uncopied):
             self._refuse_bad_entry(block, entry, stop - (block << shift))
         except FormatError as error:
             return error.finding
-        place = bat.entry_span(
+        span = bat.entry_span(
             self.image.regions.bat,
             self.image.geometry.payload_index(block),
             f"BAT entry of block {block}",
         )
-        return Finding("GEN-07", "error", place, "it was another one a moment ago")
+        return Finding("GEN-07", "error", span, "it was another one a moment ago")
 
     def block_finder(self) -> tuple[Callable[[int], int], Callable[[], None]]:
         """Return a function that says where in a local file a block begins, if it is wholly there.
@@ -308,7 +338,8 @@ class Layer(Uncopied):
     def _append_parent(self, start: int, end: int, pieces: list[Piece]) -> None:
         parent = self.parent
         if parent is None:
-            pieces.append((start, end, self, NOT_PRESENT, PARENTS))
+            place = PARENTS if self.missing is None else self.missing.place
+            pieces.append((start, end, self, NOT_PRESENT, place))
             return
         inside = min(end, parent.size)
         if start < inside:

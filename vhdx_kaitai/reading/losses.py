@@ -32,14 +32,17 @@ class Losses(NamedTuple):
     Attributes:
         stored: How much of it images of the chain hold, or should hold.
         lost: How much of that is lost.
-        ranges: In how many ranges.
+        ranges: In how many ranges all that is lost is.
         first: The first few of them.
+        orphaned: How much belongs to a parent that cannot be had, and is lost beside that,
+            whether or not anything of it was stored.
     """
 
     stored: int
     lost: int
     ranges: int
     first: tuple[LostRange, ...]
+    orphaned: int = 0
 
 
 def lost_ranges(disk: Disk, offset: int, length: int) -> Iterator[LostRange]:
@@ -63,7 +66,7 @@ def losses(disk: Disk, offset: int, length: int) -> Losses:
 
     The arguments are those of `lost_ranges`.
     """
-    stored = lost = ranges = 0
+    stored = lost = orphaned = ranges = 0
     first: list[LostRange] = []
     for some in Map(disk, offset, length).columns():
         kinds = {what: what[2] for what in set(some.what)}
@@ -72,9 +75,12 @@ def losses(disk: Disk, offset: int, length: int) -> Losses:
             if kinds[what] == "data":
                 stored += size
             elif has_lost and kinds[what] == "lost":
-                stored += size
-                lost += size
+                if what[3] == "CHAIN-10":
+                    orphaned += size
+                else:
+                    stored += size
+                    lost += size
                 ranges += 1
                 if len(first) < MOST_LISTED:
                     first.append(LostRange(start, start + size, what[3] or ""))
-    return Losses(stored, lost, ranges, tuple(first))
+    return Losses(stored, lost, ranges, tuple(first), orphaned)

@@ -100,10 +100,14 @@ def folders_of(child: Source, search: Search) -> list[Folder]:
     if child.path is not None:
         folder, name = os.path.split(os.path.realpath(child.path))
         folders.append(Folder(folder, folder, name, child.status()))
+    return folders + [Folder(path, os.path.realpath(path)) for path in paths_of(search)]
+
+
+def paths_of(search: Search) -> list[str]:
+    """Return the paths of the folders that a caller names."""
     if isinstance(search, (str, bytes, os.PathLike)):  # a path that stands alone is one of them
         search = [search]
-    paths = [os.fsdecode(path) for path in search]
-    return folders + [Folder(path, os.path.realpath(path)) for path in paths]
+    return [os.fsdecode(path) for path in search]
 
 
 def candidates(
@@ -149,10 +153,8 @@ class _Look:
         if key == "relative_path" and not is_absolute(text):
             for folder in self._folders:
                 yield from self._relative(key, text, folder, names)
-        elif self._follow:
-            yield from self._absolute(key, text, plain, names)
         else:
-            yield Candidate(key, text, None, _LEADS_OUT)
+            yield from self._absolute(key, text, plain, names)
         for folder in self._folders:
             yield from self._below(key, text, folder, names[-1:])
         if not self._folders:
@@ -184,18 +186,20 @@ class _Look:
             yield Candidate(key, text, None, _LEADS_OUT)
 
     def _absolute(self, key: str, text: str, plain: str, names: list[str]) -> Iterator[Candidate]:
-        """Yield where an absolute path leads when it is followed to wherever it wants."""
-        if os.name == "nt":
-            yield Candidate(key, text, text)
-        elif plain.startswith("/"):
-            yield from self._descended(key, text, "/", names)
-        else:
+        """Yield where an absolute path leads, if that may be anywhere."""
+        if os.name != "nt" and not plain.startswith("/"):
             reason = "a path of Windows, which means nothing on this system"
             yield Candidate(key, text, None, reason)
+        elif not self._follow:
+            yield Candidate(key, text, None, _LEADS_OUT)
+        elif os.name == "nt":
+            yield Candidate(key, text, text)
+        else:
+            yield from self._descended(key, text, "/", names)
 
     def _below(self, key: str, text: str, folder: Folder, names: list[str]) -> Iterator[Candidate]:
         """Yield files in a folder or below; links out of all folders are not followed unasked."""
-        if not names or not all(_is_plain(name) for name in names):
+        if not names or not all(is_plain(name) for name in names):
             yield Candidate(key, text, None, "not the name of a plain file")
             return
         for candidate in self._descended(key, text, folder.path, names):
@@ -352,7 +356,8 @@ def _opened_by_name(path: str, flags: int, folders: Sequence[Folder]) -> int:
         raise
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Tell whether a name is that of a file and of nothing else, on Windows too."""
     return name != ".." and ":" not in name and name.isprintable() and not _DEVICES.fullmatch(name)
 
 

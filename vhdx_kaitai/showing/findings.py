@@ -14,6 +14,7 @@ from .document import Document, headed
 _VERDICTS = {
     "clean": "clean",
     "warnings": "usable, with warnings",
+    "unusable": "cannot be used",
     "corrupt": "corrupt",
     "not-vhdx": "not a VHDX file",
 }
@@ -53,11 +54,11 @@ def check_text(report: Report, path: str) -> Iterator[str]:
     verdict = _VERDICTS[report.verdict]
     if report.verdict == "clean" and any(finding.rule == "LOG-01" for finding in report.findings):
         verdict = "clean once its dirty log is replayed"
-    if report.is_incomplete and report.verdict != "corrupt":
+    if report.is_incomplete and report.verdict not in ("unusable", "corrupt"):
         verdict += " as far as it was checked"
     yield f"{printable(path)}: {verdict}{f' ({numbers})' if numbers else ''}"
     for sentence in report.diagnosis:
-        yield f"  {sentence}"
+        yield f"  {printable(sentence)}"
     for level, title in _LEVELS:
         findings = [finding for finding in report.findings if finding.level == level]
         if findings:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..checking.quick import losses_in_passing, quick
 from ..format.bat import STATE_NAMES
 from ..format.headers import HeaderCopy
-from ..format.structures import Header, MetadataEntry
+from ..format.structures import Header, MetadataEntry, RegionEntry
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..reading.image import Image
 from ..text import counted, full_size, human_size, printable
 from .document import Document, assumed_document, headed
 
 if TYPE_CHECKING:
-    from ..reading.chain import Link
+    from ..errors import Assumption
+    from ..reading.disk import Disk
+    from ..reading.links import Link
 
 _VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
 # More lines would push everything else off the screen; --json has them all.
@@ -56,20 +58,12 @@ def info_document(
         ],
         log=_log_state(image),
         region_table=image.regions.copy or None,
-        regions=[
-            {
-                "guid": str(entry.guid),
-                "name": REGION_NAMES.get(entry.guid),
-                "file_offset": entry.file_offset,
-                "length": entry.length,
-                "required": bool(entry.required & 1),
-            }
-            for entry in image.regions.entries
-        ],
+        regions=[_region_document(entry) for entry in image.regions.entries],
         metadata=[_item_document(entry) for entry in metadata.entries],
         bat=_bat_document(image, allocation=allocation, zeros=zeros),
         losses=quick(image) if allocation else losses_in_passing(image),
         parent=_parent_document(image),
+        parents=None,
         assumed=assumed_document(image.assumed),
     )
 
@@ -116,6 +110,16 @@ def _log_state(image: Image) -> Document:
         "last_sequence_number": str(summary.head.header.sequence_number),
         "tail": summary.head.header.tail,
         "changed_bytes": summary.changed_bytes,
+    }
+
+
+def _region_document(entry: RegionEntry) -> Document:
+    return {
+        "guid": str(entry.guid),
+        "name": REGION_NAMES.get(entry.guid),
+        "file_offset": entry.file_offset,
+        "length": entry.length,
+        "required": bool(entry.required & 1),
     }
 
 
@@ -178,9 +182,28 @@ def _parent_document(image: Image) -> Document | None:
     }
 
 
-def add_parent(document: Document, path: str | None, link: Link) -> None:
-    """Put into a document of `info_document` which parent was found."""
+def add_parent(
+    document: Document, path: str | None, link: Link, assumed: Iterable[Assumption] = ()
+) -> None:
+    """Put into a document of `info_document` which parent was found, and what was assumed of it."""
     document["parent"].update(path=path, matched_by=link.matched_by)
+    document["assumed"] += assumed_document(assumed)
+
+
+def add_links(documents: Sequence[Document], disk: Disk) -> None:
+    """Put into documents of the images of a chain how these hang together.
+
+    The first has the others, and says all that was assumed of the chain.
+
+    Args:
+        documents: What `info_document` returned for each.
+        disk: The disk.
+    """
+    for document, link, parent in zip(documents, disk.links, disk.chain[1:], strict=False):
+        add_parent(document, parent.path, link)
+    if disk.missing is not None:
+        documents[-1]["parent"]["error"] = disk.missing.finding.message
+    documents[0].update(parents=[*documents[1:]], assumed=assumed_document(disk.assumed))
 
 
 def info_text(document: Document) -> Iterator[str]:
@@ -343,7 +366,7 @@ def _parent_lines(parent: Document) -> Iterator[tuple[str, str]]:
         yield printable(key), printable(value)
     if parent["path"]:
         yield "found at", printable(parent["path"])
-        yield "matched by", parent["matched_by"]
+        yield "matched by", parent["matched_by"] or "nothing, and taken all the same"
     if parent["error"]:
         name = "not found"
         for reason in printable(parent["error"]).split("; "):  # a line for each path

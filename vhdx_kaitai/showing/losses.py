@@ -19,7 +19,7 @@ def losses_text(losses: Losses, *, are_zeros: bool) -> str:
         losses: What is lost.
         are_zeros: Whether there are zeros in its place.
     """
-    if not losses.lost:
+    if not losses.ranges:
         return f"nothing is lost: all {human_size(losses.stored)} stored can be read"
     saved = losses.stored - losses.lost
     ranges = [f"{lost.start:#x} to {lost.end:#x} [{lost.rule}]" for lost in losses.first]
@@ -30,8 +30,13 @@ def losses_text(losses: Losses, *, are_zeros: bool) -> str:
         if are_zeros
         else (f"{human_size(saved)} can be read")
     )
+    what = []
+    if losses.lost:
+        what.append(f"{human_size(losses.lost)} of the {human_size(losses.stored)} stored are lost")
+    if losses.orphaned:
+        what.append(f"{human_size(losses.orphaned)} belong to a parent that cannot be had")
     return (
-        f"{human_size(losses.lost)} of the {human_size(losses.stored)} stored are lost, {outcome}. "
+        f"{' and '.join(what)}, {outcome}. "
         f"Lost {counted(losses.ranges, 'range')}: {', '.join(ranges)}"
     )
 

@@ -9,14 +9,16 @@ EXAMPLES = [
         "CHAIN-01",
         "linkage-of-another-parent",
         "error",
-        "no parent found: relative_path: {folder}/base.vhdx: DataWriteGuid "
+        "no parent that fits: relative_path: {folder}/base.vhdx: found base.vhdx, but it was "
+        "changed after the child was made, or is another disk: DataWriteGuid "
         "da7a0000-2222-4222-8222-0123456789ab, expected "
         "00000000-0000-0000-0000-000000000063 [CHAIN-01]; volume_path "
         "'\\\\\\\\?\\\\Volume{0f5c3e2a-0000-0000-0000-100000000000}\\\\images\\\\base.vhdx': "
-        "leads out of the folder (--follow-absolute would allow it); "
-        "absolute_win32_path 'C:\\\\images\\\\base.vhdx': leads out of the folder "
-        "(--follow-absolute would allow it) (--parent PATH names it outright, "
-        "--search DIR adds a folder to look in)",
+        "a path of Windows, which means nothing on this system; "
+        "absolute_win32_path 'C:\\\\images\\\\base.vhdx': a path of "
+        "Windows, which means nothing on this system (--parent PATH names another one, "
+        "--search DIR looks in a folder, for other names, too, --ignore-linkage reads the disk "
+        "with this one all the same)",
     ),
     Example(
         "CHAIN-02",
@@ -49,19 +51,19 @@ EXAMPLES = [
         "note",
         "volume_path "
         "'\\\\\\\\?\\\\Volume{0f5c3e2a-0000-0000-0000-100000000000}\\\\images\\\\base.vhdx' "
-        "was not followed: it leads out of the folder (--follow-absolute would allow "
-        "it)",
+        "was not followed: it is a path of Windows, which means nothing on this system",
     ),
     Example(
         "CHAIN-10",
         "parent-missing",
         "error",
-        "no parent found: relative_path: {folder}/base.vhdx: no such file; "
+        "no parent found, wanted DataWriteGuid da7a0000-2222-4222-8222-0123456789ab: "
+        "relative_path: {folder}/base.vhdx: no such file; "
         "volume_path "
         "'\\\\\\\\?\\\\Volume{0f5c3e2a-0000-0000-0000-100000000000}\\\\images\\\\base.vhdx': "
-        "leads out of the folder (--follow-absolute would allow it); "
-        "absolute_win32_path 'C:\\\\images\\\\base.vhdx': leads out of the folder "
-        "(--follow-absolute would allow it) (--parent PATH names it outright, "
-        "--search DIR adds a folder to look in)",
+        "a path of Windows, which means nothing on this system; "
+        "absolute_win32_path 'C:\\\\images\\\\base.vhdx': a path of "
+        "Windows, which means nothing on this system (--parent PATH names it outright, "
+        "--search DIR looks in a folder, for other names, too)",
     ),
 ]
