@@ -16,6 +16,7 @@ from .images import ABSENT, GIB, KIB, MIB, TIB, Made
 from .reading import dense
 
 _CP, _QEMU = "cp", "qemu-img"
+_PLAIN = "plain convert"
 
 _GOALS = [at_most(1.2, _CP), at_most(1.25, _QEMU, is_best=True)]
 
@@ -96,6 +97,19 @@ def convert_stored_zeros(bench: Bench) -> None:
     images.warm(made)
     task = "convert, blocks of stored zeros"
     _race(bench, made, task, [at_most(0.9, _QEMU)], rounds=bench.pick(9, 3))
+
+
+def convert_salvage(bench: Bench) -> None:
+    """A dense dynamic image of which nothing is lost, with and without --salvage."""
+    made = dense(bench)
+    output = bench.folder / "result.raw"
+    plain = _command(made, output)
+    runners = {
+        OURS: _writing([*plain[:-2], "--salvage", *plain[-2:]]),
+        _PLAIN: _writing(plain),
+    }
+    goals = [at_most(1.02, _PLAIN)]
+    bench.race("convert --salvage", runners, goals, rounds=bench.pick(15, 3), unit="s")
 
 
 def copy_alternating(bench: Bench) -> None:
@@ -182,5 +196,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "convert-empty": convert_empty,
     "convert-zeros": convert_zeros,
     "convert-stored-zeros": convert_stored_zeros,
+    "convert-salvage": convert_salvage,
     "copy-alternating": copy_alternating,
 }
