@@ -90,39 +90,49 @@ BROKEN: dict[str, Callable[[], tuple[Sparse, Built]]] = {
 }
 
 
+def _guid(number: int) -> UUID:
+    return UUID(f"da7a0001-000{number}-4222-8222-0123456789ab")
+
+
 def chain() -> dict[str, Built]:
     """Return a disk, a checkpoint of it, and one of that, by the names they had."""
-    base = disk(GIB).build()
-    middle = child_of(
-        base,
-        "base.vhdx",
-        block_size=BLOCK,
-        blocks={1: Block(data=b"changed\n")},
-        tag=2,
-        data_write_guid=UUID("da7a0001-0002-4222-8222-0123456789ab"),
-    ).build()
-    top = child_of(
-        middle, "middle.avhdx", block_size=BLOCK, blocks={2: Block(data=b"changed again\n")}, tag=3
-    ).build()
-    return {"base.vhdx": base, "middle.avhdx": middle, "top.avhdx": top}
+    base = disk(GIB).but(data_write_guid=_guid(1)).build()
+    changed = {1: Block(data=Sparse(BLOCK, {0: b"changed\n"}))}
+    middle = child_of(base, "base.vhdx", block_size=BLOCK, blocks=changed, tag=2)
+    built = middle.but(data_write_guid=_guid(2)).build()
+    changed = {2: Block(data=Sparse(BLOCK, {0: b"changed again\n"}))}
+    top = child_of(built, "middle.avhdx", block_size=BLOCK, blocks=changed, tag=3)
+    return {
+        "base.vhdx": base,
+        "middle.avhdx": built,
+        "top.avhdx": top.but(data_write_guid=_guid(3)).build(),
+    }
+
+
+def changed_base() -> Built:
+    """Return the disk of that chain after somebody has used it: one block is another one."""
+    image = disk(GIB)
+    other = Block(data=Sparse(BLOCK, {0: b"written after the checkpoint\n"}))
+    return image.but(data_write_guid=_guid(9), blocks={**image.blocks, 5: other}).build()
 
 
 def write_all(folder: Path) -> None:
     """Write all of them into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, make in BROKEN.items():
-        (folder / name).unlink(missing_ok=True)
-        make()[0].write(folder / name)
-    names = {"base.vhdx": "backup of base.vhdx"}  # somebody has renamed it
-    for name, built in chain().items():
-        path = folder / "renamed" / names.get(name, name)
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        built.write(path)
-    orphan = folder / "orphan" / "checkpoint.avhdx"
-    orphan.parent.mkdir(exist_ok=True)
-    orphan.unlink(missing_ok=True)
-    chain()["top.avhdx"].write(orphan)
+        _write(make()[0], folder / name)
+    made = chain()
+    for name in ("middle.avhdx", "top.avhdx"):
+        _write(made[name].file, folder / "renamed" / name)
+    _write(made["base.vhdx"].file, folder / "renamed" / "backup of base.vhdx")
+    _write(made["middle.avhdx"].file, folder / "changed" / "middle.avhdx")
+    _write(changed_base().file, folder / "changed" / "base.vhdx")
+    _write(made["top.avhdx"].file, folder / "orphan" / "checkpoint.avhdx")
+
+
+def _write(file: Sparse, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    file.write(path)
 
 
 if __name__ == "__main__":
