@@ -81,6 +81,14 @@ def test_what_a_chain_hands_out_has_a_public_type(tmp_path: Path) -> None:
         assert nameless(disk, "disk") == set()
 
 
+def test_what_a_chain_without_its_base_hands_out_has_a_public_type(tmp_path: Path) -> None:
+    made = chain(3).write(tmp_path)
+    made.paths[0].unlink()
+    for missing in ("zero", "lost"):
+        with vhdx_kaitai.open(made.path, missing_parent=missing) as disk:
+            assert nameless(disk, "disk") == set()
+
+
 @pytest.mark.parametrize("name", ["bat-state-4", "version-2", "log-checksum-wrong"])
 def test_what_a_report_hands_out_has_a_public_type(name: str, files: Files) -> None:
     assert nameless(vhdx_kaitai.check(files.damaged(name)), "report") == set()

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .reading.disk import open_disk as open
     from .reading.extents import Extent
     from .reading.image import Image
+    from .reading.layers import MissingParent
     from .reading.links import Link
     from .rules import Rule, catalogue
     from .storage.overlay import Update
@@ -84,6 +85,7 @@ __all__ = [
     "LogRun",
     "Metadata",
     "MetadataEntry",
+    "MissingParent",
     "Occupied",
     "OverwrittenError",
     "ParentError",
@@ -137,6 +139,7 @@ _NAMES_IN = {
     "reading.disk": "Disk DiskFile open",
     "reading.extents": "Extent",
     "reading.image": "Image",
+    "reading.layers": "MissingParent",
     "reading.links": "Link",
     "rules": "Rule catalogue",
     "storage.overlay": "Update",

@@ -23,7 +23,7 @@ from . import extents
 from .chain import Chain, open_chain, why_missing
 from .extents import Extent
 from .image import Image, Replay, check_choice
-from .layers import Layer, Missing
+from .layers import Layer, MissingParent
 from .links import Link, Linkage, Sought, Terms
 from .parents import Search
 from .reader import CLOSED, reader
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Lost: TypeAlias = Literal["refuse", "zero"]
 Assume: TypeAlias = Literal["refuse", "assume"]
-MissingParent: TypeAlias = Literal["refuse", "zero", "lost"]
+Substitute: TypeAlias = Literal["refuse", "zero", "lost"]
 
 
 class Disk(Uncopied):
@@ -59,7 +59,7 @@ class Disk(Uncopied):
         links: Sequence[Link] = (),
         *,
         lost: Lost = "refuse",
-        missing: Missing | None = None,
+        missing: MissingParent | None = None,
         assumed: Sequence[Assumption] = (),
         unused: Sequence[str] = (),
     ) -> None:
@@ -317,7 +317,7 @@ def open_disk(
     regions: Assume = "refuse",
     bat: Assume = "refuse",
     linkage: Linkage = "refuse",
-    missing_parent: MissingParent = "refuse",
+    missing_parent: Substitute = "refuse",
 ) -> Disk:
     """Open a virtual disk with all its parents, read-only.
 
@@ -384,7 +384,7 @@ def open_disk(
     )
 
 
-def _missing(chain: Chain, *, is_zero: bool) -> tuple[Missing | None, list[Assumption]]:
+def _missing(chain: Chain, *, is_zero: bool) -> tuple[MissingParent | None, list[Assumption]]:
     """Return what there is in the place of a missing parent, and what is assumed for that.
 
     Args:
@@ -397,7 +397,7 @@ def _missing(chain: Chain, *, is_zero: bool) -> tuple[Missing | None, list[Assum
     finding = why_missing(last, chain.missing)._replace(rule="CHAIN-10")
     message = f"what belongs to it is taken for zeros; {finding.message}"
     assumed = [Assumption(last.path, "parent", message)] if is_zero else []
-    return Missing(finding, is_zero, chain.missing), assumed
+    return MissingParent(finding, is_zero, chain.missing), assumed
 
 
 def _may(name: str, choice: Assume) -> bool:

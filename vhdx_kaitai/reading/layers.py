@@ -100,7 +100,7 @@ _PAST_THE_END = place_of_lost("BAT-10")
 ORPHANED = place_of_lost("CHAIN-10")  # what belongs to a parent that cannot be had
 
 
-class Missing(NamedTuple):
+class MissingParent(NamedTuple):
     """A parent that cannot be had.
 
     Attributes:
@@ -135,7 +135,7 @@ class Layer(Uncopied):
     """
 
     def __init__(
-        self, image: Image, depth: int, parent: Layer | None, missing: Missing | None = None
+        self, image: Image, depth: int, parent: Layer | None, missing: MissingParent | None = None
     ) -> None:
         geometry = image.geometry
         self.image = image
