@@ -8,7 +8,7 @@ from itertools import islice
 
 from ..checking.chain import check
 from ..checking.findings import Report
-from ..copying.files import refuse_image, refuse_to_replace, write_file
+from ..copying.files import refuse_image, refuse_same, refuse_to_replace, write_file
 from ..rules import catalogue
 from ..showing.document import json_text
 from ..showing.findings import check_document, check_text
@@ -168,4 +168,8 @@ def _write_sarif(arguments: argparse.Namespace, reports: list[Report]) -> None:
     if arguments.sarif == "-":
         write(text)
     else:
+        for report in reports:
+            if report.path is not None:
+                why = "is a file that was checked, and cannot be the report, too"
+                refuse_same(report.path, arguments.sarif, why)
         write_file(arguments.sarif, text.encode(), replace=arguments.force)

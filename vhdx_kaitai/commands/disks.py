@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 from typing import Any
 
 from ..checking.quick import losses_in_passing, quick
-from ..copying.files import refuse_image, refuse_to_replace, write_lines
+from ..copying.files import (
+    refuse_image,
+    refuse_same,
+    refuse_to_replace,
+    refuse_unwritable,
+    write_lines,
+)
 from ..errors import VhdxError
 from ..reading import disk as reading
 from ..reading.disk import Disk
@@ -19,6 +23,9 @@ from .arguments import assumable, parent_options
 from .output import complain, note, tell_assumed, tell_unused
 from .status import DONE, LOST
 from .streams import refuse_input
+
+
+_NOT_THE_MAP = "and cannot be the map, too"
 
 
 def open_disk(arguments: argparse.Namespace, path: str | None = None, **options: Any) -> Disk:
@@ -32,6 +39,7 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
 
     Raises:
         OutputError: Standard output is one of the parents.
+        OSError: An image would be replaced by the map of what is lost.
     """
     chosen = {
         "resolve_parents": not arguments.no_parent,
@@ -53,6 +61,10 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
             tell_unused(arguments, [disk.unused])
         for image in disk.chain[1:]:
             refuse_input(image.path, image.stored.status())
+        place = getattr(arguments, "lost_map", None)
+        for image in disk.chain:
+            if place is not None and image.path is not None:
+                refuse_same(image.path, place, f"is an image that is read, {_NOT_THE_MAP}")
     except BaseException:
         disk.close()
         raise
@@ -92,15 +104,16 @@ def prepare_salvage(arguments: argparse.Namespace) -> None:
     """See to the options of `add_salvage`: who wants a map of what is lost goes on past that.
 
     Raises:
-        OSError: The map would replace a file, and that was not allowed, or the output.
+        OSError: The map cannot be written, or would replace a file without leave.
     """
-    if arguments.lost_map is not None:
+    path, output = arguments.lost_map, getattr(arguments, "output", None)
+    if path is not None:
         arguments.salvage = True
-        output = getattr(arguments, "output", None)
-        if output is not None and os.path.realpath(output) == os.path.realpath(arguments.lost_map):
-            raise OSError(errno.EINVAL, "is the output, and cannot be the map, too", output)
-        refuse_image(arguments.lost_map)
-        refuse_to_replace(arguments.lost_map, getattr(arguments, "force", False))
+        refuse_image(path)
+        if output is not None:
+            refuse_same(output, path, f"is the output, {_NOT_THE_MAP}")
+        refuse_to_replace(path, arguments.force)
+        refuse_unwritable(path, replace=arguments.force)
 
 
 def conclude_salvage(
@@ -122,7 +135,7 @@ def conclude_salvage(
     if arguments.lost_map is not None:
         lost = lost_ranges(disk, offset, length)
         lines = lost_map(lost, offset, offset + length, disk.size)
-        write_lines(arguments.lost_map, lines, replace=getattr(arguments, "force", False))
+        write_lines(arguments.lost_map, lines, replace=arguments.force)
     found = found or losses(disk, offset, length)
     if found.ranges:
         complain(disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))

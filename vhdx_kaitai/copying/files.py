@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable
@@ -66,6 +67,35 @@ def refuse_to_replace(path: str, force: bool) -> None:
     """Let no output replace a file that nobody allowed to be replaced."""
     if os.path.lexists(path) and not force:
         raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
+
+
+def refuse_unwritable(path: str, *, replace: bool) -> None:
+    """Raise now what would keep a file from being written at the end; nothing is left of it.
+
+    The arguments and the errors are those of `write_file`.
+    """
+    with contextlib.suppress(_WithdrawnError), new_file(path, replace=replace):
+        raise _WithdrawnError
+
+
+class _WithdrawnError(Exception):
+    """A file is not wanted after all."""
+
+
+def refuse_same(path: str, other: str, why: str) -> None:
+    """Refuse to write two things to one file, or to write to one that is read.
+
+    Args:
+        path: The one file, which need not be there.
+        other: The other one, which need not be there either.
+        why: What the first one is, and the other one cannot be.
+
+    Raises:
+        OSError: They are the same.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.realpath(path) == os.path.realpath(other) or os.path.samefile(path, other):
+            raise OSError(errno.EINVAL, why, path)
 
 
 def refuse_image(path: str) -> None:
