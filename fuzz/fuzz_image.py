@@ -6,7 +6,9 @@ The invariant, for opening, reading random ranges, checking, the tree, the log a
 * each input is done with within `MAX_SECONDS` of processor time and `MAX_GROWTH` of memory;
 * all who go down into an image agree: what opening or the log refuses, the check names as an error;
   what the check finds no error in opens and can be read; and a dump can be made of all that begins
-  as an image does.
+  as an image does;
+* whatever is assumed in a rescue, what is not in a lost extent reads as without `lost="zero"`, and
+  what is in one cannot be read without it.
 
 An input is not an image but a recipe for one, or a few KiB could not say much about some MiB: the
 length of the file and pieces of it at their offsets. Checksums are repaired when the image is put
@@ -26,9 +28,10 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -62,11 +65,13 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.checking import survey
     from vhdx_kaitai.checking.chain import check
     from vhdx_kaitai.copying.metadump import metadump
-    from vhdx_kaitai.errors import FormatError, LimitError, VhdxError
+    from vhdx_kaitai.errors import FormatError, LimitError, ParentError, VhdxError
     from vhdx_kaitai.format.descent import state_of_log
     from vhdx_kaitai.reading import map as mapping
-    from vhdx_kaitai.reading.disk import Disk
+    from vhdx_kaitai.reading.disk import Disk, open_disk
+    from vhdx_kaitai.reading.extents import Extent
     from vhdx_kaitai.reading.image import Image
+    from vhdx_kaitai.reading.losses import lost_ranges
     from vhdx_kaitai.showing import sarif
     from vhdx_kaitai.showing.dump import dump_document, dump_text
     from vhdx_kaitai.showing.findings import check_document, check_text
@@ -220,6 +225,7 @@ def exercise(data: bytes) -> None:
         choice = random.Random(recipe.seed)
         errors = _check(image)
         _open(image, choice, errors)
+        _rescue(image, choice)
         _log(image, errors)
         if not recipe.seed % 4:  # they take longer than all the others
             _tree(image)
@@ -311,6 +317,74 @@ def _read(disk: Disk, choice: random.Random, errors: set[str]) -> None:
         raise BrokenInvariantError(f"extents end at {at}, the disk at {disk.size}")
 
 
+_RESCUES: tuple[dict[str, Any], ...] = (
+    {},
+    {"replay": "ignore"},
+    {"header": "assume"},
+    {"regions": "assume"},
+    {"identifier": "assume", "header": "assume", "regions": "assume", "bat": "assume"},
+)
+
+
+def _rescue(image: bytes, choice: random.Random) -> None:
+    """Read what is left of a disk, whatever has to be assumed for that."""
+    try:
+        disk = open_disk(image, resolve_parents=False, lost="zero", **choice.choice(_RESCUES))
+    except FormatError as error:
+        str(error)
+        return
+    except LimitError:
+        return
+    with disk:
+        strict = Disk(disk.chain)
+        if not _is_small(disk.image):
+            return
+        at = 0
+        for extent in islice(disk.extents(), _MAX_EXTENTS):
+            if extent.offset != at or extent.length <= 0:
+                raise BrokenInvariantError(f"an extent at {extent.offset}, expected one at {at}")
+            at += extent.length
+            _compare(disk, strict, extent)
+        lost = [(e.offset, e.offset + e.length, e.finding and e.finding.rule) for e in disk.lost()]
+        if _merged(lost) != _merged(lost_ranges(disk, 0, disk.size)):
+            raise BrokenInvariantError("the disk and its map differ in what is lost")
+
+
+def _merged(ranges: Iterable[tuple[int, int, str | None]]) -> list[tuple[int, int, str | None]]:
+    """Return ranges, neighbours with the same rule as one."""
+    merged: list[tuple[int, int, str | None]] = []
+    for start, end, rule in ranges:
+        if merged and merged[-1][1:] == (start, rule):
+            start = merged.pop()[0]
+        merged.append((start, end, rule))
+    return merged
+
+
+def _compare(disk: Disk, strict: Disk, extent: Extent) -> None:
+    """Read the ends of an extent: as without the option, or zeros where it is lost."""
+    length = min(extent.length, 4096)
+    for offset in (extent.offset, extent.offset + extent.length - length):
+        try:
+            data = disk.pread(length, offset)
+        except FormatError as error:
+            raise BrokenInvariantError(f"{error}, although what is lost is zeros") from None
+        except ParentError:
+            if extent.kind != "parent":
+                raise
+            continue
+        try:
+            expected = strict.pread(length, offset)
+        except FormatError as error:
+            if extent.kind != "lost":
+                raise BrokenInvariantError(f"{error} in an extent of {extent.kind}") from None
+            expected = bytes(length)
+        else:
+            if extent.kind == "lost":
+                raise BrokenInvariantError(f"what is lost at {offset} can be read")
+        if data != expected:
+            raise BrokenInvariantError(f"other bytes at {offset} with lost='zero'")
+
+
 def _tree(image: bytes) -> None:
     """Walk the tree of an image."""
     try:
@@ -398,6 +472,11 @@ def mutated(data: bytes, choice: random.Random) -> bytes:
             entry = choice.choice((0, 1, 2, 3, 6, 6, 7)) | choice.randrange(20) * MIB
             place = choice.choice((3, 5)) * MIB + 8 * choice.choice((*range(8), 16, 4096))
             pieces.append((place, entry.to_bytes(8, "little")))
+        elif kind == 5:
+            start = choice.choice((0, 1, 2, 3, 4, 16, 16, 32, 33, 48, 48)) * 64 * KIB
+            filler = choice.choice((b"\0", b"\0", b"\xff", b"text"))
+            size = choice.choice((8, 64, 512, 4096, (1 << 16) - 1))
+            pieces.append((start, (filler * size)[:size]))
         elif pieces:
             at = choice.randrange(len(pieces))
             offset, piece = pieces[at]
