@@ -51,6 +51,27 @@ def test_an_overlay_reads_like_a_file_that_was_written(data: st.DataObject, base
         source.read(1, len(model))
 
 
+class Holed(BufferSource):
+    """Bytes of which zeros are holes."""
+
+    def data_start(self, offset: int, end: int, /) -> int:
+        data = self.read(offset, end - offset)
+        return end - len(data.lstrip(b"\0"))
+
+
+@given(st.data(), st.lists(st.sampled_from([b"\0" * 9, b"data"]), max_size=9).map(b"".join))
+def test_only_holes_and_zeros_come_before_data(data: st.DataObject, base: bytes) -> None:
+    made, model = data.draw(updates(base))
+    source = Overlay(Holed(base), made, len(model))
+    start = data.draw(st.integers(0, len(model)))
+    end = data.draw(st.integers(start, len(model)))
+    found = source.data_start(start, end)
+    assert start <= found <= end
+    assert not any(model[start:found])
+    is_updated = any(u.start <= found < u.end and u.origin is not None for u in made)
+    assert found == end or is_updated or base[found]
+
+
 class LocalBuffer(BufferSource):
     """Bytes that pass for those of a local file."""
 

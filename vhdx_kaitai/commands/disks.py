@@ -24,7 +24,6 @@ from .output import complain, note, tell_assumed, tell_unused
 from .status import DONE, LOST
 from .streams import refuse_input
 
-
 _NOT_THE_MAP = "and cannot be the map, too"
 
 

@@ -9,11 +9,12 @@ are as many as the metadata asks for. Both begin at multiples of 1 MiB
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from ..errors import FormatError, LimitError, refuse
 from ..guids import BAT_REGION, METADATA_REGION
 from ..ranges import overlap
-from ..storage.source import FileSource, Source
+from ..storage.source import Source
 from ..units import MIB, ceil_div
 from . import bat, grammar, metadata
 from .bat import Geometry
@@ -28,6 +29,13 @@ _EMPTY_PAGE = bytes(_PAGE)
 # Of more stored blocks nobody looks whether two are at one place.
 _MOST_COMPARED = 1 << 16
 
+# How many places that begin like metadata are looked at, and for how many metadata a BAT is
+# looked for: there may be images in an image, but its own metadata come before them.
+_MOST_SIGNATURES, _MOST_METADATA = 64, 8
+
+# No BAT has more pages than 1 << 17; a search ends without result after twice that many.
+_MOST_PAGES = 1 << 18
+
 
 def found_table(
     tables: Tables, source: Source, place_of_log: tuple[int, int]
@@ -39,8 +47,8 @@ def found_table(
         source: The file, as it reads after log replay.
         place_of_log: File offset and length of the log in bytes.
     """
-    for region, geometry in _metadata_regions(source):
-        offset = _place_of_bat(source, geometry, region, place_of_log)
+    for region, geometry in islice(_metadata_regions(source), _MOST_METADATA):
+        offset = _Search(source, geometry, region, place_of_log).place_of_bat()
         if offset is not None:
             length = ceil_div(geometry.entry_count * bat.ENTRY_LENGTH, MIB) * MIB
             entries = (RegionEntry(BAT_REGION, offset, length, 1), region)
@@ -51,24 +59,23 @@ def found_table(
 def _metadata_regions(source: Source) -> Iterator[tuple[RegionEntry, Geometry]]:
     """Yield where a metadata region may be, with the shape of the BAT that follows from it."""
     signature = signature_of("metadata_table")
-    for offset in _places(source):
-        if source.read(offset, len(signature)) == signature:
-            found = _metadata(source, offset)
-            if found is not None:
-                yield found
+    length = len(signature)
+    places = (at for at in _places(source) if source.read(at, length) == signature)
+    for offset in islice(places, _MOST_SIGNATURES):
+        found = _metadata(source, offset)
+        if found is not None:
+            yield found
 
 
 def _places(source: Source) -> Iterator[int]:
-    """Yield the multiples of 1 MiB after the header section at which there is any data."""
+    """Yield the multiples of 1 MiB after the header section after which there may be any data."""
     end = source.size - source.size % MIB
     offset = MIB
     while offset < end:
-        file = source.local_file(offset, end)
-        if isinstance(file, FileSource):
-            hole_end = file.hole_end(offset, end)
-            offset = max(offset, hole_end - hole_end % MIB)
-            if offset >= end:
-                return
+        start = source.data_start(offset, end)
+        offset = max(offset, start - start % MIB)
+        if offset >= end:
+            return
         yield offset
         offset += MIB
 
@@ -88,55 +95,84 @@ def _metadata(source: Source, offset: int) -> tuple[RegionEntry, Geometry] | Non
         return None
 
 
-def _place_of_bat(
-    source: Source, geometry: Geometry, region: RegionEntry, place_of_log: tuple[int, int]
-) -> int | None:
-    """Return where the BAT is: where most entries are those of stored blocks, and none is wrong."""
-    length = geometry.entry_count * bat.ENTRY_LENGTH
-    taken = [(region.file_offset, region.file_offset + region.length)]
-    if place_of_log[1]:
-        taken.append((place_of_log[0], sum(place_of_log)))
-    best, most = None, 0
-    for offset in _places(source):
-        own = offset, offset + length
-        if own[1] <= source.size and not any(overlap(own, other) for other in taken):
-            count = _stored_blocks(source, offset, geometry, [*taken, own])
-            if count > most:
-                best, most = offset, count
-    return best
-
-
-def _stored_blocks(
-    source: Source, offset: int, geometry: Geometry, taken: list[tuple[int, int]]
-) -> int:
-    """Return how many stored blocks a BAT at some place would have in the file; 0 if it is none.
+class _Search:
+    """The search for a BAT.
 
     Args:
         source: The file, as it reads after log replay.
-        offset: The place, a file offset in bytes.
         geometry: The shape of the BAT.
-        taken: Ranges of the file in which there is no block.
+        region: The metadata region.
+        place_of_log: File offset and length of the log in bytes.
     """
-    length = geometry.entry_count * bat.ENTRY_LENGTH
-    found: set[int] = set()
-    count = 0
-    for start in range(0, length, _PAGE):
-        page = source.read(offset + start, min(_PAGE, length - start))
-        if page == _EMPTY_PAGE[: len(page)]:
-            continue
-        for index, entry in enumerate(bat.numbers_of(page), start // bat.ENTRY_LENGTH):
-            place = _place_of(entry, index, geometry)
-            if place is None:
-                return 0
-            if place == 0:
-                continue
-            end = place + geometry.block_size
-            if place in found or any(overlap((place, end), other) for other in taken):
-                return 0
-            if len(found) < _MOST_COMPARED:
-                found.add(place)
-            count += end <= source.size
-    return count
+
+    def __init__(
+        self,
+        source: Source,
+        geometry: Geometry,
+        region: RegionEntry,
+        place_of_log: tuple[int, int],
+    ) -> None:
+        self._source = source
+        self._geometry = geometry
+        self._taken = [(region.file_offset, region.file_offset + region.length)]
+        if place_of_log[1]:
+            self._taken.append((place_of_log[0], sum(place_of_log)))
+        self._length = geometry.entry_count * bat.ENTRY_LENGTH
+        self._zeros_end = 0  # up to which there are zeros from the last place on
+        self._pages = 0  # that were in order, zeros at the start not counted
+
+    def place_of_bat(self) -> int | None:
+        """Return where most entries are those of stored blocks, and none is wrong."""
+        best, most = None, 0
+        for offset in _places(self._source):
+            own = offset, offset + self._length
+            if own[1] <= self._source.size and not any(overlap(own, one) for one in self._taken):
+                count = self._stored_blocks(offset)
+                if count > most:
+                    best, most = offset, count
+                if self._pages > _MOST_PAGES:
+                    return None
+        return best
+
+    def _stored_blocks(self, offset: int) -> int:
+        """Return how many stored blocks a BAT at a file offset would have; 0 if it is none."""
+        geometry, size = self._geometry, self._source.size
+        taken = [*self._taken, (offset, offset + self._length)]
+        found: set[int] = set()
+        count = 0
+        for first, page in self._used_pages(offset):
+            for index, entry in enumerate(bat.numbers_of(page), first):
+                place = _place_of(entry, index, geometry)
+                if place is None:
+                    return 0
+                if place == 0:
+                    continue
+                end = place + geometry.block_size
+                if place in found or any(overlap((place, end), other) for other in taken):
+                    return 0
+                if len(found) < _MOST_COMPARED:
+                    found.add(place)
+                count += end <= size
+        return count
+
+    def _used_pages(self, offset: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the pages of a possible BAT that are not all zeros, and which entry is the first.
+
+        Zeros at the start are looked at once, however many possible BATs they are the start of.
+        """
+        end = offset + self._length
+        start = max(offset, self._zeros_end)
+        is_start = True
+        while start < end:
+            page = self._source.read(start, min(_PAGE, end - start))
+            is_start &= page == _EMPTY_PAGE[: len(page)]
+            if is_start:
+                self._zeros_end = start + len(page)
+            else:
+                if page != _EMPTY_PAGE[: len(page)]:
+                    yield (start - offset) // bat.ENTRY_LENGTH, page
+                self._pages += 1
+            start += len(page)
 
 
 def _place_of(entry: int, index: int, geometry: Geometry) -> int | None:

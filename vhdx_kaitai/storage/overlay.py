@@ -55,6 +55,26 @@ class Overlay(Source):
         is_updated = index >= 0 and self._updates[index].end > start
         return None if is_updated or end > self.base.size else self.base.local_file(start, end)
 
+    def data_start(self, offset: int, end: int, /) -> int:
+        """Return where the first data of a range may be, which is not read for that."""
+        index = max(0, bisect_right(self._starts, offset) - 1)
+        while offset < end:
+            update = self._updates[index] if index < len(self._updates) else None
+            if update is not None and update.end <= offset:
+                index += 1
+            elif update is not None and update.start <= offset:
+                if update.origin is not None:
+                    return offset
+                offset = min(end, update.end)
+            else:
+                stop = end if update is None else min(end, update.start)
+                stored = min(stop, self.base.size)
+                start = self.base.data_start(offset, stored) if offset < stored else stored
+                if start < stored:
+                    return start
+                offset = stop
+        return end
+
     def _fill(self, buffer: memoryview, offset: int) -> None:
         end = offset + len(buffer)
         index = max(0, bisect_right(self._starts, offset) - 1)

@@ -83,6 +83,15 @@ class Source(Uncopied):
         """
         return None
 
+    def data_start(self, offset: int, _end: int, /) -> int:
+        """Return where the first data of a range may be, which is not read for that.
+
+        Args:
+            offset: File offset in bytes.
+            _end: File offset after the range; it is the answer when there are none.
+        """
+        return offset
+
     def status(self) -> os.stat_result | None:
         """Return what the system says of the file; None when there is none."""
         return None
@@ -181,6 +190,10 @@ class FileSource(Source):
             stop = end if error.errno == errno.ENXIO else offset
         is_there = stop > offset and os.fstat(self.fd).st_size >= stop
         return stop if is_there else offset
+
+    def data_start(self, offset: int, end: int, /) -> int:
+        """Return where the first data of a range may be, which is not read for that."""
+        return self.hole_end(offset, end)
 
     def stored_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield what of a range is no hole, where the system tells.
