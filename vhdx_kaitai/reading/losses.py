@@ -68,6 +68,7 @@ def losses(disk: Disk, offset: int, length: int) -> Losses:
     """
     stored = lost = orphaned = ranges = 0
     first: list[LostRange] = []
+    last = LostRange(0, 0, "")
     for some in Map(disk, offset, length).columns():
         kinds = {what: what[2] for what in set(some.what)}
         has_lost = "lost" in kinds.values()
@@ -80,7 +81,12 @@ def losses(disk: Disk, offset: int, length: int) -> Losses:
                 else:
                     stored += size
                     lost += size
-                ranges += 1
-                if len(first) < MOST_LISTED:
-                    first.append(LostRange(start, start + size, what[3] or ""))
+                found = LostRange(start, start + size, what[3] or "")
+                if (last.end, last.rule) == (start, found.rule):  # entries that differ, one range
+                    found = found._replace(start=last.start)
+                    first[ranges - 1 :] = first[ranges - 1 :] and [found]
+                else:
+                    ranges += 1
+                    first += [found] if ranges <= MOST_LISTED else []
+                last = found
     return Losses(stored, lost, ranges, tuple(first), orphaned)
