@@ -104,6 +104,15 @@ def test_a_damaged_disk_is_hashed_with_zeros_for_what_is_lost(path: Path, run: R
     assert lost == [*LOST]
 
 
+def test_without_the_log_nobody_says_that_nothing_is_lost(tmp_path: Path, run: Run) -> None:
+    """The log has the entry of a block that the BAT does not name."""
+    built = dirty(dynamic(8 * MIB, blocks={1: Block(), 3: Block()}), junk=False).build()
+    path = built.write(tmp_path / "dirty.vhdx")
+    outcome = run("convert", path, tmp_path / "out.raw", "--as-stored", "--salvage")
+    assert outcome.status == 0
+    assert "if what was assumed is right, nothing is lost: " in outcome.err
+
+
 def test_of_a_good_disk_nothing_is_lost(files: Files, tmp_path: Path, run: Run) -> None:
     out, lost_map = tmp_path / "out.raw", tmp_path / "lost.map"
     name = "dynamic-plain"

@@ -32,6 +32,14 @@ def test_a_sentence_says_that_nothing_is_lost() -> None:
     assert text == "nothing is lost: all 3 MiB stored can be read"
 
 
+def test_of_what_was_assumed_no_more_is_said_than_is_known() -> None:
+    """A log that is not replayed may hold blocks that no BAT names."""
+    text = losses_text(Losses(3 * MIB, 0, 0, ()), are_zeros=True, is_assumed=True)
+    assert text == ("if what was assumed is right, nothing is lost: all 3 MiB stored can be read")
+    text = losses_text(Losses(0, 0, 0, ()), are_zeros=True)
+    assert text == "nothing is lost: nothing is stored, as far as the BAT says"
+
+
 @pytest.mark.parametrize(
     ("lost", "offset", "end", "expected"),
     [

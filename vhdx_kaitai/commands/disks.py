@@ -136,8 +136,9 @@ def conclude_salvage(
         lines = lost_map(lost, offset, offset + length, disk.size)
         write_lines(arguments.lost_map, lines, replace=arguments.force)
     found = found or losses(disk, offset, length)
+    text = losses_text(found, are_zeros=disk.zeroes_lost, is_assumed=bool(disk.assumed))
     if found.ranges:
-        complain(disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
+        complain(disk.image.path, text)
     elif arguments.salvage:
-        note(arguments, disk.image.path, losses_text(found, are_zeros=disk.zeroes_lost))
+        note(arguments, disk.image.path, text)
     return LOST if found.ranges else DONE

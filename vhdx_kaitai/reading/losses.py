@@ -32,7 +32,7 @@ class Losses(NamedTuple):
     Attributes:
         stored: How much of it images of the chain hold, or should hold.
         lost: How much of that is lost.
-        ranges: In how many ranges all that is lost is.
+        ranges: In how many ranges all that is lost is; neighbours with one reason are one.
         first: The first few of them.
         orphaned: How much belongs to a parent that cannot be had, and is lost beside that,
             whether or not anything of it was stored.

@@ -12,15 +12,19 @@ from .document import Document
 _SAVED, _LOST, _NOT_TRIED = "+", "-", "?"
 
 
-def losses_text(losses: Losses, *, are_zeros: bool) -> str:
+def losses_text(losses: Losses, *, are_zeros: bool, is_assumed: bool = False) -> str:
     """Return the sentence about what is lost of a range of a disk.
 
     Args:
         losses: What is lost.
         are_zeros: Whether there are zeros in its place.
+        is_assumed: Whether anything had to be assumed, so that more may be lost than is known.
     """
     if not losses.ranges:
-        return f"nothing is lost: all {human_size(losses.stored)} stored can be read"
+        known = "if what was assumed is right, " * is_assumed
+        if not losses.stored:
+            return f"{known}nothing is lost: nothing is stored, as far as the BAT says"
+        return f"{known}nothing is lost: all {human_size(losses.stored)} stored can be read"
     saved = losses.stored - losses.lost
     ranges = [f"{lost.start:#x} to {lost.end:#x} [{lost.rule}]" for lost in losses.first]
     if losses.ranges > len(ranges):
