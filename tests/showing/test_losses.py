@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count, islice
+
 import pytest
 
 from tests.images.structures import KIB, MIB
@@ -61,3 +63,10 @@ def test_a_map_covers_the_disk_in_order(
         start, length, kind = line.split()
         found.append((int(start, 16), int(start, 16) + int(length, 16), kind))
     assert found == expected
+
+
+def test_a_map_of_millions_of_ranges_is_never_in_memory() -> None:
+    """There are more ranges here than any memory has room for."""
+    endless = (LostRange(2 * number, 2 * number + 1, "BAT-10") for number in count(1))
+    lines = [*islice(lost_map(endless, 1, 1 << 60, 1 << 61), 8)]
+    assert [line.split()[2] for line in lines[4:]] == ["?", "+", "-", "+"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from .._version import __version__
 from ..reading.losses import Losses, LostRange
@@ -64,8 +65,8 @@ def lost_map(lost: Iterable[LostRange], offset: int, end: int, size: int) -> Ite
     yield "# current_pos  current_status  current_pass"
     yield f"0x{end:08X}     {_SAVED}               1"
     yield "#      pos        size  status"
-    ranges = [(0, offset, _NOT_TRIED)] if offset else []
-    for start, stop, status in (*ranges, *_marked(lost, offset, end), (end, size, _NOT_TRIED)):
+    before, after = (0, offset, _NOT_TRIED), (end, size, _NOT_TRIED)
+    for start, stop, status in chain([before], _marked(lost, offset, end), [after]):
         if start < stop:
             yield f"0x{start:08X}  0x{stop - start:08X}  {status}"
 
