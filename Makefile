@@ -26,7 +26,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format types coverage bench fuzz generated check-generated \
+.PHONY: help venv demo test lint format types coverage bench fuzz crash generated check-generated \
         compile-all compiler diagram gallery webide webide-test build docs docs-webide docs-conformance \
         clean vectors conformance
 
@@ -118,6 +118,9 @@ docs-conformance: $(DEV) $(COMPILER)
 
 fuzz: $(DEV) ## Feed damaged images to everything, for SECONDS=60
 	@$(BIN)/python -m fuzz.fuzz_image --seconds $(or $(SECONDS),60)
+
+crash: $(DEV) ## Cut the power of writers, CUTS=2000 times, and look at what is left
+	@$(BIN)/python -m tests.crash --cuts $(or $(CUTS),2000)
 
 build: $(DEV) ## Build sdist and wheel into dist/; the wheel has man pages and completion for shells
 	@$(BIN)/python -m build

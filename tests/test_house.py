@@ -75,7 +75,7 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 34
+MAX_LATE_IMPORTS = 33
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
 LATE_IMPORTS = {
@@ -111,7 +111,6 @@ LATE_IMPORTS = {
     "showing.info: ..checking.usage": "few ask for it",
     "showing.info: textwrap": _START,
     "storage.source: threading": _START,
-    "storage.target: fcntl": "not every system has it",
 }
 
 

@@ -214,10 +214,18 @@ def test_one_module_opens_files_for_writing(module: str) -> None:
 
 
 def test_a_reader_cannot_reach_the_writer() -> None:
-    """Only copying may, which no reader imports, since it stands below all of them."""
+    """Only copying and writing may, which no reader imports, since they stand below all of them."""
     assert list(changes(tree_of(WRITER)))
     importers = {module for module in MODULES if WRITER in set(imported(module, with_types=True))}
-    assert {module.partition(".")[0] for module in importers} == {"copying"}
+    assert {module.partition(".")[0] for module in importers} == {"copying", "writing"}
+
+
+def test_what_shows_does_not_write() -> None:
+    """It stands below the writers, and takes from them what they say they did."""
+    for module in MODULES:
+        if module.startswith("showing."):
+            of_writers = {name for name in imported(module) if name.startswith("writing.")}
+            assert of_writers <= {"writing.session"}, module
 
 
 # -- tests ----------------------------------------------------------------------------------------
@@ -235,6 +243,7 @@ TESTED_WITH = {
     "showing.dump": "commands/test_metadump",
     "showing.compare": "copying/test_compare",
     "showing.digest": "commands/test_hash",
+    "showing.replay": "commands/test_replay",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
     "commands.compare": "copying/test_compare",

@@ -1,4 +1,6 @@
-"""Read, judge and describe VHDX disk images [MS-VHDX].
+"""Read, judge and describe VHDX disk images, and replay their logs [MS-VHDX].
+
+Only `replay` changes a file; nothing else does, and `open` cannot.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from .copying.digest import Digest, digest
     from .errors import (
         Assumption,
+        FailedError,
         Finding,
         FormatError,
+        InUseError,
         LimitError,
         OverwrittenError,
         ParentError,
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
     from .rules import Rule, catalogue
     from .storage.overlay import Update
     from .storage.source import Source
+    from .writing.replay import replay
+    from .writing.session import Outcome
 
 __all__ = [
     "Assumption",
@@ -67,6 +73,7 @@ __all__ = [
     "Disk",
     "DiskFile",
     "Extent",
+    "FailedError",
     "Finding",
     "FormatError",
     "Geometry",
@@ -74,6 +81,7 @@ __all__ = [
     "HeaderCopy",
     "Headers",
     "Image",
+    "InUseError",
     "JudgedEntry",
     "KeyValue",
     "LimitError",
@@ -87,6 +95,7 @@ __all__ = [
     "MetadataEntry",
     "MissingParent",
     "Occupied",
+    "Outcome",
     "OverwrittenError",
     "ParentError",
     "ParentLocator",
@@ -113,6 +122,7 @@ __all__ = [
     "grammar_text",
     "open",
     "probe",
+    "replay",
 ]
 
 _NAMES_IN = {
@@ -121,9 +131,9 @@ _NAMES_IN = {
     "checking.told": "Skipped",
     "copying.digest": "Digest digest",
     "errors": (
-        "Assumption Finding FormatError LimitError OverwrittenError ParentError "
-        "ParentMismatchError ParentNotFoundError ReplayRequiredError Span TruncatedError "
-        "UnsupportedError VhdxError"
+        "Assumption FailedError Finding FormatError InUseError LimitError OverwrittenError "
+        "ParentError ParentMismatchError ParentNotFoundError ReplayRequiredError Span "
+        "TruncatedError UnsupportedError VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
     "format.headers": "HeaderCopy Headers probe",
@@ -144,6 +154,8 @@ _NAMES_IN = {
     "rules": "Rule catalogue",
     "storage.overlay": "Update",
     "storage.source": "Source",
+    "writing.replay": "replay",
+    "writing.session": "Outcome",
 }
 _HOMES = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
 

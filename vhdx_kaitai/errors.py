@@ -224,6 +224,18 @@ class ReplayRequiredError(UnsupportedError):
         self.summary = summary
 
 
+class InUseError(VhdxError):
+    """Another program has the file open, so it is not changed now."""
+
+
+class FailedError(VhdxError):
+    """An earlier write or flush has failed, so nothing more is written to the file.
+
+    What it holds is what a power cut at that moment may have left: opening it again
+    puts it in order.
+    """
+
+
 class ParentError(VhdxError):
     """The parent of a differencing disk cannot be used."""
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "chain": "list an image and its parents, how each was found and by what it was recognised",
     "tree": "show every field of the grammar with its place, bytes and meaning",
     "metadump": "copy the metadata of an image at its own offsets, without what is on the disk",
+    "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
 }
@@ -112,7 +113,8 @@ def build_parser(only: str | None = None) -> Parser:
     """
     parser = MainParser(
         prog="vhdx-kaitai",
-        description="Look into VHDX disk images: what they are, what they hold, what is wrong.",
+        description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
+        "Only `replay` changes an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..errors import Finding, Level, Span, check_zeros, mismatch, mismatched_signature
 from ..guids import NIL
 from ..storage.source import Source
+from ..text import counted
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import IDENTIFIER, signature_of
@@ -294,6 +295,20 @@ def check_current(header: Header, size: int) -> Iterator[Finding]:
     if header.sequence_number == 2**64 - 1:
         message = "SequenceNumber is the greatest there is, so no newer header can be written"
         yield Finding("HDR-28", "note", place("sequence_number"), message)
+
+
+def check_room(header: Header, count: int) -> Iterator[Finding]:
+    """Yield whether no newer headers can be written, of which a writer needs some.
+
+    Args:
+        header: The current header.
+        count: How many.
+    """
+    greatest = 2**64 - 1 - count
+    if header.sequence_number > greatest:
+        place, actual = header.place.field("sequence_number"), f"{header.sequence_number}"
+        expected = f"at most {greatest} where {counted(count, 'newer header')} are to be written"
+        yield mismatch("HDR-28", "error", place, "SequenceNumber", actual, expected)
 
 
 def _check_log_place(header: Header, size: int) -> Iterator[Finding]:

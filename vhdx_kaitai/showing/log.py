@@ -40,7 +40,7 @@ def log_document(
         entries=entries,
         more_entries=more,
         sequences=_sequence_documents(ring, sequence, error) if ring and dirty else [],
-        replay=_replay_document(replayed) if replayed else None,
+        replay=replay_document(replayed) if replayed else None,
         error=error_fields(error) if error else None,
     )
 
@@ -108,7 +108,8 @@ def _why_refused(error: VhdxError | None) -> str | None:
     return str(error) if error else None
 
 
-def _replay_document(summary: ReplaySummary) -> Document:
+def replay_document(summary: ReplaySummary) -> Document:
+    """Return what documents say of a replay."""
     changes = []
     for entry in summary.entries:
         for descriptor in entry.descriptors:
@@ -178,9 +179,18 @@ def _sequence_text(document: Document) -> Iterator[str]:
         yield f"sequence {numbers} ({counted(sequence['entries'], 'entry', 'entries')}): {state}"
     replay = document["replay"]
     if replay:
-        changed = human_size(replay["changed_bytes"])
-        size = full_size(replay["file_size"])
-        yield f"replay changes {changed} of the file, which is {size} long then:"
-        for change in replay["changes"]:
-            end = change["file_offset"] + change["length"]
-            yield f"  {change['kind']:<4} {change['file_offset']:#14x} to {end:#14x}"
+        yield from replay_text(replay)
+
+
+def replay_text(replay: Document) -> Iterator[str]:
+    """Yield the lines that say what a replay changes.
+
+    Args:
+        replay: What `replay_document` returned.
+    """
+    changed = human_size(replay["changed_bytes"])
+    size = full_size(replay["file_size"])
+    yield f"replay changes {changed} of the file, which is {size} long then:"
+    for change in replay["changes"]:
+        end = change["file_offset"] + change["length"]
+        yield f"  {change['kind']:<4} {change['file_offset']:#14x} to {end:#14x}"

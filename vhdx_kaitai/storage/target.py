@@ -1,6 +1,10 @@
-"""Files that are written: one appears under its name when it is whole, or not at all.
+"""Files that are written: new ones, and those that are changed in place.
 
+A new one appears under its name when it is whole, or not at all. One that is
+changed in place has six verbs, for which tests have another file, that cuts the
+power: read, write, zero, set_length, flush, close.
 A block device is written where it stands: nothing can take its place.
+
 Only this module opens files for writing.
 """
 
@@ -12,13 +16,21 @@ import os
 import re
 import stat
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+from ..errors import UnsupportedError
 from ..units import KIB, MIB
-from .source import FileSource
+from .locks import Lock, lock_file
+from .source import FileSource, Source
 
 # The request to share blocks, and how many bytes are tried: whole blocks of any file
 # system, and no more than the headers of an image. `fcntl` has its name from Python 3.13 on.
@@ -64,11 +76,8 @@ class OutFile(NamedTuple):
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at an offset."""
-        view = memoryview(data)
-        done = 0
         with _errors_named(self.path):
-            while done < len(view):
-                done += _write_at(self.fd, view[done : done + _MOST], offset + done)
+            _write_all(self.fd, data, offset)
 
     def write_zeros(self, _length: int, _offset: int) -> None:
         """Make a range zeros that nothing has been written to, which it is in a new file.
@@ -135,12 +144,17 @@ class Device(OutFile):
 def _request(fd: int, number: int, data: bytes) -> bool:
     """Ask the system something about an open file, and tell whether it has done that."""
     try:
-        from fcntl import ioctl
-
-        ioctl(fd, number, data)
-    except (ImportError, OSError):
+        fcntl.ioctl(fd, number, data)
+    except (AttributeError, OSError):  # without `fcntl`, too
         return False
     return True
+
+
+def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        done += _write_at(fd, view[done : done + _MOST], offset + done)
 
 
 def _write_at(fd: int, data: memoryview, offset: int) -> int:
@@ -149,6 +163,101 @@ def _write_at(fd: int, data: memoryview, offset: int) -> int:
     with _position:
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
+
+
+class Target(Source):
+    """A file that is changed in place.
+
+    What was written may be lost when the power fails, all of it or any part, in
+    any order, until a flush that began after it has returned.
+
+    Attributes:
+        is_locked: Whether other programs that ask are kept away from it.
+    """
+
+    is_locked = False
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all bytes at a file offset; the file becomes longer to hold them."""
+        raise NotImplementedError
+
+    def zero(self, offset: int, length: int) -> None:
+        """Let a range inside the file read as zeros; what does so already costs nothing."""
+        raise NotImplementedError
+
+    def set_length(self, length: int) -> None:
+        """Give the file a length in bytes; what is new of it reads as zeros."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Return when all that was written is on the medium.
+
+        It is not to be tried again when it fails: the system may have given up what it could
+        not write, and say nothing of it the next time.
+        """
+        raise NotImplementedError
+
+
+class FileTarget(Target, FileSource):
+    """A file or block device that is changed in place.
+
+    Args:
+        path: Its path; a symbolic link is followed.
+        lock: Whether it has to be locked.
+
+    Raises:
+        InUseError: Somebody else has it open.
+        OSError: It cannot be opened for reading and writing.
+        UnsupportedError: That cannot be done on this system, or not with a lock.
+    """
+
+    def __init__(self, path: str, lock: Lock = "auto") -> None:
+        if not hasattr(os, "preadv"):
+            raise UnsupportedError("on this system no file is changed in place yet")
+        super().__init__(path, _open_to_change)
+        self._name = path
+        try:
+            self.is_locked = lock_file(int(self.fd), path, lock)  # an error does not hold it
+            self.size = os.lseek(self.fd, 0, os.SEEK_END)  # it may have changed before the lock
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all bytes at a file offset; the file becomes longer to hold them."""
+        with _errors_named(self._name):
+            _write_all(self.fd, data, offset)
+        self.size = max(self.size, offset + len(data))
+
+    def zero(self, offset: int, length: int) -> None:
+        """Let a range inside the file read as zeros; what is a hole stays one."""
+        zeros = memoryview(bytes(min(length, _MOST)))
+        for start, end in self.stored_ranges(offset, offset + length):
+            for position in range(start, end, _MOST):
+                self.write(zeros[: end - position], position)
+
+    def set_length(self, length: int) -> None:
+        """Give the file a length in bytes; what is new of it is a hole."""
+        with _errors_named(self._name):
+            os.ftruncate(self.fd, length)
+        self.size = length
+
+    def flush(self) -> None:
+        """Return when all that was written is on the medium, as far as the system knows."""
+        with _errors_named(self._name):
+            _flush(self.fd)
+
+
+def _open_to_change(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_RDWR)
+
+
+def _flush(fd: int) -> None:
+    """Write out what the system holds back of a file; macOS has another call for the medium."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(fd)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,149 @@
+"""The session of a writer: from the first byte that it changes in an image to the last.
+
+It begins with headers that have a new FileWriteGuid, so that whoever remembers
+something of the file sees that it has changed, and it ends with headers without a
+LogGuid: then the log is clean [MS-VHDX 2.2.2].
+
+Facts that force the design:
+
+* A cut of the power may lose any part of what was not flushed. Of two headers
+  that are both not flushed it may leave none, so one is on the medium before the
+  other is written.
+* Nobody knows what a failed write or flush has left, and the next flush may
+  succeed without having done what the failed one did not. So the first failure
+  ends the session: what is in the file then is what a cut may leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from ..errors import FailedError, refuse
+from ..format import encode
+from ..format.descent import Descent
+from ..format.headers import Headers, check_room
+from ..format.judge import REFUSE
+from ..format.place import HEADERS, TOP_LEVEL
+from ..format.replay import ReplaySummary
+from ..guids import NIL
+from ..storage.overlay import Overlay, Update
+from ..storage.target import Target
+
+_HEADERS_WRITTEN = 4  # two when it begins, two when it ends
+
+
+class Outcome(NamedTuple):
+    """What an operation has made of an image, or would make of it.
+
+    Attributes:
+        is_changed: Whether the file was changed; not when nothing was to be done, or was only
+            to be told.
+        is_locked: Whether programs that ask for locks were kept away meanwhile.
+        replayed: What the replay of the log changes; None when the log was clean.
+    """
+
+    is_changed: bool
+    is_locked: bool
+    replayed: ReplaySummary | None
+
+
+class Session:
+    """The changes to one image, none of which is made after one has failed.
+
+    Args:
+        file: The file.
+        headers: Its headers, judged. What is to be written has to fit them.
+    """
+
+    def __init__(self, file: Target, headers: Headers) -> None:
+        self._file = file
+        self._headers = headers
+        self._has_failed = False
+
+    def begin(self) -> None:
+        """Give both headers a new FileWriteGuid, before anything else changes (HDR-21, HDR-25).
+
+        The DataWriteGuid stays: what a reader of the disk sees does not change yet (HDR-23).
+
+        Raises:
+            FormatError: The file has no room for newer headers (HDR-28); it is as it was.
+        """
+        refuse(check_room(self._headers.current, _HEADERS_WRITTEN))
+        self._update_headers(file_write_guid=uuid4())
+
+    def end(self) -> None:
+        """Say in both headers that the log is clean, after what it holds is in its place."""
+        self.flush()
+        self._update_headers(log_guid=NIL)
+        self.flush()
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write all bytes at a file offset."""
+        with self._unless_failed():
+            self._file.write(data, offset)
+
+    def zero(self, offset: int, length: int) -> None:
+        """Let a range of the file read as zeros."""
+        with self._unless_failed():
+            self._file.zero(offset, length)
+
+    def set_length(self, length: int) -> None:
+        """Give the file a length in bytes."""
+        with self._unless_failed():
+            self._file.set_length(length)
+
+    def flush(self) -> None:
+        """Return when all that was written is on the medium."""
+        with self._unless_failed():
+            self._file.flush()
+
+    def _update_headers(self, **changes: Any) -> None:
+        """Update the headers twice, so that both say the same (HDR-27).
+
+        The first is on the medium when the second is begun: it overwrites the last other one.
+        """
+        self._update_header(changes)
+        self.flush()
+        self._update_header(changes)
+
+    def _update_header(self, changes: dict[str, Any]) -> None:
+        """Write a newer header, made of the current one, over the other one (HDR-26)."""
+        current, copy = self._headers.current, 3 - self._headers.current_copy
+        header = current._replace(
+            place=HEADERS[copy - 1],
+            sequence_number=current.sequence_number + 1,
+            reserved=bytes(len(current.reserved)),
+            **changes,
+        )
+        data = encode.header(header)
+        self._headers = self._judged(copy, data)
+        self.write(data, TOP_LEVEL[f"header_{copy}"][0])
+
+    def _judged(self, copy: int, data: bytes) -> Headers:
+        """Return the headers as a reader finds them when a copy of them is written.
+
+        Raises:
+            FormatError: A reader would refuse them; nothing is written.
+        """
+        offset, length = TOP_LEVEL[f"header_{copy}"]
+        update = Update(offset, offset + length, offset, data)
+        way = Descent(Overlay(self._file, [update], self._file.size), REFUSE)
+        assert way.headers is not None
+        assert way.header is not None
+        assert way.headers.current_copy == copy
+        return way.headers
+
+    @contextmanager
+    def _unless_failed(self) -> Iterator[None]:
+        if self._has_failed:
+            failed = FailedError("an earlier write or flush has failed: nothing more is written")
+            failed.path = self._file.path
+            raise failed
+        try:
+            yield
+        except BaseException:  # an interrupt, too: nobody knows how far it got
+            self._has_failed = True
+            raise
