@@ -8,11 +8,12 @@ hostile files needs, carry the nearest section.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Requirement = Literal["MUST", "SHOULD", "MAY", "SANITY"]
 Audience = Literal["reader", "writer", "both"]
-Status = Literal["checked", "covered", "not checkable"]
+Status = Literal["checked", "covered", "kept", "not checkable"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Rule(NamedTuple):
@@ -27,9 +28,11 @@ class Rule(NamedTuple):
         why: What goes wrong with an image, or in a program, when it is broken.
         others: What other implementations do.
         status: `checked`: a finding can carry this id. `covered`: its breach is
-            reported under other ids. `not checkable`: a file does not show a breach.
+            reported under other ids. `kept`: a file does not show a breach, and a test that
+            writers of this package keep it. `not checkable`: a file does not show a breach.
         by: The other ids.
         reason: Why it is not checked under its own id.
+        test: The test that shows that it is kept.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Rule(NamedTuple):
     status: Status
     by: tuple[str, ...] = ()
     reason: str = ""
+    test: str = ""
 
     @property
     def group(self) -> str:

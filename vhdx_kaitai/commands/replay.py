@@ -7,7 +7,7 @@ import argparse
 from ..showing.replay import outcome_document, outcome_text
 from ..writing.replay import replay
 from .arguments import Parser, add_file, add_json
-from .output import complain, print_result
+from .output import note, print_result
 from .status import DONE
 
 
@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay the log of a file, and say what that changed."""
     outcome = replay(arguments.file, dry_run=arguments.dry_run)
     if not (outcome.is_locked or arguments.dry_run):
-        complain(arguments.file, "could not be locked here; nobody else may have had it open")
+        message = "the file system has no locks, so no other program was kept away"
+        note(arguments, arguments.file, message)
     document = outcome_document(arguments.file, outcome, arguments.dry_run)
     print_result(arguments, document, outcome_text)
     return DONE
