@@ -13,7 +13,7 @@ from tests.images.image import Built
 from tests.images.structures import MIB
 from tests.support import SparseSource
 from vhdx_kaitai.checking.chain import check
-from vhdx_kaitai.errors import FormatError, LimitError
+from vhdx_kaitai.errors import FormatError, LimitError, OverwrittenError
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.image import Image as OpenedImage
 
@@ -32,7 +32,8 @@ def test_checking_and_opening_agree_on_any_file(built: Built) -> None:
         return
     if isinstance(opened, FormatError):
         assert opened.finding.rule in errors
-        assert report.skipped
+        # Only an identifier that was overwritten keeps nobody from checking the rest.
+        assert report.skipped or isinstance(opened, OverwrittenError)
         return
     assert skipped_of(report) == []
     assert not [rule for rule in errors if not _OF_BLOCKS.match(rule)]
