@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.launching import assert_failed, assert_one_line, document_of
+from tests.commands.launching import assert_failed, assert_one_line, document_of, launch
 from tests.conftest import Run
 from tests.images.structures import MIB
 from tests.support import damaged, good
@@ -110,3 +110,24 @@ def test_a_file_that_grows_is_said_to(tmp_path: Path, run: Run) -> None:
     document = document_of(run("replay", path, "--json"), "replay")
     assert document["replay"]["file_size"] == path.stat().st_size > before
     assert path.stat().st_size % MIB == 0
+
+
+def test_a_file_that_may_not_grow_is_dirty_still_and_can_be_replayed_later(
+    tmp_path: Path, run: Run
+) -> None:
+    """The limit is the system's own; the headers are written by then."""
+    resource = pytest.importorskip("resource")
+    path = good("log-extends-the-file").write(tmp_path / "disk.vhdx")
+    size = path.stat().st_size
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    ended = launch("replay", path, preexec_fn=limit)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert_one_line(ended.stderr.decode())
+    assert f"{path}: File too large" in ended.stderr.decode()
+    assert path.stat().st_size == size
+    assert run("log", path).out.startswith(f"{path}: dirty log")
+    assert run("replay", path).status == 0
+    assert run("check", path).status == 0
