@@ -21,6 +21,7 @@ together, or nothing would get past them.
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import random
@@ -79,6 +80,7 @@ with atheris.instrument_imports(include=["vhdx_kaitai"]) if _GUIDED else nullcon
     from vhdx_kaitai.showing.log import log_document, log_text
     from vhdx_kaitai.showing.tree import Tree, node_document, tree_text
     from vhdx_kaitai.storage.source import BufferSource
+    from vhdx_kaitai.writing.replay import replay
 
 MAX_LENGTH = 16 * MIB  # of an image
 MAX_INPUT = 128 * KIB
@@ -230,6 +232,7 @@ def exercise(data: bytes) -> None:
         if not recipe.seed % 4:  # they take longer than all the others
             _tree(image)
             _dump(image, choice)
+            _replay(image, errors)
     finally:
         mapping.WORTHWHILE_BLOCKS, survey.WORTHWHILE_ENTRIES = worthwhile
     seconds = time.process_time() - began
@@ -422,6 +425,43 @@ def _agree(error: FormatError, errors: set[str]) -> None:
     str(error)
     if error.finding.rule not in errors:
         raise BrokenInvariantError(f"{error} refuses the image, the check is content")
+
+
+def _replay(image: bytes, errors: set[str]) -> None:
+    """Replay the log of an image on disk: it reads the same after it, or keeps every byte."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "disk.vhdx")
+        path.write_bytes(image)
+        is_changed = False
+        try:
+            is_changed = replay(path).is_changed
+        except LimitError:
+            pass
+        except FormatError as error:
+            if error.finding.rule != "HDR-28":  # which is about writers alone
+                _agree(error, errors)
+        except OSError as error:
+            if error.errno != errno.EFBIG:  # no file system has room for every file
+                raise
+            return
+        if not is_changed:
+            if path.read_bytes() != image:
+                raise BrokenInvariantError("an image that is not replayed is written to")
+            return
+        with Image(path, replay="refuse") as after:
+            if _seen(after) != _seen(Image(image)):
+                raise BrokenInvariantError("an image reads otherwise after its replay")
+
+
+def _seen(image: Image) -> tuple[int, bytes]:
+    """Return what replay must not change: the length of a file, and what is not header or log."""
+    size = image.source.size
+    data = bytearray(image.source.read(0, min(size, 2 * MAX_LENGTH)))
+    header = image.headers.current
+    log = header.log_offset, header.log_offset + header.log_length
+    for start, end in ((HEADER_OFFSETS[0], REGION_TABLE_OFFSETS[0]), log):
+        data[start:end] = bytes(len(data[start:end]))
+    return size, bytes(data)
 
 
 _FORMS: tuple[dict[str, Any], ...] = ({}, {"form": "sparse"}, {"redact": True}, {"slack": True})

@@ -204,6 +204,25 @@ def test_whoever_else_refuses_what_the_check_is_content_with_breaks_the_invarian
         FUZZ.exercise(recipe("dynamic-plain").pack())
 
 
+def test_a_replay_that_changes_what_is_read_breaks_the_invariant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = FUZZ.replay
+
+    def wrong(path: Path) -> Any:
+        outcome = system(path)
+        with path.open("r+b") as file:
+            file.seek(3 * MIB)  # where the BAT is
+            file.write(b"wrong")
+        return outcome
+
+    monkeypatch.setattr(FUZZ, "replay", wrong)
+    with pytest.raises(FUZZ.BrokenInvariantError, match="reads otherwise"):
+        FUZZ.exercise(recipe("dirty-bat").pack())
+    with pytest.raises(FUZZ.BrokenInvariantError, match="is written to"):
+        FUZZ.exercise(recipe("dynamic-plain").pack())
+
+
 def test_an_input_that_takes_too_long_breaks_the_invariant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
