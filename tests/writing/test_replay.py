@@ -20,19 +20,21 @@ import vhdx_kaitai
 from tests.checking.reports import rules_of
 from tests.crash.recorder import Faulty, Recorder
 from tests.crash.replaying import SUBJECTS, Stored
+from tests.images.damage import DAMAGES
 from tests.images.dirty import dirty
 from tests.images.goods import GOODS
 from tests.images.goods.case import small
 from tests.images.log import Zero
 from tests.images.structures import MIB
 from tests.reading_fixtures import good_chain, open_descriptors, qemu_img
-from tests.support import damaged, files_in, good, refusals
+from tests.support import damaged, files_in, good
 from vhdx_kaitai.errors import FormatError, InUseError, LimitError, VhdxError
 from vhdx_kaitai.storage.target import FileTarget
 from vhdx_kaitai.writing.replay import replay, replay_target
 
 CLEAN = [name for name in GOODS if good(name).model.log.state == "clean"]
 SMALL = [name for name in CLEAN if good(name).length <= 64 * MIB]
+REFUSED = [name for name, case in DAMAGES.items() if case.refusal == "open"]
 
 
 def stored_in(path: Path) -> list[tuple[int, int, str, bytes]]:
@@ -127,7 +129,7 @@ def test_children_keep_their_parent(tmp_path: Path) -> None:
         assert disk.pread(disk.size, 0) == before == built.model.read(0, disk.size)
 
 
-@pytest.mark.parametrize("name", refusals())
+@pytest.mark.parametrize("name", REFUSED)
 def test_an_image_that_is_refused_is_left_as_it_is(name: str) -> None:
     built = damaged(name)
     if built.length > 64 * MIB:
