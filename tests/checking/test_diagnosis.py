@@ -70,7 +70,8 @@ def test_a_file_cut_in_its_log_says_what_is_missing() -> None:
 
 def test_a_file_shorter_than_its_log_knows_it_says_what_is_missing() -> None:
     assert only_sentence(damage_report("log-file-truncated")).endswith(
-        "so at least 1 MiB are missing. Without that nothing of the disk can be read."
+        "so at least 1 MiB are missing. `--salvage` replays the log all the same, and reads what "
+        "is there."
     )
 
 

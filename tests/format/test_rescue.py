@@ -156,6 +156,62 @@ def test_a_log_that_cannot_be_replayed_does_not_keep_the_file_from_being_read(da
         assert_reads_throughout(disk, before.build().model)
 
 
+# -- a file that was cut while its log was dirty ---------------------------------------------------
+
+
+@pytest.mark.parametrize("hide", [("bat",), ("bat", "metadata"), ("region_tables", "bat")])
+@pytest.mark.parametrize("cut", [1, 512, MIB, 2 * MIB, 3 * MIB - 512])
+def test_the_log_of_a_file_that_was_cut_is_replayed_when_what_is_lost_may_be_zeros(
+    cut: int, hide: tuple[str, ...]
+) -> None:
+    image = dynamic(8 * MIB, blocks={n: Block() for n in (0, 2, 3, 7)})
+    built = dirty(image, hide=hide).build()
+    file = built.file.copy()
+    file.length -= cut
+    with pytest.raises(FormatError) as caught:
+        opened(file)
+    assert caught.value.finding.rule == "LOG-32"
+    with opened(file, lost="zero") as disk:
+        assert [assumption.what for assumption in disk.assumed] == ["log"]
+        lost = {
+            number for row in disk.lost() for number in range(row.offset, row.offset + row.length)
+        }
+        places = built.layout.payload
+        assert lost == {
+            number * MIB + at
+            for number, place in places.items()
+            for at in range(max(0, file.length - place), MIB)
+        }
+        whole = disk.pread(disk.size, 0)
+        expected = bytearray(built.model.read(0, disk.size))
+        for at in lost:
+            expected[at] = 0
+        assert whole == expected
+
+
+# -- nothing left of the header section ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [(), ("regions",), ("header",), ("identifier",)])
+def test_of_a_file_without_its_first_mib_all_has_to_be_assumed(left: tuple[str, ...]) -> None:
+    built = good("dynamic-plain")
+    file = damaged(built, (0, MIB))
+    options = {name: value for name, value in _ALL.items() if name not in left}
+    if left:
+        with pytest.raises(FormatError, match="FTI-01"):
+            opened(file, **options)
+        return
+    with opened(file, **options) as disk:
+        assert_reads_throughout(disk, built.model)
+        told = [assumption.what for assumption in disk.assumed]
+        assert told == ["identifier", "headers", "region table"]
+
+
+def test_what_is_no_vhdx_file_at_all_stays_refused_whatever_may_be_assumed() -> None:
+    with pytest.raises(FormatError):
+        vhdx_kaitai.open(b"text" * MIB, **_ALL)
+
+
 @pytest.mark.parametrize("name", CLEAN)
 def test_a_clean_log_is_nothing_to_be_told(name: str) -> None:
     with opened(good(name).file, replay="ignore") as disk:

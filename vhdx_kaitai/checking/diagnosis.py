@@ -50,7 +50,13 @@ def explain_start(way: Descent) -> Iterator[Sentence]:
             yield Sentence(f"{never[0].upper()}{never[1:]}.", ("LOG-31",))
     elif way.sequence:
         flushed = way.sequence[-1].header.flushed_file_offset
-        yield from _explain_cut("what its log was written for", flushed, size, "LOG-32")
+        if size < flushed <= MAX_FILE_LENGTH:
+            yield Sentence(
+                f"The file is cut short: it ends at {size:#x}, what its log was written for at "
+                f"{flushed:#x}, so at least {human_size(flushed - size)} are missing. "
+                "`--salvage` replays the log all the same, and reads what is there.",
+                ("LOG-32",),
+            )
 
 
 def explain_contents(contents: Contents) -> Iterator[Sentence]:

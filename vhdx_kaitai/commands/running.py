@@ -51,7 +51,7 @@ def failure(arguments: argparse.Namespace, error: Exception) -> int:
 
 def tell_failure(arguments: argparse.Namespace, error: Exception) -> int:
     """Tell people about an error and return its exit status."""
-    option, what = _way_on(error)
+    option, what = _way_on(error, can_salvage=hasattr(arguments, "salvage"))
     message = plain_message(error)
     is_left = getattr(arguments, option.replace("-", "_"), None) in (False, "refuse")
     if is_left and f"--{option}" not in message and not arguments.quiet:
@@ -63,8 +63,13 @@ def tell_failure(arguments: argparse.Namespace, error: Exception) -> int:
     return NOT_VHDX if is_other else CORRUPT
 
 
-def _way_on(error: Exception) -> tuple[str, str]:
-    """Return which option of a command may get past a refusal, and what that does."""
+def _way_on(error: Exception, *, can_salvage: bool) -> tuple[str, str]:
+    """Return which option of a command may get past a refusal, and what that does.
+
+    Args:
+        error: The refusal.
+        can_salvage: Whether the command can go on past what is lost.
+    """
     from ..reading.layers import LOST_RULES  # refusals are few
 
     if isinstance(error, ParentError):
@@ -80,6 +85,8 @@ def _way_on(error: Exception) -> tuple[str, str]:
         return "assume-header", "follows the header that is most nearly right"
     if rule == "REG-04":
         return "assume-regions", "looks for what the region tables should name"
+    if rule == "LOG-32" and can_salvage:
+        return "salvage", "replays the log all the same, and goes on past what is lost"
     if rule.startswith("LOG-"):
         return "as-stored", "reads the file without the replay of its log"
     return "", ""

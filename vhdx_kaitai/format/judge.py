@@ -32,6 +32,7 @@ class Assumable(NamedTuple):
         regions: Where BAT and metadata are, which no valid region table says.
         bat: That pages of the BAT which look moved by one entry were.
         as_stored: That the file may be read as it is stored, whatever is in its log.
+        cut: That a file which is shorter than its log demands was cut after it was written.
     """
 
     identifier: bool = False
@@ -39,6 +40,7 @@ class Assumable(NamedTuple):
     regions: bool = False
     bat: bool = False
     as_stored: bool = False
+    cut: bool = False
 
 
 NOTHING = Assumable()
@@ -50,6 +52,9 @@ class Judge:
     Where a layer is lost and the judge puts up with that, it is asked what to go
     by instead. None ends the way there.
     """
+
+    # Whether the file is looked at, even if nothing is left by which it could be recognised.
+    assumes_everything = False
 
     # Takes findings, and tells whether what they are about may be believed: none is an error.
     take: Callable[[Iterable[Finding]], bool] = staticmethod(refuse)
@@ -99,6 +104,10 @@ class Judge:
             _size: Length of the file in bytes.
         """
         return headers
+
+    def take_sequence(self, findings: Iterable[Finding]) -> bool:
+        """Take findings about the entries to be replayed, and tell whether they may be."""
+        return self.take(findings)
 
     def assume_source(self, _stored: Source) -> Source | None:
         """Return what to read when it is not known how the file reads after log replay.

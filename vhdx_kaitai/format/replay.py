@@ -13,7 +13,7 @@ Facts that force the design:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..errors import Finding, Span, mismatch
@@ -186,14 +186,28 @@ def replay(source: Source, log: Log) -> tuple[Overlay, ReplaySummary]:
 
     Args:
         source: The file as it is stored.
-        log: Its log, with whose active sequence `check_sequence` has found no error.
+        log: Its log, with whose active sequence `check_sequence` has found no error; or none
+            but that the file is too short. Then it stays as short: what was cut off is no zeros.
     """
     sequence = log.active_sequence
     updates = _updates(sequence, log)
+    if source.size < sequence[-1].header.flushed_file_offset:
+        updates = list(_inside(updates, source.size))
+        changed = sum(update.end - update.start for update in updates)
+        return Overlay(source, updates, source.size), ReplaySummary(sequence, changed, source.size)
     end = updates[-1].end if updates else 0
     size = max(source.size, sequence[-1].header.last_file_offset, end)
     changed = sum(update.end - update.start for update in updates)
     return Overlay(source, updates, size), ReplaySummary(sequence, changed, size)
+
+
+def _inside(updates: Iterable[Update], size: int) -> Iterator[Update]:
+    """Yield what updates change of a file of some size."""
+    for update in updates:
+        if update.end <= size:
+            yield update
+        elif update.origin is None and update.start < size:
+            yield update._replace(end=size)
 
 
 def _updates(sequence: tuple[JudgedEntry, ...], log: Log) -> list[Update]:

@@ -6,6 +6,8 @@ takes for granted instead, it tells.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..errors import Assumption, Finding
 from ..guids import REGION_NAMES
 from ..storage.source import Source
@@ -32,6 +34,7 @@ class Rescuer(Judge):
         self._path = path
         self._may = may
         self.assumed: list[Assumption] = []
+        self.assumes_everything = may.identifier and may.headers and may.regions
 
     def _tell(self, what: str, message: str) -> None:
         self.assumed.append(Assumption(self._path, what, message))
@@ -73,6 +76,16 @@ class Rescuer(Judge):
         placed = clean._replace(log_length=header.log_length, log_offset=header.log_offset)
         is_placed = all(f.level != "error" for f in headers.check_current(placed, size))
         return found._replace(assumed=placed if is_placed else clean)
+
+    def take_sequence(self, findings: Iterable[Finding]) -> bool:
+        """Take the entries of a file that was cut, if that is allowed, although it is too short."""
+        found = list(findings)
+        too_short = [finding for finding in found if finding.rule == "LOG-32" and self._may.cut]
+        is_right = self.take(finding for finding in found if finding not in too_short)
+        if is_right and too_short:
+            why = too_short[0].message
+            self._tell("log", f"the file was cut, and its log is replayed all the same: {why}")
+        return is_right
 
     def assume_table(
         self, tables: Tables, source: Source, place_of_log: tuple[int, int]

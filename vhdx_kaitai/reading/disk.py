@@ -336,7 +336,8 @@ def open_disk(
             reads the file as it is stored.
         resolve_parents: False opens the one file; ranges that belong to its
             parent cannot be read then.
-        lost: `zero` reads zeros where an image should hold bytes and does not.
+        lost: `zero` reads zeros where an image should hold bytes and does not. A log is
+            replayed then although the file is shorter than it demands.
         identifier: `assume` takes a file for a VHDX file whose identifier was overwritten.
         header: `assume` goes by the header that is most nearly right when none is
             current, and by none when neither makes sense: the log is taken as empty then.
@@ -360,6 +361,7 @@ def open_disk(
         regions=_may("regions", regions),
         bat=_may("bat", bat),
         as_stored=replay == "ignore",
+        cut=lost == "zero",
     )
     check_choice("linkage", linkage, ("refuse", "ignore"))
     check_choice("missing_parent", missing_parent, ("refuse", "zero", "lost"))
