@@ -66,14 +66,14 @@ def test_good_images_have_lost_nothing_and_are_quickly_known(
 ) -> None:
     image = Image(SparseSource(good(name).file))
     assert quick(image) is None
-    if image.geometry.entry_count > room.MOST_IN_PASSING or name in CUT_IN_THE_LAST_BLOCK:
+    if image.geometry.entry_count > room.MOST_IN_PASSING or name in LOOKED_AT_CLOSELY:
         return
     monkeypatch.delattr("vhdx_kaitai.checking.usage.about_losses")
     assert quick(image) is None
 
 
-# Whose end needs a closer look.
-CUT_IN_THE_LAST_BLOCK = {"fixed-last-block-cut"}
+# Whose end needs a closer look, or whose room without a stored block.
+LOOKED_AT_CLOSELY = {"fixed-last-block-cut", "fixed-of-qemu"}
 
 
 def test_what_is_lost_and_shared_is_counted() -> None:
@@ -177,3 +177,20 @@ def test_an_image_that_cannot_be_looked_through_is_left_to_who_reads_it(
     monkeypatch.setattr(image.bat, "numbers", fail)
     assert quick(image) is None
     assert losses_in_passing(image) is None
+
+
+@pytest.mark.parametrize("size", [64 * MIB, 40 * GIB])
+def test_a_bat_that_was_wiped_is_told_where_the_file_has_data(size: int) -> None:
+    """Zeros in its place are those of a disk that was never written to."""
+    layout = dynamic(size, blocks={3: Block()}).layout()
+    assert quick(opened(layout)) is None
+    layout.set_entry(3, 0)
+    told = quick(opened(layout))
+    assert told is not None
+    assert told.startswith("the BAT is empty, but the file has data that nothing refers to")
+
+
+def test_room_without_data_is_no_sign_of_a_bat_that_was_wiped() -> None:
+    layout = dynamic(64 * MIB, blocks={}).layout()
+    layout.file_length = layout.pack().length + 5 * MIB
+    assert quick(opened(layout)) is None

@@ -75,6 +75,8 @@ def _is_right(image: Image) -> bool:
     if PARTIALLY_PRESENT in kinds and not _have_bitmaps(entries, bitmaps, ratio):
         return False
     places = sorted(entry >> PLACE_SHIFT for entry in entries if entry & STATE_MASK >= PRESENT)
+    if not places and image.source.size > max(other.end for other in image.occupied):
+        return False  # there is something else in the file, perhaps data
     others = [(0, HEADER_SECTION_LENGTH // MIB)]
     others += [(other.start // MIB, ceil_div(other.end, MIB)) for other in image.occupied]
     others += [(entry >> PLACE_SHIFT, (entry >> PLACE_SHIFT) + 1) for entry in bitmaps if entry]

@@ -15,7 +15,9 @@ from .classes import Survey
 from .losses import is_refused, length_of, losses
 from .overlaps import sharing_blocks
 from .shift import shifted_pages
+from .space import check_unused_space
 from .survey import payload_entries, survey
+from .told import Sentence
 
 _NAMED = 1  # the blocks are counted; which they are nobody asks here
 
@@ -78,9 +80,17 @@ def about_losses(image: Image) -> str | None:
         f"{counted(bitmaps, 'sector bitmap is', 'sector bitmaps are')} lost" * bool(bitmaps),
         f"{sharing} blocks share space of the file" * bool(sharing),
         "the BAT looks shifted by one entry" * bool(shifted_pages(image, found)),
+        "the BAT is empty, but the file has data that nothing refers to" * _is_wiped(image, found),
     ]
     told = "; ".join(filter(None, parts))
     return f"{told} (`check` says which)" if told else None
+
+
+def _is_wiped(image: Image, survey: Survey) -> bool:
+    """Tell whether all entries of the BAT are 0 although the file has data."""
+    return not survey.stored and any(
+        isinstance(news, Sentence) for news in check_unused_space(image, survey)
+    )
 
 
 def _covering(image: Image, survey: Survey) -> int:
