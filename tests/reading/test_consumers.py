@@ -281,12 +281,16 @@ DISSECT = """\
 from dissect.extfs import ExtFS
 from dissect.ntfs import NTFS
 from dissect.volume.disk import Disk
+from dissect.volume.exceptions import DiskError
 
 import vhdx_kaitai
 
 with vhdx_kaitai.open("disk.vhdx") as disk:
-    for partition in Disk(disk.open()).partitions:
-        volume = partition.open()
+    try:
+        volumes = [partition.open() for partition in Disk(disk.open()).partitions]
+    except DiskError:  # no partition table, as WSL and Docker have it: the volume is the disk
+        volumes = [disk.open()]
+    for volume in volumes:
         if volume.read(8)[3:7] == b"NTFS":
             file = NTFS(volume).mft.get("report.txt")
         else:
@@ -314,11 +318,15 @@ class Image(pytsk3.Img_Info):
 
 with vhdx_kaitai.open("disk.vhdx") as disk:
     image = Image(disk)
-    for partition in pytsk3.Volume_Info(image):
-        if partition.flags == pytsk3.TSK_VS_PART_FLAG_ALLOC:
-            volume = pytsk3.FS_Info(image, offset=partition.start * disk.logical_sector_size)
-            file = volume.open("/report.txt")
-            print(file.read_random(0, file.info.meta.size))
+    try:
+        table = pytsk3.Volume_Info(image)
+        starts = [part.start for part in table if part.flags == pytsk3.TSK_VS_PART_FLAG_ALLOC]
+    except OSError:  # no partition table: the volume is the disk
+        starts = [0]
+    for start in starts:
+        volume = pytsk3.FS_Info(image, offset=start * disk.logical_sector_size)
+        file = volume.open("/report.txt")
+        print(file.read_random(0, file.info.meta.size))
 """
 
 RECIPES = {
@@ -337,6 +345,23 @@ def test_a_recipe_prints_the_same_file_of_both_volumes(
     monkeypatch.chdir(image.parent)
     exec(compile(text, recipe, "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == f"{REPORT!r}\n" * 2
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_prints_the_file_of_a_volume_that_is_the_whole_disk(
+    recipe: str,
+    volumes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, modules = RECIPES[recipe]
+    for module in modules:
+        pytest.importorskip(module)
+    by_qemu("block_size=1M")(volumes / "ext4.img", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, recipe, "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == f"{REPORT!r}\n"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
