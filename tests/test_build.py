@@ -22,6 +22,7 @@ import pytest
 
 from tests.compiling import run
 from tests.support import tool
+from vhdx_kaitai.commands import main
 
 ROOT = Path(__file__).parent.parent
 KSY = ROOT / "vhdx.ksy"
@@ -217,6 +218,22 @@ def test_man_pages_are_installed_where_man_finds_them(packages: Path, tmp_path: 
     removed = run(sys.executable, "-m", "pip", "--python", python, "uninstall", "-y", "vhdx-kaitai")
     assert removed.returncode == 0, removed.stdout
     assert not (tmp_path / "share" / "man" / "man1" / "vhdx-kaitai.1").exists()
+
+
+@pytest.mark.slow
+def test_a_plain_environment_installs_the_package_from_its_source(tmp_path: Path) -> None:
+    """As `pip install .` does: what builds the wheel comes from an index, and nothing else."""
+    venv.create(tmp_path / "plain", with_pip=True)
+    binaries = tmp_path / "plain" / "bin"
+    source = tree(tmp_path / "source")
+    installed = run(binaries / "python", "-m", "pip", "install", source)
+    if re.search("No matching distribution|Could not find a version", installed.stdout):
+        pytest.skip("no package index can be reached")
+    assert installed.returncode == 0, installed.stdout
+    for command in main.COMMANDS:
+        helped = run(binaries / "vhdx-kaitai", command, "--help")
+        assert helped.returncode == 0, helped.stdout
+    assert (tmp_path / "plain" / "share" / "man" / "man1" / "vhdx-kaitai.1").is_file()
 
 
 @pytest.mark.slow

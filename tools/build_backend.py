@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -45,13 +46,15 @@ __all__ = [
 
 Settings = dict[str, str | list[str] | None] | None
 
-_FOR_WHEELS = ["shtab>=1.7", "kaitaistruct>=0.11,<0.12"]  # the package is run
+_FOR_WHEELS = ("kaitaistruct", "crc32c")  # what the package imports that is run then
 _SOME_DATE = 1577836800  # 2020-01-01; a zip file knows no date before 1980
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """Return what a wheel takes, and an editable install does not."""
-    return [*build_meta.get_requires_for_build_wheel(config_settings), *_FOR_WHEELS]
+    project = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())
+    imported = [name for name in project["project"]["dependencies"] if name.startswith(_FOR_WHEELS)]
+    return [*build_meta.get_requires_for_build_wheel(config_settings), "shtab>=1.7", *imported]
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
@@ -80,7 +83,9 @@ def shell_files(wheel: Path) -> dict[str, bytes]:
         package, made = Path(folder, "package"), Path(folder, "share")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(package)
-        environment = os.environ | {"PYTHONPATH": str(package), "COLUMNS": "80"}
+        # By PYTHONPATH pip leads to what it has put beside this process for the build.
+        search = filter(None, [str(package), os.environ.get("PYTHONPATH")])
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(search), "COLUMNS": "80"}
         subprocess.run([sys.executable, tool, made], check=True, env=environment)
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
