@@ -153,9 +153,11 @@ def test_libvhdi_understands_the_locator(tmp_path: Path) -> None:
     assert re.search(r"Disk type\s*: Differential", done.stdout)
 
 
-def real_images() -> list[str]:
+def real_images() -> list[Any]:
+    """Return the names of the real images; where there are none, one that is skipped."""
     if not SAMPLES.is_dir():
-        return []
+        why = "the real images are not at ../shared/samples"
+        return [pytest.param("none", marks=pytest.mark.skip(reason=why))]
     return sorted(path.name for path in SAMPLES.iterdir() if path.suffix in (".gz", ".bz2"))
 
 
@@ -167,7 +169,6 @@ def unpack(name: str, length: int) -> bytes:
     return data
 
 
-@pytest.mark.skipif(not real_images(), reason="the real images are not at ../shared/samples")
 @pytest.mark.parametrize("name", real_images())
 def test_the_checksums_of_real_images_agree(name: str) -> None:
     data = unpack(name, 16 * MIB)
