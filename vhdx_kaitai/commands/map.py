@@ -19,7 +19,7 @@ from .arguments import (
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage
 from .output import print_lines
-from .status import OF_SALVAGE
+from .status import DONE, OF_SALVAGE
 from .streams import write
 
 
@@ -51,4 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
                 write(piece)
         else:
             print_lines(map_text(found.columns()))
+        if not arguments.salvage and not found.has_lost():
+            return DONE
         return conclude_salvage(arguments, disk, offset, length)

@@ -119,6 +119,13 @@ def count_extents(disk: Disk, offset: int, length: int) -> int:
     return sum(int(numpy.count_nonzero(begins)) for _runs, begins in marked)
 
 
+def has_lost(disk: Disk, offset: int, length: int) -> bool:
+    """Tell whether any of a range is lost."""
+    return any(
+        bool((runs.place <= LOST).any()) for runs, _ in _marked(disk, offset, offset + length)
+    )
+
+
 def _with_next(batches: Iterator[Runs], end: int) -> Iterator[tuple[Runs, int]]:
     """Yield runs, and where the last of them ends."""
     held = next(batches, None)

@@ -46,6 +46,13 @@ class Map:
         count: int = _bulk().count_extents(*self._range)
         return count
 
+    def has_lost(self) -> bool:
+        """Tell whether any of the range is lost."""
+        if self._few is not None:
+            return any(extent.kind == "lost" for extent in self._few)
+        has_lost: bool = _bulk().has_lost(*self._range)
+        return has_lost
+
     def columns(self) -> Iterator[Columns]:
         """Yield the extents, thousands at a time.
 
