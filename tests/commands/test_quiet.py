@@ -27,13 +27,13 @@ def test_notes_are_not_told(files: Files, tmp_path: Path, run: Run) -> None:
     assert quiet == (loud.status, loud.out, "")
 
 
-def test_nor_is_what_was_assumed(files: Files, run: Run) -> None:
-    """Who asked for both has both; documents say it."""
+def test_what_was_assumed_is_told(files: Files, tmp_path: Path, run: Run) -> None:
+    """A warning, not a note: most commands have no document that would say it."""
     path = files.good("dirty-payload")
-    for command in ("info", "map"):
-        loud, quiet = both(run, command, path, "--as-stored")
-        assert "is not replayed" in loud.err
-        assert quiet == (loud.status, loud.out, "")
+    for words in (("info", path), ("map", path), ("convert", path, tmp_path / "raw", "--force")):
+        loud, quiet = both(run, *words, "--as-stored")
+        assert f"{path}: assumed log: " in quiet.err
+        assert quiet == loud
 
 
 def test_hints_are_not_told_and_errors_are(files: Files, tmp_path: Path, run: Run) -> None:

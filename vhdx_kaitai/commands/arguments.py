@@ -11,7 +11,7 @@ import re
 import sys
 
 from ..text import printable
-from .status import USAGE
+from .status import OF_SALVAGE, USAGE
 
 TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
@@ -234,8 +234,15 @@ def assumable(arguments: argparse.Namespace) -> dict[str, Any]:
 _ASSUMED = {"header": "header", "identifier": "vhdx", "regions": "regions", "bat": "bat"}
 
 
-def add_salvage(command: Parser) -> None:
-    """Add the options about what is lost."""
+def add_rescue(command: Parser) -> None:
+    """Add what saves the data of a damaged disk: what is lost, assumed, and missing."""
+    _add_salvage(command)
+    add_assumptions(command)
+    add_missing_parent(command)
+    command.epilog = OF_SALVAGE
+
+
+def _add_salvage(command: Parser) -> None:
     group = command.add_argument_group("what is lost")
     group.add_argument(
         "--salvage",

@@ -5,15 +5,12 @@ from __future__ import annotations
 from . import read
 from .arguments import (
     Parser,
-    add_assumptions,
     add_file,
     add_force,
-    add_missing_parent,
     add_parents,
-    add_salvage,
+    add_rescue,
     output,
 )
-from .status import OF_SALVAGE
 
 
 def add_arguments(command: Parser) -> None:
@@ -27,10 +24,7 @@ def add_arguments(command: Parser) -> None:
     )
     add_force(command)
     add_parents(command)
-    add_salvage(command)
-    add_assumptions(command)
-    add_missing_parent(command)
-    command.epilog = OF_SALVAGE
+    add_rescue(command)
     command.set_defaults(offset=0, length=None)
 
 

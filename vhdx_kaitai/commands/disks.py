@@ -49,7 +49,7 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
     }
     disk = reading.open_disk(path or arguments.file, **chosen)
     try:
-        tell_assumed(arguments, disk.assumed)
+        tell_assumed(disk.assumed)
         if (
             disk.missing is not None
             and not disk.missing.is_zero
@@ -100,7 +100,7 @@ def chosen_range(arguments: argparse.Namespace, disk_size: int) -> tuple[int, in
 
 
 def prepare_salvage(arguments: argparse.Namespace) -> None:
-    """See to the options of `add_salvage`: who wants a map of what is lost goes on past that.
+    """See to the options of `add_rescue`: who wants a map of what is lost goes on past that.
 
     Raises:
         OSError: The map cannot be written, or would replace a file without leave.

@@ -9,18 +9,16 @@ from ..reading.losses import losses
 from ..showing.digest import hash_document, hash_text
 from .arguments import (
     Parser,
-    add_assumptions,
     add_file,
     add_force,
     add_json,
-    add_missing_parent,
     add_parents,
     add_range,
-    add_salvage,
+    add_rescue,
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
 from .output import print_document, print_lines, progress
-from .status import DONE, OF_SALVAGE
+from .status import DONE
 
 
 def add_arguments(command: Parser) -> None:
@@ -39,11 +37,8 @@ def add_arguments(command: Parser) -> None:
     add_json(command)
     add_range(command)
     add_parents(command)
-    add_salvage(command)
+    add_rescue(command)
     add_force(command)
-    add_assumptions(command)
-    add_missing_parent(command)
-    command.epilog = OF_SALVAGE
 
 
 def _algorithm(text: str) -> str:

@@ -68,7 +68,7 @@ def _describe(arguments: argparse.Namespace) -> int:
     if arguments.chain:
         return _describe_chain(arguments)
     with Image(arguments.file, assumable=_assumable(arguments)) as image:
-        tell_assumed(arguments, image.assumed)
+        tell_assumed(image.assumed)
         document = _document_of(arguments, image, arguments.file)
         is_wanted = image.locator is not None or first_about_parents(arguments) is not None
         if is_wanted and not arguments.no_parent:
@@ -113,7 +113,7 @@ def _describe_parent(arguments: argparse.Namespace, image: Image, document: Docu
     else:
         parent.close()
         assumed = [*parent.assumed, *assumed_of(link, image, parent)]
-        tell_assumed(arguments, assumed)
+        tell_assumed(assumed)
         add_parent(document, parent.path, link, assumed)
 
 

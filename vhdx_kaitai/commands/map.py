@@ -8,18 +8,16 @@ from ..reading.map import Map
 from ..showing.map import map_json, map_text
 from .arguments import (
     Parser,
-    add_assumptions,
     add_file,
     add_force,
     add_json,
-    add_missing_parent,
     add_parents,
     add_range,
-    add_salvage,
+    add_rescue,
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage
 from .output import print_lines
-from .status import DONE, OF_SALVAGE
+from .status import DONE
 from .streams import write
 
 
@@ -31,11 +29,8 @@ def add_arguments(command: Parser) -> None:
     form.add_argument("--count", action="store_true", help="print how many there are")
     add_range(command)
     add_parents(command)
-    add_salvage(command)
+    add_rescue(command)
     add_force(command)
-    add_assumptions(command)
-    add_missing_parent(command)
-    command.epilog = OF_SALVAGE
 
 
 def run(arguments: argparse.Namespace) -> int:

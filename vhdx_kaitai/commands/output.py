@@ -76,10 +76,10 @@ def note(arguments: argparse.Namespace, path: str | None, message: str) -> None:
         complain(path, message)
 
 
-def tell_assumed(arguments: argparse.Namespace, assumed: Iterable[Assumption]) -> None:
-    """Tell people what was taken for granted of images."""
+def tell_assumed(assumed: Iterable[Assumption]) -> None:
+    """Tell people what was taken for granted of images, however quiet it is to be."""
     for assumption in assumed:
-        note(arguments, assumption.path, str(assumption))
+        complain(assumption.path, str(assumption))
 
 
 def tell_unused(arguments: argparse.Namespace, unused: Sequence[Sequence[str]]) -> None:

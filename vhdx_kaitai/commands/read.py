@@ -8,19 +8,17 @@ from ..copying import raw
 from ..copying.files import refuse_to_replace
 from .arguments import (
     Parser,
-    add_assumptions,
     add_file,
     add_force,
-    add_missing_parent,
     add_parents,
     add_range,
-    add_salvage,
+    add_rescue,
     output,
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
 from .output import progress
 from .running import interruptible
-from .status import DONE, OF_SALVAGE
+from .status import DONE
 from .streams import flush, write
 
 
@@ -37,10 +35,7 @@ def add_arguments(command: Parser) -> None:
     add_force(command)
     add_range(command)
     add_parents(command)
-    add_salvage(command)
-    add_assumptions(command)
-    add_missing_parent(command)
-    command.epilog = OF_SALVAGE
+    add_rescue(command)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ class Rescuer(Judge):
         """
         if not self._may.identifier:
             return super().assume_identifier(overwritten)
-        self._tell("identifier", "it was overwritten; the file is taken for a VHDX file")
+        self._tell("identifier", "it is none of a VHDX file; the file is taken for one")
         return True
 
     def assume_headers(self, copies: tuple[HeaderCopy, HeaderCopy], size: int) -> Headers | None:

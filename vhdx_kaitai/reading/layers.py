@@ -91,11 +91,6 @@ def place_of_lost(rule: str) -> int:
     return LOST - LOST_RULES.index(rule)
 
 
-def rule_of_lost(place: int) -> str:
-    """Return the rule because of which something is lost that has some place."""
-    return LOST_RULES[LOST - place]
-
-
 _PAST_THE_END = place_of_lost("BAT-10")
 ORPHANED = place_of_lost("CHAIN-10")  # what belongs to a parent that cannot be had
 
