@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 try:
     import fcntl
@@ -49,6 +49,10 @@ _MOST = 512 * KIB  # written at once: more can be ten times slower on ext4
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OF_DEVICES = os.O_WRONLY | os.O_EXCL  # refused when the system uses it or a part of it
+
+# Writes at an offset what the system takes at once; who has found out where something stands
+# in the file of a `FileTarget` writes there without a detour. Other systems have no such file.
+pwrite_file: Any = getattr(os, "pwrite", None)
 
 _position = threading.Lock()  # guards those of files where the system writes nowhere else
 
@@ -158,8 +162,8 @@ def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def _write_at(fd: int, data: memoryview, offset: int) -> int:
-    if hasattr(os, "pwrite"):
-        return os.pwrite(fd, data, offset)
+    if pwrite_file is not None:
+        return int(pwrite_file(fd, data, offset))
     with _position:
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
