@@ -460,18 +460,6 @@ class Bat(Uncopied):
         return first, self.numbers(first, end - first)
 
 
-class ChangingBat(Bat):
-    """The BAT of a file that is being changed: no entry of it is kept."""
-
-    def entry(self, index: int) -> int:
-        """Return an entry of the BAT as a number of 64 bits."""
-        return int.from_bytes(self.raw(index, 1), "little")
-
-    def entry_in_large_page(self, index: int, _pages: dict[int, array[int]]) -> int:
-        """Return an entry, and keep no page."""
-        return self.entry(index)
-
-
 _STATE_OF_BYTE = bytes(value & STATE_MASK for value in range(256))
 
 # Of the bytes of an entry, least significant first: which values the entry of a stored block may

@@ -11,6 +11,7 @@ would read otherwise than before if it were lost while those are not.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Container, Iterator
 
 from ..checking.blocks import check_payload_entries, check_sector_bitmap_entries
@@ -25,7 +26,7 @@ from ..format.bat import (
     OFFSET_MASK,
     PRESENT,
     STATE_MASK,
-    ChangingBat,
+    Bat,
 )
 from ..reading.image import Image
 from ..storage.overlay import PAGE, Edited
@@ -67,6 +68,18 @@ def survey_to_write(image: Image) -> Survey:
 def _for_writers(finding: Finding) -> Finding:
     is_refused = finding.level == "warning" and finding.rule in _REFUSED_WARNINGS
     return finding._replace(level="error") if is_refused else finding
+
+
+class ChangingBat(Bat):
+    """The BAT of a file that is being changed: no entry of it is kept."""
+
+    def entry(self, index: int) -> int:
+        """Return an entry of the BAT as a number of 64 bits."""
+        return int.from_bytes(self.raw(index, 1), "little")
+
+    def entry_in_large_page(self, index: int, _pages: dict[int, array[int]]) -> int:
+        """Return an entry, and keep no page."""
+        return self.entry(index)
 
 
 class Editor:
