@@ -162,8 +162,8 @@ def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def _write_at(fd: int, data: memoryview, offset: int) -> int:
-    if pwrite_file is not None:
-        return int(pwrite_file(fd, data, offset))
+    if hasattr(os, "pwrite"):
+        return os.pwrite(fd, data, offset)
     with _position:
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, data)
