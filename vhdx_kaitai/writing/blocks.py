@@ -111,10 +111,8 @@ class Blocks:
 
     def _is_parents(self, block: int, state: int) -> bool:
         """Tell whether a block in some state reads as what a parent has there."""
-        parent = self._layer.parent
-        return (
-            state == NOT_PRESENT and parent is not None and block * self._block_size < parent.size
-        )
+        parent = self._layer.parent if state == NOT_PRESENT else None
+        return parent is not None and block * self._block_size < parent.size
 
     def _length_of(self, block: int) -> int:
         """Return how many bytes of a block are on the disk."""

@@ -76,10 +76,14 @@ class WritableDisk(Disk):
             links: How each parent was found.
             unused: What the caller said of parents and was for nothing.
         """
-        super().__init__(chain, links, unused=unused)
         file = chain[0].stored
         if not isinstance(file, Target):
             raise TypeError("the file of the first image was not opened to be written to")
+        if [image.geometry.is_differencing for image in chain] != [True] * (len(chain) - 1) + [
+            False
+        ]:
+            raise ValueError("the images are not an image with all of its parents")
+        super().__init__(chain, links, unused=unused)
         self._file: Any = file  # some have a descriptor
         self._has_descriptor = isinstance(file, FileSource)
         self._map = Mutex()  # held by whoever changes where anything is

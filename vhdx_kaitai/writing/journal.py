@@ -30,7 +30,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from ..errors import UnsupportedError, refusal, refuse
-from ..format import encode, grammar
+from ..format import encode
 from ..format.grammar import DescriptorKind
 from ..format.headers import check_current
 from ..format.log import SECTOR, Log, check_entry, check_entry_header
@@ -174,21 +174,17 @@ class Journal:
             flushed_file_offset=self._session.flushed_size // MIB * MIB,
             last_file_offset=needed_size,
         )
-        self._write_into_ring(self._judged(_packed(head, pages), entry.offset))
+        self._write_into_ring(encode.log_entry(self._judged(_built(head, pages), entry.offset)))
         self._entries.append(entry)
         self._next = (entry.offset + entry.length) % self._ring.length
         self._waiting += pages
 
-    def _judged(self, data: bytes, offset: int) -> bytes:
-        """Return the bytes of an entry in which a reader finds nothing wrong."""
-        head, entry = grammar.log_entry_header(data), grammar.log_entry(data)
-        findings = chain(
-            check_entry_header(head, self._ring, offset),
-            check_entry(entry, head, self._ring, offset),
-        )
-        for finding in findings:
+    def _judged(self, entry: LogEntry, offset: int) -> LogEntry:
+        """Return an entry, in which no reader is going to find anything wrong."""
+        of_header = check_entry_header(entry.header, self._ring, offset)
+        for finding in chain(of_header, check_entry(entry, entry.header, self._ring, offset)):
             raise refusal(finding)
-        return data
+        return entry
 
     def _write_into_ring(self, data: bytes) -> None:
         """Write an entry where the next one begins; it goes on at the start of the ring."""
@@ -224,8 +220,8 @@ def _length_of(pages: int) -> int:
     return (ceil_div(head + pages * each, SECTOR) + pages) * SECTOR
 
 
-def _packed(head: LogEntryHeader, pages: Sequence[Page]) -> bytes:
-    """Return the bytes of an entry."""
+def _built(head: LogEntryHeader, pages: Sequence[Page]) -> LogEntry:
+    """Return an entry with some pages."""
     number = head.sequence_number
     descriptors = tuple(
         LogDescriptor(
@@ -242,4 +238,4 @@ def _packed(head: LogEntryHeader, pages: Sequence[Page]) -> bytes:
     )
     used = length_of("log_entry_header") + len(pages) * length_of("log_descriptor")
     padding = bytes(-used % SECTOR)
-    return encode.log_entry(LogEntry(head, descriptors, padding, sectors, used + len(padding)))
+    return LogEntry(head, descriptors, padding, sectors, used + len(padding))

@@ -16,7 +16,7 @@ Facts that force the design:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -98,26 +98,22 @@ class Session:
 
     def write(self, data: bytes, offset: int) -> None:
         """Write all bytes at a file offset."""
-        with self._unless_failed():
-            self.file.write(data, offset)
+        self._do(self.file.write, data, offset)
 
     def zero(self, offset: int, length: int) -> None:
         """Let a range of the file read as zeros."""
-        with self._unless_failed():
-            self.file.zero(offset, length)
+        self._do(self.file.zero, offset, length)
 
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes."""
-        with self._unless_failed():
-            self.file.set_length(length)
+        self._do(self.file.set_length, length)
 
     def flush(self) -> None:
         """Return when all that was written is on the medium."""
-        with self._unless_failed():
-            size = self.file.size
-            self.file.flush()
-            self.flushed_size = size
-            self._is_current_flushed = True
+        size = self.file.size
+        self._do(self.file.flush)
+        self.flushed_size = size
+        self._is_current_flushed = True
 
     def check(self) -> None:
         """Raise when nothing more may be written.
@@ -182,8 +178,10 @@ class Session:
         assert way.headers.current_copy == copy
         return way.headers
 
-    @contextmanager
-    def _unless_failed(self) -> Iterator[None]:
+    def _do(self, verb: Callable[..., None], *arguments: Any) -> None:
         self.check()
-        with self.critical():
-            yield
+        try:
+            verb(*arguments)
+        except BaseException:
+            self.has_failed = True
+            raise
