@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ReplayRequiredError,
         Span,
         TruncatedError,
+        UnsafeError,
         UnsupportedError,
         VhdxError,
     )
@@ -113,6 +114,7 @@ __all__ = [
     "Source",
     "Span",
     "TruncatedError",
+    "UnsafeError",
     "UnsupportedError",
     "Update",
     "VhdxError",
@@ -136,7 +138,7 @@ _NAMES_IN = {
     "errors": (
         "Assumption FailedError Finding FormatError InUseError LimitError OverwrittenError "
         "ParentError ParentMismatchError ParentNotFoundError ReplayRequiredError Span "
-        "TruncatedError UnsupportedError VhdxError"
+        "TruncatedError UnsafeError UnsupportedError VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
     "format.headers": "HeaderCopy Headers probe",

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Sequence
 from operator import index as to_int
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from uuid import UUID
 
 from ..errors import Assumption
@@ -215,7 +215,7 @@ class Disk(Uncopied):
         if self._is_closed:
             raise ValueError(CLOSED)
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> Self:
         self._check_open()
         return self
 
