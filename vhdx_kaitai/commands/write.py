@@ -76,27 +76,26 @@ def run(arguments: argparse.Namespace) -> int:
         offset, length = _range(arguments, disk, source)
         survey_to_write(disk.image)
         is_locked = disk.is_locked
-        if arguments.dry_run:
-            done = length
-        else:
+        if not arguments.dry_run:
             try:
-                done = _fill(arguments, disk, source, kind, offset, length)
+                length = _fill(arguments, disk, source, kind, offset, length)
             except StoppedError as error:
-                stopped, done = error, error.done
+                stopped, length = error, error.done
     tell_unlocked(arguments, is_locked)
     report, status = conclude(arguments)
     document = written_document(
         arguments.file,
         kind,
         offset,
-        done,
+        length,
         dry_run=arguments.dry_run,
         locked=is_locked,
         verdict=report.verdict,
     )
     print_result(arguments, document, written_text)
     if stopped is not None:
-        complain(arguments.file, f"stopped after {counted(done, 'byte')}; the image is in order")
+        how_far = f"stopped after {counted(stopped.done, 'byte')}; the image is in order"
+        complain(arguments.file, how_far)
         return stopped.status
     return status
 
