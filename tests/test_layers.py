@@ -254,8 +254,10 @@ TESTED_WITH = {
     "showing.compare": "copying/test_compare",
     "showing.digest": "commands/test_hash",
     "showing.replay": "commands/test_replay",
+    "showing.written": "commands/test_write",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
+    "commands.changing": "commands/test_write",
     "commands.compare": "copying/test_compare",
 }
 

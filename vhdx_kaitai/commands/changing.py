@@ -59,27 +59,64 @@ class StoppedError(Exception):
         self.done = done
 
 
-@contextlib.contextmanager
-def between_steps(progress: Progress) -> Iterator[Callable[[int], None]]:
-    """Yield something to be told of progress that raises when somebody has asked for the end.
+class Steps:
+    """Hears requests to end, and raises between two steps when there was one.
 
-    Raises:
-        StoppedError: They have; all that was told is done.
+    Args:
+        progress: Is told how far it is, too.
     """
-    asked: list[int] = []
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._asked = 0
+        self._done = 0
+        self._is_waiting = False
+
+    def __call__(self, done: int) -> None:
+        """Say how many bytes are done.
+
+        Raises:
+            StoppedError: Somebody has asked for the end.
+        """
+        self._progress(done)
+        self._done = done
+        self._stop_if_asked()
+
+    def hear(self, number: int, _frame: object) -> None:
+        """Remember a signal; who only waits for input stops at once."""
+        self._asked = number
+        if self._is_waiting:
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self._asked:
+            raise StoppedError(self._asked, self._done)
+
+    def reading(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """Return a function that reads the same, and may be stopped while it waits for that."""
+
+        def waiting(size: int) -> bytes:
+            self._is_waiting = True
+            try:
+                self._stop_if_asked()
+                return read(size)
+            finally:
+                self._is_waiting = False
+
+        return waiting
+
+
+@contextlib.contextmanager
+def between_steps(progress: Progress) -> Iterator[Steps]:
+    """Yield something to be told of progress, to which requests to end go meanwhile."""
+    steps = Steps(progress)
     numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
     before = {number: signal.getsignal(number) for number in numbers}
-
-    def step(done: int) -> None:
-        progress(done)
-        if asked:
-            raise StoppedError(asked[0], done)
-
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
-            signal.signal(number, lambda number, _frame: asked.append(number))
+            signal.signal(number, steps.hear)
     try:
-        yield step
+        yield steps
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

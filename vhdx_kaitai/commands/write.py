@@ -137,6 +137,6 @@ def _fill(
     total = disk.size - offset if length is None else length
     with progress(arguments, total) as told, between_steps(told) as step:
         if source is not None:
-            return fill_from(disk, source, offset, length, step)
+            return fill_from(disk, step.reading(source.read), offset, length, step)
         fill_with_nothing(disk.zero if kind == "zero" else disk.discard, offset, total, step)
         return total

@@ -387,6 +387,8 @@ def open_writable(
         UnsupportedError: On this system no file is changed in place, or cannot be locked.
         OSError: The file cannot be opened for writing, or what may be a parent for reading.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{type(path).__name__} is no path, and only files are written")
     sought = Sought.of(parent, search, follow_absolute=follow_absolute)
     file = FileTarget(os.fsdecode(path), lock)
     try:

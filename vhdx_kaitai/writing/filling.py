@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from ..copying.data import Progress
 from ..copying.files import refuse_source
 from ..units import MIB
 from .disk import WritableDisk
+
+Read: TypeAlias = Callable[[int], bytes]
 
 _PIECE = MIB  # of data
 _STEP = 1024 * MIB  # of what takes no data; whole blocks of every size
@@ -31,13 +33,13 @@ def refuse_input(disk: WritableDisk, source: BinaryIO) -> None:
 
 
 def fill_from(
-    disk: WritableDisk, source: BinaryIO, offset: int, length: int | None, progress: Progress
+    disk: WritableDisk, read: Read, offset: int, length: int | None, progress: Progress
 ) -> int:
     """Write what a file or a stream holds at a virtual offset, and return how many bytes.
 
     Args:
         disk: The disk.
-        source: What is read.
+        read: Returns up to as many bytes of it as it is told; none at the end.
         offset: Virtual offset in bytes.
         length: At most this many bytes; None for all that there are.
         progress: Told how far it is; when it raises, what was told is written.
@@ -51,23 +53,23 @@ def fill_from(
     while done < left:
         # Up to where pieces of the disk begin, so that those that follow are whole.
         wanted = min(_PIECE - (offset + done) % _PIECE, left - done)
-        count = _read_all(source, memoryview(buffer)[:wanted])
+        count = _read_all(read, memoryview(buffer)[:wanted])
         if count:
             disk.pwrite(memoryview(buffer)[:count], offset + done)
             done += count
             progress(done)
         if count < wanted:
             return done
-    if length is None and source.read(1):
+    if length is None and read(1):
         raise OSError(errno.ENOSPC, f"the input goes on past the end of the disk at {disk.size}")
     return done
 
 
-def _read_all(source: BinaryIO, buffer: memoryview) -> int:
+def _read_all(read: Read, buffer: memoryview) -> int:
     """Fill a buffer, or less of it at the end of what is read; a pipe gives less at a time."""
     done = 0
     while done < len(buffer):
-        data = source.read(len(buffer) - done)
+        data = read(len(buffer) - done)
         if not data:
             break
         buffer[done : done + len(data)] = data
