@@ -157,7 +157,8 @@ def test_without_locks_that_is_said(path: Path, run: Run, monkeypatch: pytest.Mo
 def test_what_was_changed_is_checked_at_the_end(
     path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close, closed = FileTarget.close, []
+    close = FileTarget.close
+    closed: list[FileTarget] = []
 
     def spoil(self: FileTarget) -> None:
         close(self)

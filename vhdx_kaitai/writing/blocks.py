@@ -176,24 +176,23 @@ class Blocks:
             start: Its virtual offset.
             offset: File offset of the block.
         """
+        editor = self._editor
         block, at = divmod(start, self._block_size)
-        if self._is_all_here(start, start + len(data)):
+        bitmap = editor.sector_bitmap(block // self._chunk_ratio)
+        first, end = self._bits(start - at, start - at + self._length_of(block))
+        here = editor.bits(bitmap, first, end)
+        low, whole = self._whole_sectors(data, start)
+        low_bit, high_bit = self._bits(low, low + len(whole))
+        written = (1 << high_bit - first) - (1 << low_bit - first)
+        if here & written == written:
             self._file.write(data, offset + at)
             return
-        editor = self._editor
-        low, data = self._whole_sectors(data, start)
-        self._file.write(data, offset + low % self._block_size)
+        self._file.write(whole, offset + low % self._block_size)
         editor.needs_barrier = True
-        bitmap = editor.sector_bitmap(block // self._chunk_ratio)
-        with self._changed(low, low + len(data)):
-            editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
-            if self._is_all_here(start - at, start - at + self._length_of(block)):
+        with self._changed(low, low + len(whole)):
+            editor.set_bits(bitmap, low_bit, high_bit, is_set=True)
+            if here | written == (1 << end - first) - 1:
                 editor.set_entry(block, FULLY_PRESENT, offset)
-
-    def _is_all_here(self, start: int, end: int) -> bool:
-        """Tell whether all sectors of a range in a partially present block are in this file."""
-        _, _, is_here, changes = self._layer.at_once(start, end)
-        return is_here and not changes
 
     def _whole_sectors(self, data: memoryview, start: int) -> tuple[int, memoryview]:
         """Return where whole sectors begin, and them: some data, and around it what is there."""

@@ -75,7 +75,8 @@ class ChangingBat(Bat):
 
     def entry(self, index: int) -> int:
         """Return an entry of the BAT as a number of 64 bits."""
-        return int.from_bytes(self.raw(index, 1), "little")
+        offset = self.region.file_offset + index * ENTRY_LENGTH
+        return int.from_bytes(self.source.read(offset, ENTRY_LENGTH), "little")
 
     def entry_in_large_page(self, index: int, _pages: dict[int, array[int]]) -> int:
         """Return an entry, and keep no page."""
@@ -109,9 +110,9 @@ class Editor:
         self.image = Image(self._source)
         self.geometry = self.image.geometry
         self.image.bat = ChangingBat(self._source, self.image.regions.bat, self.geometry)
-        assert found.gaps is not None
-        gaps = ((start * MIB, stop * MIB) for start, stop in found.gaps.first)
-        self.space = Space(gaps, end)
+        # Some gaps will do, or none: then all that is needed is appended.
+        gaps = found.gaps.first if found.gaps is not None else ()
+        self.space = Space(((start * MIB, stop * MIB) for start, stop in gaps), end)
         self._journal = Journal(session)
 
     @property
@@ -216,6 +217,17 @@ class Editor:
         refuse(bat.check_place(room.offset, MIB, self.image.occupied, place))
         self._put_entry(index, entry)
         return room.offset
+
+    def bits(self, offset: int, first: int, end: int) -> int:
+        """Return bits of a sector bitmap as a number, the first one being the least significant.
+
+        Args:
+            offset: File offset of the first byte of the sector bitmap.
+            first: The first bit.
+            end: The bit after the last.
+        """
+        data = self._source.read(offset + first // 8, ceil_div(end, 8) - first // 8)
+        return int.from_bytes(data, "little") >> first % 8 & (1 << end - first) - 1
 
     def set_bits(self, offset: int, first: int, end: int, *, is_set: bool) -> None:
         """Set or clear bits.
