@@ -1,6 +1,6 @@
-"""Read, judge and describe VHDX disk images, and replay their logs [MS-VHDX].
+"""Read, judge and describe VHDX disk images, make new ones, and replay their logs [MS-VHDX].
 
-Only `replay` changes a file; nothing else does, and `open` cannot.
+Only `replay` changes an image that is there; nothing else does, and `open` cannot.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -63,12 +63,16 @@ if TYPE_CHECKING:
     from .rules import Rule, catalogue
     from .storage.overlay import Update
     from .storage.source import Source
+    from .writing.blank import Created
+    from .writing.convert import convert
+    from .writing.create import create
     from .writing.replay import replay
     from .writing.session import Outcome
 
 __all__ = [
     "Assumption",
     "Bat",
+    "Created",
     "Digest",
     "Disk",
     "DiskFile",
@@ -118,6 +122,8 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "convert",
+    "create",
     "digest",
     "grammar_text",
     "open",
@@ -154,6 +160,9 @@ _NAMES_IN = {
     "rules": "Rule catalogue",
     "storage.overlay": "Update",
     "storage.source": "Source",
+    "writing.blank": "Created",
+    "writing.convert": "convert",
+    "writing.create": "create",
     "writing.replay": "replay",
     "writing.session": "Outcome",
 }

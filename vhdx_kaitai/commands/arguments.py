@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # as in `typing`, for which help and version need not wai
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
+    from uuid import UUID
 
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = r"(?i:(0x[0-9a-f]+|[0-9]+)(?:([kmgt])i?)?(b)?)"
@@ -257,6 +258,44 @@ def _add_salvage(command: Parser) -> None:
     )
 
 
+def add_new_disk(
+    command: Parser, types: tuple[str, ...], usual: str | None
+) -> argparse._ArgumentGroup:
+    """Add what can be said of a disk that is to be made, and return the group of it.
+
+    Args:
+        command: The parser.
+        types: The types that it may have.
+        usual: Which it has when none is named; None for the first, or what follows from the rest.
+    """
+    group = command.add_argument_group("the new disk")
+    group.add_argument(
+        "--type", choices=types, default=usual, help=f"the type of the disk; {types[0]} by default"
+    )
+    group.add_argument(
+        "--block-size",
+        type=size,
+        metavar="N",
+        help="size of a payload block, from 1MiB to 256MiB; 32MiB by default, 2MiB in a child",
+    )
+    group.add_argument(
+        "--sector-size",
+        type=int,
+        choices=(512, 4096),
+        help="the logical sector size, 512 by default",
+    )
+    group.add_argument(
+        "--physical-sector-size",
+        type=int,
+        choices=(512, 4096),
+        help="the physical sector size, 4096 by default",
+    )
+    group.add_argument(
+        "--id", type=guid, metavar="GUID", help="the identifier of the disk, by default a new one"
+    )
+    return group
+
+
 def add_range(command: Parser) -> None:
     """Add `--offset` and `--length`."""
     command.add_argument(
@@ -293,6 +332,13 @@ def size(text: str) -> int:
 
 
 _FORMS = "write bytes (1048576 or 0x100000), or KiB, MiB, GiB, TiB (1MiB, 1Mi or 1M)"
+
+
+def guid(text: str) -> UUID:
+    """Return a GUID; argparse calls it by the name of this function."""
+    from uuid import UUID  # which takes time
+
+    return UUID(text)
 
 
 def output(text: str) -> str | None:

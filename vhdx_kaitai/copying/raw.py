@@ -86,7 +86,10 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     ranges = data_ranges(disk, offset, offset + length)
     # Small ranges that follow each other are read together, unless each is to be shared.
     data = in_pieces(ranges if sharing else adjoined(ranges), PIECE)
-    pieces = data if out.is_blank else _with_gaps(data, offset, offset + length)
+    pieces: Iterator[Piece] = data if out.is_blank else _with_gaps(data, offset, offset + length)
+
+    def take(_buffer: bytearray) -> Piece | None:
+        return next(pieces, None)
 
     def copy(piece: Piece, buffer: bytearray, _turn: Turn) -> int:
         """Copy a piece, and return how far that is."""
@@ -105,7 +108,7 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
             out.write(view[low:high], at)
         return end - offset
 
-    by_two(lambda _buffer: next(pieces, None), copy, progress)
+    by_two(take, copy, progress)
     progress(length)
 
 

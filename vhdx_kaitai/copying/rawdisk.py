@@ -1,4 +1,4 @@
-"""Raw images, which hold the bytes of a disk and nothing else, and what is not to be taken for one."""
+"""Raw images, which are the bytes of a disk and no more, and what is not taken for one."""
 
 from __future__ import annotations
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any
 
 from .data import Progress
 from .sparse import PIECE
-
-_Piece = TypeVar("_Piece")
 
 
 class Turn:
@@ -34,8 +32,8 @@ class Turn:
 
 
 def by_two(
-    take: Callable[[bytearray], _Piece | None],
-    copy: Callable[[_Piece, bytearray, Turn], int],
+    take: Callable[[bytearray], Any],
+    copy: Callable[[Any, bytearray, Turn], int],
     progress: Progress,
 ) -> None:
     """Let two threads take turns at pieces until there are none, or one has failed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID, uuid4
 
 from ..copying.files import refuse_source
@@ -102,6 +103,23 @@ def create(
         return _create_child(name, disk, opened, replace=replace)
 
 
+def leads_out(path: str, parent: str | os.PathLike[str]) -> bool:
+    """Tell whether a parent is neither in the folder of its child nor below.
+
+    Readers do not go there unless they are allowed to.
+
+    Args:
+        path: Path of the child.
+        parent: Path of the parent.
+    """
+    folder = os.path.dirname(_place_of(path))
+    try:
+        way = os.path.relpath(_without_links(os.fsdecode(parent)), folder)
+    except ValueError:  # it is on another drive
+        return True
+    return way.split(os.sep)[0] == os.pardir
+
+
 def _create(path: str, disk: NewDisk, *, replace: bool) -> Created:
     refuse_impossible(disk)
     blank = Blank(disk)
@@ -174,10 +192,8 @@ def _items_of_the_disk(parent: Image) -> Iterator[Item]:
     for entry in parent.metadata.entries:
         if entry.is_virtual_disk and entry.kind == "other":
             offset = parent.regions.metadata.file_offset + entry.offset
-            yield Item(
-                entry._replace(reserved=0, reserved_2=0),
-                lambda offset=offset, length=entry.length: parent.source.read(offset, length),
-            )
+            read = partial(parent.source.read, offset, entry.length)
+            yield Item(entry._replace(reserved=0, reserved_2=0), read)
 
 
 def _locator(path: str, parent: Image) -> bytes:
