@@ -29,7 +29,7 @@ from ..reading.disk import Disk, open_disk
 from ..reading.image import check_choice
 from ..storage.source import BufferSource, FileSource, Source
 from ..storage.target import OutFile, new_file
-from ..units import MIB, ceil_div
+from ..units import KIB, MIB, ceil_div
 from .blank import USUAL_BLOCK_SIZE, Blank, Created, NewDisk, judge, refuse_impossible
 
 Convertible: TypeAlias = "Disk | RawDisk | str | os.PathLike[str] | BinaryIO"
@@ -275,6 +275,8 @@ def _convert(
         return blank.created(length)
 
 
+_PAGE = 4 * KIB  # what file systems share is a multiple of this
+
 # The system is told to write out this many bytes at once, so that the flush at the end need not
 # wait for all of them.
 _WRITTEN_OUT = 8 * MIB
@@ -385,7 +387,8 @@ class _Copier:
         with turn:
             place = self._store.place(piece.start)
         start, end = piece.start, piece.end
-        done = self._out.share(file, start + piece.distance, end - start, place)
+        shareable = (end - start) - (end - start) % _PAGE  # the rest would keep all from being it
+        done = self._out.share(file, start + piece.distance, shareable, place)
         view = memoryview(buffer)
         assert self._read is not None
         for at in range(start + done, end, PIECE):

@@ -13,7 +13,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from ..copying.files import refuse_source
-from ..errors import VhdxError
+from ..errors import ParentError, VhdxError
 from ..format import encode
 from ..format.locator import LINKAGE, PATH_KEYS
 from ..format.metadata import DiskType
@@ -245,13 +245,17 @@ def _refuse_lost(child: Image, parent: Image) -> None:
     Raises:
         VhdxError: They do not.
     """
-    found, link = find_parent(child, Sought(follow_absolute=True))
+    nowhere = _error(parent, "no path that a child could have leads to it")
+    try:
+        found, link = find_parent(child, Sought(follow_absolute=True))
+    except ParentError as error:
+        raise nowhere from error
     with contextlib.closing(found):
         one, other = found.stored.status(), parent.stored.status()
         assert one is not None
         assert other is not None
         if link.key not in PATH_KEYS or not os.path.samestat(one, other):
-            raise _error(parent, "no path that a child could have leads to it")
+            raise nowhere
 
 
 def _error(image: Image, message: str) -> VhdxError:
