@@ -29,6 +29,8 @@ MAX_TESTS = 600
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
     "reading.disk.open_disk": "the front door: it says what each of its arguments does",
+    "writing.convert.convert": "as of open_disk",
+    "writing.create.create": "as of open_disk",
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
 }
 

@@ -400,7 +400,7 @@ def test_a_full_file_system_is_told_and_nothing_is_left(small_folder: Path, tmp_
     raw = sparse_file(tmp_path / "disk.raw", 64 * MIB, {0: random.Random(1).randbytes(64 * MIB)})
     for disk_type in ("dynamic", "fixed"):
         with pytest.raises(OSError, match="No space left") as caught:
-            convert(raw, small_folder / "new.vhdx", disk_type=disk_type)  # type: ignore[arg-type]
+            convert(raw, small_folder / "new.vhdx", disk_type=disk_type)
         assert caught.value.filename == str(small_folder / "new.vhdx")
         assert files_in(small_folder) <= {"lost+found"}
 

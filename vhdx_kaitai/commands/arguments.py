@@ -18,10 +18,11 @@ TYPE_CHECKING = False  # as in `typing`, for which help and version need not wai
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
-    from uuid import UUID
 
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = r"(?i:(0x[0-9a-f]+|[0-9]+)(?:([kmgt])i?)?(b)?)"
+_DIGITS = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_GUID = rf"(?i:\{{{_DIGITS}\}}|{_DIGITS})"
 _MOST_DIGITS = 32  # far more than any size has, far fewer than Python refuses
 
 
@@ -334,11 +335,11 @@ def size(text: str) -> int:
 _FORMS = "write bytes (1048576 or 0x100000), or KiB, MiB, GiB, TiB (1MiB, 1Mi or 1M)"
 
 
-def guid(text: str) -> UUID:
-    """Return a GUID; argparse calls it by the name of this function."""
-    from uuid import UUID  # which takes time
-
-    return UUID(text)
+def guid(text: str) -> str:
+    """Return a GUID, with or without braces; argparse calls it by the name of this function."""
+    if re.fullmatch(_GUID, text) is None:
+        raise ValueError
+    return text
 
 
 def output(text: str) -> str | None:

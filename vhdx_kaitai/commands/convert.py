@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from ..copying.files import refuse_to_replace
 from ..reading.disk import Disk
@@ -145,7 +146,7 @@ def _convert(
                 block_size=arguments.block_size,
                 logical_sector_size=arguments.sector_size,
                 physical_sector_size=arguments.physical_sector_size,
-                disk_id=arguments.id,
+                disk_id=arguments.id and UUID(arguments.id),
                 raw=arguments.raw,
                 replace=arguments.force,
                 progress=done,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from uuid import UUID
 
 from ..copying.files import refuse_to_replace
 from ..showing.created import created_document, created_text
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
                 block_size=arguments.block_size,
                 logical_sector_size=arguments.sector_size,
                 physical_sector_size=arguments.physical_sector_size,
-                disk_id=arguments.id,
+                disk_id=arguments.id and UUID(arguments.id),
                 parent=parent,
                 search=arguments.search,
                 follow_absolute=arguments.follow_absolute,

@@ -48,37 +48,56 @@ def by_two(
     Raises:
         Exception: What one of these has raised.
     """
-    lock = threading.Lock()
-    failures: list[BaseException] = []
-    last: threading.Event | None = None
+    work = _Work(take, copy)
+    helper = threading.Thread(target=work.run, daemon=True)
+    helper.start()
+    try:
+        work.run(progress)
+        helper.join()
+    except BaseException as error:  # interrupted between the pieces
+        work.failures.append(error)
+        helper.join()
+    if work.failures:
+        raise work.failures[0]
 
-    def work(progress: Progress | None = None) -> None:
-        nonlocal last
+
+class _Work:
+    """What two threads do with pieces; the arguments are those of `by_two`.
+
+    Attributes:
+        failures: What was raised; no further piece is begun then.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[bytearray], Any],
+        copy: Callable[[Any, bytearray, Turn], int],
+    ) -> None:
+        self._take, self._copy = take, copy
+        self._lock = threading.Lock()
+        self._last: threading.Event | None = None
+        self.failures: list[BaseException] = []
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Copy pieces until there are none."""
         buffer = bytearray(PIECE)
         try:
-            while not failures:
-                turn = Turn()
-                try:
-                    with lock:
-                        piece = take(buffer)
-                        turn.before, last = last, turn.is_over
-                    if piece is None:
-                        return
-                    done = copy(piece, buffer, turn)
-                finally:
-                    turn.is_over.set()  # also for a piece that has no use for it, or failed
+            while not self.failures:
+                done = self._next(buffer)
+                if done is None:
+                    return
                 if progress is not None:
                     progress(done)
         except BaseException as error:
-            failures.append(error)
+            self.failures.append(error)
 
-    helper = threading.Thread(target=work, daemon=True)
-    helper.start()
-    try:
-        work(progress)
-        helper.join()
-    except BaseException as error:  # interrupted between the pieces
-        failures.append(error)
-        helper.join()
-    if failures:
-        raise failures[0]
+    def _next(self, buffer: bytearray) -> int | None:
+        """Copy the next piece and return how far that is; None when there is none."""
+        turn = Turn()
+        try:
+            with self._lock:
+                piece = self._take(buffer)
+                turn.before, self._last = self._last, turn.is_over
+            return None if piece is None else self._copy(piece, buffer, turn)
+        finally:
+            turn.is_over.set()  # also for a piece that has no use for it, or failed

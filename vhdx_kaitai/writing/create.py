@@ -103,7 +103,7 @@ def create(
         return _create_child(name, disk, opened, replace=replace)
 
 
-def leads_out(path: str, parent: str | os.PathLike[str]) -> bool:
+def leads_out(path: str | os.PathLike[str], parent: str | os.PathLike[str]) -> bool:
     """Tell whether a parent is neither in the folder of its child nor below.
 
     Readers do not go there unless they are allowed to.
@@ -112,7 +112,7 @@ def leads_out(path: str, parent: str | os.PathLike[str]) -> bool:
         path: Path of the child.
         parent: Path of the parent.
     """
-    folder = os.path.dirname(_place_of(path))
+    folder = os.path.dirname(_place_of(os.fsdecode(path)))
     try:
         way = os.path.relpath(_without_links(os.fsdecode(parent)), folder)
     except ValueError:  # it is on another drive
