@@ -14,13 +14,23 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from . import checking, converting, hashing, mapping, opening, reading, writing
+from . import (
+    checking,
+    converting,
+    creating,
+    hashing,
+    mapping,
+    opening,
+    reading,
+    writing,
+)
 from .framework import Benchmark, Table, run
 
 BENCHMARKS: dict[str, Benchmark] = {
     **opening.BENCHMARKS,
     **reading.BENCHMARKS,
     **converting.BENCHMARKS,
+    **creating.BENCHMARKS,
     **hashing.BENCHMARKS,
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
@@ -36,8 +46,8 @@ _BUSY = 0.7  # processes that want to run, before the first benchmark does
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="What reading a VHDX costs, against other readers. A goal that is missed is no"
-        " failure, unless --strict; on a busy machine look at the column +/-.",
+        description="What a VHDX costs its readers and writers, against others. A goal that is"
+        " missed is no failure, unless --strict; on a busy machine look at the column +/-.",
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="benchmarks whose names begin so; all by default"

@@ -105,8 +105,8 @@ def convert_salvage(bench: Bench) -> None:
     output = bench.folder / "result.raw"
     plain = _command(made, output)
     runners = {
-        OURS: _writing([*plain[:-2], "--salvage", *plain[-2:]]),
-        _PLAIN: _writing(plain),
+        OURS: writing([*plain[:-2], "--salvage", *plain[-2:]]),
+        _PLAIN: writing(plain),
     }
     goals = [at_most(1.02, _PLAIN)]
     bench.race("convert --salvage", runners, goals, rounds=bench.pick(15, 3), unit="s")
@@ -146,7 +146,8 @@ def _qemu(made: Made, output: Path) -> list[str]:
     return processes.program(_QEMU, "convert", "-f", "vhdx", "-O", "raw", made.path, output)
 
 
-def _cp(twin: Path, output: Path) -> list[str]:
+def cp(twin: Path, output: Path) -> list[str]:
+    """Return the command line of `cp`, which copies all that is no hole."""
     # A file system that shares blocks between files would copy nothing.
     options = ["--reflink=never"] if sys.platform == "linux" else []
     return processes.program(_CP, *options, twin, output)
@@ -159,15 +160,15 @@ def _race(bench: Bench, made: Made, task: str, goals: Sequence[Goal], *, rounds:
     peers = {goal.peer for goal in goals}
     if _CP in peers:
         twin = images.raw(bench.folder / "twin.raw", made.size)
-        makers[_CP] = lambda: _cp(twin, output)
+        makers[_CP] = lambda: cp(twin, output)
     if _QEMU in peers:
         makers[_QEMU] = lambda: _qemu(made, output)
-    runners = {name: _writing(argv) for name, argv in bench.present(makers).items()}
+    runners = {name: writing(argv) for name, argv in bench.present(makers).items()}
     bench.race(task, runners, goals, rounds=rounds, unit="s")
     output.unlink()
 
 
-def _writing(argv: list[str]) -> Runner:
+def writing(argv: list[str]) -> Runner:
     """Return a runner that tells how long a program takes to write the file it names last."""
 
     def run() -> float:

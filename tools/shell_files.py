@@ -126,7 +126,7 @@ def _value_of(action: argparse.Action) -> str:
     """Return what stands for the value of an argument, after a space."""
     if action.nargs == 0:
         return ""
-    value = action.metavar or "|".join(action.choices or ())
+    value = action.metavar or "|".join(map(str, action.choices or ()))
     return f" \\fI{_escaped(str(value))}\\fR"
 
 

@@ -1,6 +1,6 @@
-"""Read, judge and describe VHDX disk images, and write to them [MS-VHDX].
+"""Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)` and `replay` change a file.
+Only `open(..., writable=True)` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from .rules import Rule, catalogue
     from .storage.overlay import Update
     from .storage.source import Source
+    from .writing.blank import Created
+    from .writing.convert import convert
+    from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
     from .writing.opening import open
     from .writing.replay import replay
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Assumption",
     "Bat",
+    "Created",
     "Digest",
     "Disk",
     "DiskFile",
@@ -123,6 +127,8 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "convert",
+    "create",
     "digest",
     "grammar_text",
     "open",
@@ -159,6 +165,9 @@ _NAMES_IN = {
     "rules": "Rule catalogue",
     "storage.overlay": "Update",
     "storage.source": "Source",
+    "writing.blank": "Created",
+    "writing.convert": "convert",
+    "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",
     "writing.opening": "open",
     "writing.replay": "replay",

@@ -32,7 +32,8 @@ from tests.reading_fixtures import (
     qemu_img,
 )
 from tests.support import assert_valid, silent
-from vhdx_kaitai.copying.compare import RawDisk, compare
+from vhdx_kaitai.copying.compare import compare
+from vhdx_kaitai.copying.rawdisk import RawDisk
 
 Maker = Callable[[Path], Path]
 

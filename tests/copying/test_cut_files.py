@@ -16,8 +16,9 @@ from tests.images.sparse import Sparse
 from tests.images.structures import MIB, TIB, ZERO
 from tests.reading_fixtures import allocated, contents
 from vhdx_kaitai.copying import raw
-from vhdx_kaitai.copying.compare import RawDisk, compare
+from vhdx_kaitai.copying.compare import compare
 from vhdx_kaitai.copying.metadump import metadump
+from vhdx_kaitai.copying.rawdisk import RawDisk
 from vhdx_kaitai.errors import TruncatedError
 from vhdx_kaitai.storage import target
 

@@ -27,8 +27,9 @@ from tests.reading_fixtures import (
 )
 from tests.support import damaged, good, silent
 from vhdx_kaitai.copying import bulk, data, raw
-from vhdx_kaitai.copying.compare import Difference, RawDisk, compare
+from vhdx_kaitai.copying.compare import Difference, compare
 from vhdx_kaitai.copying.data import DataRange, data_ranges
+from vhdx_kaitai.copying.rawdisk import RawDisk
 from vhdx_kaitai.errors import FormatError, ParentNotFoundError
 from vhdx_kaitai.reading import runs
 from vhdx_kaitai.reading.disk import Disk

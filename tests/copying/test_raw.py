@@ -6,10 +6,8 @@ import errno
 import os
 import random
 import shutil
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 import vhdx_kaitai
 from tests.conftest import Files, Run
+from tests.copying.mounted import room_taken, sharing_folder
 from tests.images.chain import GOOD_CHAINS, child_of
 from tests.images.dirty import dirty
 from tests.images.goods import GOODS
@@ -36,11 +35,12 @@ from tests.reading_fixtures import (
     good_chain,
     measured_memory,
     qemu_img,
-    run_program,
 )
 from tests.support import files_in, good, silent
 from vhdx_kaitai.copying import raw
 from vhdx_kaitai.storage import target
+
+__all__ = ["sharing_folder"]  # a fixture
 
 COMPLETE = [name for name in GOODS if good(name).model.parent or not good(name).image.has_parent]
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
@@ -180,34 +180,6 @@ def test_converting_takes_little_memory(tmp_path: Path) -> None:
 
 
 # -- file systems that share blocks ----------------------------------------------------------------
-
-
-@pytest.fixture
-def sharing_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system whose files may have blocks in common."""
-    for program in ("mkfs.xfs", "mount", "umount"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    image, folder = tmp_path / "xfs", tmp_path / "mounted"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(512 * MIB)
-    run_program("mkfs.xfs", "-q", "-m", "reflink=1", image)
-    mounted = subprocess.run(
-        ["mount", "-o", "loop", image, folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        run_program("umount", folder)
-
-
-def room_taken(folder: Path) -> int:
-    os.sync()
-    system = os.statvfs(folder)
-    return (system.f_blocks - system.f_bfree) * system.f_frsize
 
 
 @pytest.mark.parametrize("is_dirty", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -372,3 +373,106 @@ def test_a_file_system_without_room_for_sharing_is_told(tmp_path: Path, out: Out
     out.can_share(source)
     source.close()
     assert os.fstat(out.fd).st_size == 0
+
+
+# -- on the medium ------------------------------------------------------------------------------
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Return a list of the calls of the system that are made from now on."""
+    calls: list[str] = []
+
+    def watch(name: str) -> None:
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *arguments: (calls.append(name), real(*arguments))[1])
+
+    for name in names:
+        watch(name)
+    return calls
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_durable_file_is_flushed_before_it_has_its_name_and_its_folder_after(
+    is_link: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").mkdir()
+    path = tmp_path / "store" / "out"
+    if is_link:
+        path = tmp_path / "link"
+        path.symlink_to("store/out")
+    folders: list[str] = []
+    real = os.fsync
+    calls = recorded(monkeypatch, "fdatasync", "replace")
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (folders.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))
+    )
+    with new_file(str(path), is_durable=True) as out:
+        out.write(b"new", 0)
+    assert calls == ["fdatasync", "replace"]
+    assert folders == [os.path.realpath(tmp_path / "store")]
+    assert (tmp_path / "store" / "out").read_bytes() == b"new"
+
+
+def test_other_files_are_not_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = recorded(monkeypatch, "fdatasync", "fsync")
+    write(tmp_path / "out")
+    assert calls == []
+
+
+def test_a_file_whose_flush_fails_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with (
+        pytest.raises(OSError, match="Input") as caught,
+        new_file(str(tmp_path / "out"), is_durable=True) as out,
+    ):
+        out.write(b"new", 0)
+    assert caught.value.filename == str(tmp_path / "out")
+    assert files_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_folder_that_is_never_flushed_is_put_up_with(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems have no way for it; that one failed is told."""
+
+    def fail(_fd: int) -> None:
+        raise OSError(number, "failed")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with contextlib.suppress(*([OSError] if number == errno.EIO else [])):
+        with new_file(str(tmp_path / "out"), is_durable=True) as out:
+            out.write(b"new", 0)
+        assert number == errno.EINVAL
+    assert files_in(tmp_path) == {"out"}
+
+
+def test_a_file_is_read_before_it_has_its_name(tmp_path: Path) -> None:
+    """Whoever opens its path gets another descriptor of it, whatever may be there by then."""
+    with new_file(str(tmp_path / "out")) as out:
+        out.write(b"new", 0)
+        assert out.place is not None
+        assert os.path.dirname(out.place) == str(tmp_path)
+        source = FileSource(out.place, out.reopen)
+        assert source.read(0, 3) == b"new"
+        source.close()
+        out.write(b"w", 2)
+
+
+@pytest.mark.parametrize("has_call", [False, True])
+def test_room_is_allocated(has_call: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_call:
+        monkeypatch.delattr(os, "posix_fallocate")
+    with new_file(str(tmp_path / "out")) as out:
+        out.allocate(MIB + 5)
+        out.begin_flush(0, MIB)
+        out.flush()
+    status = (tmp_path / "out").stat()
+    assert status.st_size == MIB + 5
+    assert status.st_blocks * 512 >= MIB + 5
+    assert (tmp_path / "out").read_bytes() == bytes(MIB + 5)

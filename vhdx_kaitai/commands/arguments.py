@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = r"(?i:(0x[0-9a-f]+|[0-9]+)(?:([kmgt])i?)?(b)?)"
+_DIGITS = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_GUID = rf"(?i:\{{{_DIGITS}\}}|{_DIGITS})"
 _MOST_DIGITS = 32  # far more than any size has, far fewer than Python refuses
 
 
@@ -263,6 +265,44 @@ def _add_salvage(command: Parser) -> None:
     )
 
 
+def add_new_disk(
+    command: Parser, types: tuple[str, ...], usual: str | None
+) -> argparse._ArgumentGroup:
+    """Add what can be said of a disk that is to be made, and return the group of it.
+
+    Args:
+        command: The parser.
+        types: The types that it may have.
+        usual: Which it has when none is named; None for the first, or what follows from the rest.
+    """
+    group = command.add_argument_group("the new disk")
+    group.add_argument(
+        "--type", choices=types, default=usual, help=f"the type of the disk; {types[0]} by default"
+    )
+    group.add_argument(
+        "--block-size",
+        type=size,
+        metavar="N",
+        help="size of a payload block, from 1MiB to 256MiB; 32MiB by default, 2MiB in a child",
+    )
+    group.add_argument(
+        "--sector-size",
+        type=int,
+        choices=(512, 4096),
+        help="the logical sector size, 512 by default",
+    )
+    group.add_argument(
+        "--physical-sector-size",
+        type=int,
+        choices=(512, 4096),
+        help="the physical sector size, 4096 by default",
+    )
+    group.add_argument(
+        "--id", type=guid, metavar="GUID", help="the identifier of the disk, by default a new one"
+    )
+    return group
+
+
 def add_range(command: Parser) -> None:
     """Add `--offset` and `--length`."""
     command.add_argument(
@@ -299,6 +339,13 @@ def size(text: str) -> int:
 
 
 _FORMS = "write bytes (1048576 or 0x100000), or KiB, MiB, GiB, TiB (1MiB, 1Mi or 1M)"
+
+
+def guid(text: str) -> str:
+    """Return a GUID, with or without braces; argparse calls it by the name of this function."""
+    if re.fullmatch(_GUID, text) is None:
+        raise ValueError
+    return text
 
 
 def output(text: str) -> str | None:

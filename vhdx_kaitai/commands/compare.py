@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from ..copying.compare import RawDisk, compare
+from ..copying.compare import compare
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
 from .arguments import Parser, add_assumptions, add_json, add_missing_parent, add_parents
-from .disks import open_disk
-from .output import note, print_document, print_lines, progress, tell_unused
+from .disks import open_either
+from .output import print_document, print_lines, progress, tell_unused
 from .status import DIFFERENT, DONE, IO_FAILED
 
 _EXIT_STATUS = """\
@@ -41,8 +41,8 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare two disks up to their first difference."""
     with contextlib.ExitStack() as stack:
-        one = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.file)))
-        two = stack.enter_context(contextlib.closing(_open_either(arguments, arguments.other)))
+        one = stack.enter_context(contextlib.closing(open_either(arguments, arguments.file)))
+        two = stack.enter_context(contextlib.closing(open_either(arguments, arguments.other)))
         tell_unused(arguments, [disk.unused for disk in (one, two) if isinstance(disk, Disk)])
         with progress(arguments, min(one.size, two.size)) as done:
             difference = compare(one, two, done)
@@ -51,12 +51,3 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_lines(compare_text(difference))
     return DONE if difference is None else DIFFERENT
-
-
-def _open_either(arguments: argparse.Namespace, path: str) -> Disk | RawDisk:
-    raw = RawDisk(path)  # refuses what is no file, a pipe for example, at once
-    if raw.is_vhdx() or (raw.is_other() and not arguments.raw):
-        raw.close()
-        return open_disk(arguments, path)  # which says what else it is
-    note(arguments, path, "no VHDX file, taken as a raw image")
-    return raw

@@ -13,6 +13,7 @@ from ..copying.files import (
     refuse_unwritable,
     write_lines,
 )
+from ..copying.rawdisk import RawDisk
 from ..errors import VhdxError
 from ..reading import disk as reading
 from ..reading.disk import Disk
@@ -68,6 +69,24 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
         disk.close()
         raise
     return disk
+
+
+def open_either(arguments: argparse.Namespace, path: str | None = None) -> Disk | RawDisk:
+    """Return the disk of a file, which may be a raw image, too.
+
+    What is known to be neither is refused, unless --raw is given.
+
+    Args:
+        arguments: What was asked for.
+        path: The file, where a command is about several.
+    """
+    name = path or arguments.file
+    raw = RawDisk(name)  # refuses what is no file, a pipe for example, at once
+    if raw.is_vhdx() or (raw.is_other() and not arguments.raw):
+        raw.close()
+        return open_disk(arguments, path)  # which says what else it is
+    note(arguments, name, "no VHDX file, taken as a raw image")
+    return raw
 
 
 def tell_in_passing(arguments: argparse.Namespace, disk: Disk, length: int) -> None:

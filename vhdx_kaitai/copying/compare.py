@@ -5,49 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..format.descent import has_structures
-from ..format.headers import SIGNATURE, probe
-from ..format.others import recognise
 from ..reading.disk import Disk
-from ..storage.source import FileSource, open_source
 from ..units import MIB
 from .data import DataRange, Progress, data_ranges
-
-
-class RawDisk:
-    """A raw image, with as much of `Disk` as is needed to compare it.
-
-    Attributes:
-        size: Length in bytes.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._source = open_source(path)
-        self.size = self._source.size
-
-    def is_vhdx(self) -> bool:
-        """Tell whether the file is a VHDX file, be it one whose start was overwritten."""
-        start = self._source.read(0, min(len(SIGNATURE), self.size))
-        return probe(start) > 0 or has_structures(self._source)
-
-    def is_other(self) -> bool:
-        """Tell whether the file is known to be neither of these."""
-        other = recognise(self._source)
-        return other is not None and not other.is_raw
-
-    def readinto_at(self, buffer: bytearray, offset: int) -> int:
-        """Fill a buffer from an offset on; the caller stays inside the file."""
-        self._source.readinto(memoryview(buffer), offset)
-        return len(buffer)
-
-    def zero_end(self, offset: int, end: int) -> int:
-        """Return how far a hole goes that begins at an offset; that offset when there is none."""
-        source = self._source
-        return source.hole_end(offset, end) if isinstance(source, FileSource) else offset
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
+from .rawdisk import RawDisk
 
 
 class Difference(NamedTuple):

@@ -112,3 +112,11 @@ def adjoined(ranges: Iterable[DataRange], hole: int = 0) -> Iterator[DataRange]:
             begin = end
     if begin < end:
         yield DataRange(begin, end)
+
+
+def in_pieces(ranges: Iterable[DataRange], length: int) -> Iterator[DataRange]:
+    """Yield ranges in pieces none of which goes past a multiple of a length in bytes."""
+    for start, end, file, distance in ranges:
+        for stop in range(start - start % length + length, end + length, length):
+            yield DataRange(start, min(stop, end), file, distance)
+            start = stop

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -17,9 +16,10 @@ from ..reading.disk import Disk
 from ..storage.source import FileSource
 from ..storage.target import OutFile, device, is_device, new_file
 from ..units import MIB
-from .data import DataRange, Progress, adjoined, data_ranges
+from .data import DataRange, Progress, adjoined, data_ranges, in_pieces
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
+from .turns import Turn, by_two
 
 _MOST_ZEROS = 64 * MIB  # as one piece
 
@@ -85,10 +85,13 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     out.set_length(length)
     ranges = data_ranges(disk, offset, offset + length)
     # Small ranges that follow each other are read together, unless each is to be shared.
-    data = _pieces(ranges if sharing else adjoined(ranges))
-    pieces = data if out.is_blank else _with_gaps(data, offset, offset + length)
+    data = in_pieces(ranges if sharing else adjoined(ranges), PIECE)
+    pieces: Iterator[Piece] = data if out.is_blank else _with_gaps(data, offset, offset + length)
 
-    def copy(piece: Piece, buffer: bytearray) -> int:
+    def take(_buffer: bytearray) -> Piece | None:
+        return next(pieces, None)
+
+    def copy(piece: Piece, buffer: bytearray, _turn: Turn) -> int:
         """Copy a piece, and return how far that is."""
         if isinstance(piece, Gap):
             out.write_zeros(piece.end - piece.start, piece.start - offset)
@@ -105,49 +108,8 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
             out.write(view[low:high], at)
         return end - offset
 
-    _by_two(pieces, copy, progress)
+    by_two(take, copy, progress)
     progress(length)
-
-
-def _by_two(
-    pieces: Iterator[Piece], copy: Callable[[Piece, bytearray], int], progress: Progress
-) -> None:
-    """Let two threads take turns at pieces: one reads and looks for zeros, the other writes."""
-    turn = threading.Lock()
-    failures: list[BaseException] = []
-
-    def work(progress: Progress | None = None) -> None:
-        buffer = bytearray(PIECE)
-        try:
-            while not failures:
-                with turn:
-                    piece = next(pieces, None)
-                if piece is None:
-                    return
-                done = copy(piece, buffer)
-                if progress is not None:
-                    progress(done)
-        except BaseException as error:
-            failures.append(error)
-
-    helper = threading.Thread(target=work, daemon=True)
-    helper.start()
-    try:
-        work(progress)
-        helper.join()
-    except BaseException as error:  # interrupted between the pieces
-        failures.append(error)
-        helper.join()
-    if failures:
-        raise failures[0]
-
-
-def _pieces(ranges: Iterable[DataRange]) -> Iterator[DataRange]:
-    """Yield ranges in pieces that fit into a buffer."""
-    for start, end, file, distance in ranges:
-        for stop in range(start - start % PIECE + PIECE, end + PIECE, PIECE):
-            yield DataRange(start, min(stop, end), file, distance)
-            start = stop
 
 
 def _with_gaps(pieces: Iterable[DataRange], start: int, end: int) -> Iterator[Piece]:

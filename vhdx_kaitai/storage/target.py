@@ -47,7 +47,7 @@ _MOUNTS = "/proc/mounts"
 
 _MOST = 512 * KIB  # written at once: more can be ten times slower on ext4
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OF_DEVICES = os.O_WRONLY | os.O_EXCL  # refused when the system uses it or a part of it
 
 # Writes at an offset what the system takes at once; who has found out where something stands
@@ -63,10 +63,12 @@ class OutFile(NamedTuple):
     Attributes:
         fd: Its descriptor.
         path: What errors of writing call it.
+        place: Where it is until it is whole; None of what is written where it stands.
     """
 
     fd: int
     path: str
+    place: str | None = None
 
     @property
     def is_blank(self) -> bool:
@@ -82,6 +84,40 @@ class OutFile(NamedTuple):
         """Write all bytes at an offset."""
         with _errors_named(self.path):
             _write_all(self.fd, data, offset)
+
+    def allocate(self, length: int) -> None:
+        """Give the file a length in bytes, and the room for all of it; what is new is zeros."""
+        with _errors_named(self.path):
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self.fd, 0, length)
+            elif sys.platform == "win32":  # where files have no holes unless that is asked for
+                os.ftruncate(self.fd, length)
+            else:
+                for start in range(0, length, _MOST):
+                    _write_all(self.fd, bytes(min(_MOST, length - start)), start)
+
+    def flush(self) -> None:
+        """Return when all that was written is on the medium, as far as the system knows."""
+        with _errors_named(self.path):
+            _flush(self.fd)
+
+    def begin_flush(self, start: int, end: int) -> None:
+        """Let the system begin to write a range out, so that less is left for a flush.
+
+        Linux does so when it is told that nobody wants the range any more; what it has not
+        written out yet it keeps all the same.
+
+        Args:
+            start: Its place in bytes.
+            end: The place after it.
+        """
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self.fd, start, end - start, os.POSIX_FADV_DONTNEED)
+
+    def reopen(self, _path: str, _flags: int) -> int:
+        """Return another descriptor of the file, to read it: an opener, as sources take one."""
+        return os.dup(self.fd)
 
     def write_zeros(self, _length: int, _offset: int) -> None:
         """Make a range zeros that nothing has been written to, which it is in a new file.
@@ -261,7 +297,22 @@ def _flush(fd: int) -> None:
     if sys.platform == "darwin":
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
-        os.fdatasync(fd)
+        getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def _flush_folder(path: str) -> None:
+    """Let a name that is new in a folder be on the medium, where the system has a way for that."""
+    flags = getattr(os, "O_DIRECTORY", None)
+    if flags is None:  # on Windows
+        return
+    fd = os.open(path or os.curdir, os.O_RDONLY | flags)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):  # some do not do that
+            raise
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -334,7 +385,7 @@ def _unescaped(name: str) -> str:
 
 
 @contextlib.contextmanager
-def new_file(path: str, *, replace: bool = True) -> Iterator[OutFile]:
+def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> Iterator[OutFile]:
     """Open a file for writing that appears under its name when it is whole, or not at all.
 
     A file that it replaces passes on its mode and its owner, as far as the system
@@ -343,6 +394,8 @@ def new_file(path: str, *, replace: bool = True) -> Iterator[OutFile]:
     Args:
         path: Path of the file.
         replace: Whether a file that is there may be replaced.
+        is_durable: Whether all of it has to be on the medium before it has its name, and the
+            name when this returns; otherwise a cut of the power may leave the name alone.
 
     Yields:
         The file.
@@ -361,7 +414,10 @@ def new_file(path: str, *, replace: bool = True) -> Iterator[OutFile]:
             with _errors_named(path):
                 if former is not None:
                     _take_over(fd, former)
-            yield OutFile(fd, path)
+            out = OutFile(fd, path, partial)
+            yield out
+            if is_durable:
+                out.flush()
         finally:
             with _errors_named(path):
                 os.close(fd)
@@ -369,6 +425,8 @@ def new_file(path: str, *, replace: bool = True) -> Iterator[OutFile]:
             if not replace:
                 _refuse_existing(path)  # it may have appeared meanwhile
             os.replace(partial, target)
+            if is_durable:
+                _flush_folder(os.path.dirname(target))
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(partial)

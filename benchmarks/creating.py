@@ -1,0 +1,159 @@
+"""New VHDX files as whole processes: `create`, and `convert` against `cp` and `qemu-img`.
+
+Ours are on the medium when they have their name. `cp` leaves that to the system, and so does
+`qemu-img`, unless it is told to go past the cache (`-t none`); `cp, sync` waits for it, too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from . import converting, images, processes
+from .converting import writing
+from .framework import OURS, AbsentError, Bench, Benchmark, at_most
+from .images import GIB, KIB, MIB
+from .reading import dense, half_empty
+
+_CP, _CP_SYNC = "cp", "cp, sync"
+_QEMU = {"qemu": [], "qemu -W": ["-W", "-m", "16"], "qemu -t": ["-W", "-m", "16", "-t", "none"]}
+
+_GOALS = [at_most(1.1, _CP), at_most(1.1, _CP_SYNC)]
+_GOALS += [at_most(1.0, name, is_best=True) for name in _QEMU]
+
+
+def create_large(bench: Bench) -> None:
+    """A dynamic image of 64 TiB with blocks of 1 MiB: 513 MiB of BAT."""
+    output = bench.folder / "new.vhdx"
+    ours = processes.vhdx_kaitai("create", "--quiet", "--size", "64T", "--block-size", "1M", output)
+    makers: dict[str, Callable[[], list[str]]] = {
+        OURS: lambda: ours,
+        "qemu": lambda: processes.program(
+            "qemu-img", "create", "-q", "-f", "vhdx", "-o", "block_size=1M,size=64T", output
+        ),
+    }
+    present = bench.present(makers)
+    runners = {name: writing(argv) for name, argv in present.items()}
+    goals, rounds = [at_most(0.15, "qemu")], bench.pick(9, 3)
+    bench.race("create, 64 TiB", runners, goals, rounds=rounds, unit="s")
+
+    def peak(argv: list[str]) -> Callable[[], float]:
+        def run() -> float:
+            output.unlink(missing_ok=True)
+            return processes.run(argv).peak
+
+        return run
+
+    runners = {name: peak(argv) for name, argv in present.items()}
+    bench.race("create, 64 TiB, memory", runners, goals, rounds=1, unit="MiB", warm_up=False)
+    output.unlink()
+
+
+def to_vhdx_dense(bench: Bench) -> None:
+    """A raw image full of data."""
+    size = bench.pick(2 * GIB, 256 * MIB)
+    _race(bench, images.raw(bench.folder / "disk.raw", size), "to VHDX, dense")
+
+
+def to_vhdx_half_empty(bench: Bench) -> None:
+    """A raw image of which every second 2 MiB are a hole."""
+    _race(bench, _sparse(bench, 2 * MIB, 4 * MIB), "to VHDX, half empty")
+
+
+def to_vhdx_scattered(bench: Bench) -> None:
+    """A raw image with 64 KiB in every MiB."""
+    _race(bench, _sparse(bench, 64 * KIB, MIB), "to VHDX, 64 KiB per MiB")
+
+
+def vhdx_to_vhdx(bench: Bench) -> None:
+    """A dense dynamic image, and one that is half empty."""
+    for make, task in ((dense, "VHDX to VHDX, dense"), (half_empty, "VHDX to VHDX, half empty")):
+        made = make(bench)
+        _race(bench, made.path, task)
+        made.path.unlink()
+
+
+def to_vhdx_shared(bench: Bench) -> None:
+    """Where the file system lets files share blocks: nothing is copied."""
+    size = bench.pick(2 * GIB, 256 * MIB)
+    with _sharing(bench.folder, 3 * size + GIB) as folder:
+        source, output = images.raw(folder / "disk.raw", size), folder / "new.vhdx"
+        runners = {
+            OURS: writing(_convert(source, output)),
+            _CP: writing(converting.cp(source, output)),
+        }
+        goals, rounds = [at_most(0.1, _CP)], bench.pick(5, 3)
+        bench.race("to VHDX, shared", runners, goals, rounds=rounds, unit="s")
+
+
+def _convert(source: Path, output: Path) -> list[str]:
+    return processes.vhdx_kaitai("convert", "--quiet", source, output)
+
+
+def _qemu(options: list[str], source: Path, output: Path) -> list[str]:
+    kind = "vhdx" if source.suffix == ".vhdx" else "raw"
+    words = ("-f", kind, "-O", "vhdx", source, output)
+    return processes.program("qemu-img", "convert", *options, *words)
+
+
+def _race(bench: Bench, source: Path, task: str) -> None:
+    """Let all make a VHDX file of the same source, each anew every time."""
+    output = bench.folder / "result.vhdx"
+    script = f'{" ".join(converting.cp(source, output)[:-2])} "$1" "$2" && sync "$2"'
+    makers: dict[str, Callable[[], list[str]]] = {
+        OURS: lambda: _convert(source, output),
+        _CP: lambda: converting.cp(source, output),
+        _CP_SYNC: lambda: processes.program("sh", "-c", script, "sh", source, output),
+        **{name: partial(_qemu, options, source, output) for name, options in _QEMU.items()},
+    }
+    runners = {name: writing(argv) for name, argv in bench.present(makers).items()}
+    bench.race(task, runners, _GOALS, rounds=bench.pick(7, 3), unit="s")
+    output.unlink()
+
+
+def _sparse(bench: Bench, data: int, period: int) -> Path:
+    """Make a raw image with some bytes of data at the start of each period, and holes."""
+    size = bench.pick(2 * GIB, 256 * MIB)
+    path = bench.folder / "disk.raw"
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, size, period):
+            file.seek(start)
+            for at in range(start, start + data, min(data, 256 * KIB)):
+                file.write(images.content(at, min(data, 256 * KIB), tag=1))
+        file.truncate(size)
+        os.fsync(file.fileno())
+    return path
+
+
+@contextmanager
+def _sharing(folder: Path, size: int) -> Iterator[Path]:
+    """Make a file system whose files may have blocks in common; yield a folder on it."""
+    image, place = folder / "xfs", folder / "mounted"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(size)
+    for argv in (
+        processes.program("mkfs.xfs", "-q", image),
+        processes.program("mount", "-o", "loop", image, place),
+    ):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AbsentError(f"no XFS can be mounted: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "create-large": create_large,
+    "to-vhdx-dense": to_vhdx_dense,
+    "to-vhdx-half-empty": to_vhdx_half_empty,
+    "to-vhdx-scattered": to_vhdx_scattered,
+    "to-vhdx-shared": to_vhdx_shared,
+    "vhdx-to-vhdx": vhdx_to_vhdx,
+}
