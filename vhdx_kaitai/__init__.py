@@ -1,6 +1,6 @@
-"""Read, judge and describe VHDX disk images, and replay their logs [MS-VHDX].
+"""Read, judge and describe VHDX disk images, and write to them [MS-VHDX].
 
-Only `replay` changes a file; nothing else does, and `open` cannot.
+Only `open(..., writable=True)` and `replay` change a file.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         RegionEntry,
     )
     from .reading.disk import Disk, DiskFile
-    from .reading.disk import open_disk as open
     from .reading.extents import Extent
     from .reading.image import Image
     from .reading.layers import MissingParent
@@ -63,6 +62,8 @@ if TYPE_CHECKING:
     from .rules import Rule, catalogue
     from .storage.overlay import Update
     from .storage.source import Source
+    from .writing.disk import WritableDisk, WritableDiskFile
+    from .writing.opening import open
     from .writing.replay import replay
     from .writing.session import Outcome
 
@@ -115,6 +116,8 @@ __all__ = [
     "UnsupportedError",
     "Update",
     "VhdxError",
+    "WritableDisk",
+    "WritableDiskFile",
     "__version__",
     "catalogue",
     "check",
@@ -146,7 +149,7 @@ _NAMES_IN = {
     "format.structures": (
         "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
     ),
-    "reading.disk": "Disk DiskFile open",
+    "reading.disk": "Disk DiskFile",
     "reading.extents": "Extent",
     "reading.image": "Image",
     "reading.layers": "MissingParent",
@@ -154,6 +157,8 @@ _NAMES_IN = {
     "rules": "Rule catalogue",
     "storage.overlay": "Update",
     "storage.source": "Source",
+    "writing.disk": "WritableDisk WritableDiskFile",
+    "writing.opening": "open",
     "writing.replay": "replay",
     "writing.session": "Outcome",
 }
@@ -166,7 +171,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module = import_module(f".{_HOMES[name]}", __name__)
-    value = getattr(module, "open_disk" if name == "open" else name)
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -72,11 +72,23 @@ def replay_target(file: Target) -> ReplaySummary | None:
     image = Image(file)
     if image.replayed is None:
         return None
-    updated = image.source
-    assert isinstance(updated, Overlay)
     session = Session(file, image.headers)
     session.begin()
-    if file.size < updated.size:
+    replay_in(session, image)
+    Image(file, replay="refuse")  # as it is now, it opens
+    return image.replayed
+
+
+def replay_in(session: Session, image: Image) -> None:
+    """Put into its place what the log holds, and let the log be clean.
+
+    Args:
+        session: A session of its file that has begun.
+        image: The image; its log is dirty.
+    """
+    updated = image.source
+    assert isinstance(updated, Overlay)
+    if session.file.size < updated.size:
         session.set_length(updated.size)
     for start, end, origin, *_ in updated.updates:
         if origin is None:
@@ -84,5 +96,3 @@ def replay_target(file: Target) -> ReplaySummary | None:
         else:
             session.write(updated.read(start, end - start), start)
     session.end()
-    Image(file, replay="refuse")  # as it is now, it opens
-    return image.replayed
