@@ -40,6 +40,7 @@ from tests.images.structures import (
 from .scripts import Habits
 
 _HEADER_SECTION = (0, MIB)
+_USUAL = Habits()
 _ITEMS = [
     MetadataItem(UUID(int=71), b"an item that nobody knows", IS_VIRTUAL_DISK),
     MetadataItem(UUID(int=72), b"one of a user" * 40, IS_USER),
@@ -62,7 +63,7 @@ class Written:
     image: Layout
     parents: list[Built] = field(default_factory=list)
     windows: tuple[tuple[int, int], ...] = ()
-    habits: Habits = Habits()
+    habits: Habits = _USUAL
     count: int = 60
 
 
@@ -200,7 +201,7 @@ def _child_of(parent: Built, depth: int = 1, **fields: Any) -> Image:
     image = child_of(parent, **(values | fields)).but(virtual_disk_size=size)
     if "blocks" in fields:
         return image
-    stale = sectors(range(0, 40), range(100, 2000, 3))
+    stale = sectors(range(40), range(100, 2000, 3))
     return image.but(
         blocks={
             0: partial(0, range(3, 9), range(64, 2048, 2)),

@@ -139,15 +139,21 @@ class Held:
         return held
 
     def changed_parts(self) -> list[tuple[int, int, int]]:
-        """Return what something has been done to since the flush.
+        """Return what something has been done to since the flush, each byte of it once.
 
         Returns:
             For each part its place in the view, its virtual offset and its length.
         """
+        changed: list[tuple[int, int]] = []
+        for start, end in sorted((c.offset, c.offset + c.length) for _, c in self._since):
+            if changed and start <= changed[-1][1]:
+                changed[-1] = changed[-1][0], max(changed[-1][1], end)
+            else:
+                changed.append((start, end))
         return [
-            (at, change.offset + start, length)
-            for _, change in self._since
-            for at, start, length in self.view.parts(change.offset, change.length)
+            (at, start + inside, length)
+            for start, end in changed
+            for at, inside, length in self.view.parts(start, end - start)
         ]
 
     def wrong_with(self, seen: bytearray, reached: int) -> str | None:

@@ -7,12 +7,10 @@ nobody knows are as they were; and it can be written to again.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeAlias
-from uuid import UUID
 
-from tests.images.image import Built
 from tests.images.structures import KIB, METADATA_REGION, MIB
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.errors import VhdxError
@@ -28,7 +26,6 @@ from .replaying import NO_GUID, Stored
 from .scripts import script
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
-Mutation: TypeAlias = Callable[["Subject", Sequence[Event]], list[Event]]
 
 _AGAIN = 12  # operations after a cut
 _HEADERS_START, _HEADERS_END = 64 * KIB, 192 * KIB
@@ -55,9 +52,7 @@ class Subject:
             model.size, image.block_size, image.logical_sector_size, image.disk_type == "fixed"
         )
         self.view = View(written.windows or ((0, model.size),))
-        self.contents = b"".join(
-            model.read(start, end - start) for start, end in self.view.windows
-        )
+        self.contents = b"".join(model.read(start, end - start) for start, end in self.view.windows)
         self.parents = [Recorder(parent.to_bytes()) for parent in written.parents]
         self._kept = list(self._all_that_is_kept())
         self._seen = bytearray(self.view.length)
