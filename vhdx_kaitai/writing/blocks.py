@@ -51,6 +51,7 @@ class Blocks:
     def __init__(self, editor: Editor, layer: Layer, reader: Reader) -> None:
         geometry = editor.geometry
         self._editor = editor
+        self._session = editor.session
         self._file = editor.session.file
         self._layer = layer
         self._reader = reader
@@ -71,7 +72,7 @@ class Blocks:
         state, offset = entry & STATE_MASK, entry & OFFSET_MASK
         is_parents = self._is_parents(block, state)
         if state == FULLY_PRESENT:
-            self._file.write(data, offset + at)
+            self._put(data, offset + at)
         elif state == PARTIALLY_PRESENT:
             self._write_partial(data, start, offset)
             return None
@@ -88,7 +89,7 @@ class Blocks:
         entry = self._editor.entry(block)
         state = entry & STATE_MASK
         if state == FULLY_PRESENT:
-            self._file.zero((entry & OFFSET_MASK) + at, end - start)
+            self._session.attempt(self._file.zero, (entry & OFFSET_MASK) + at, end - start)
         elif state == PARTIALLY_PRESENT or self._is_parents(block, state):
             for first in range(start, end, MIB):
                 self.write(_ZEROS[: end - first], first)
@@ -108,6 +109,10 @@ class Blocks:
         start = first * self._block_size
         with self._changed(start, min(self._size, end * self._block_size)):
             self._editor.drop_blocks(first, end, state, kept)
+
+    def _put(self, data: memoryview, position: int) -> None:
+        """Write payload at a file offset."""
+        self._session.attempt(self._file.write, data, position)
 
     def _is_parents(self, block: int, state: int) -> bool:
         """Tell whether a block in some state reads as what a parent has there."""
@@ -137,9 +142,11 @@ class Blocks:
         try:
             if not room.is_new:
                 after = at + len(data)
-                self._file.zero(room.offset, at)
-                self._file.zero(room.offset + after, self._block_size - after)
-            self._file.write(data, room.offset + at)
+                self._session.attempt(self._file.zero, room.offset, at)
+                self._session.attempt(
+                    self._file.zero, room.offset + after, self._block_size - after
+                )
+            self._put(data, room.offset + at)
         except OSError:
             if not is_kept:
                 editor.space.put_back(room, self._block_size)
@@ -157,7 +164,7 @@ class Blocks:
         bitmap = editor.sector_bitmap(block // self._chunk_ratio)
         room = editor.new_room(self._block_size)
         try:
-            self._file.write(data, room.offset + low % self._block_size)
+            self._put(data, room.offset + low % self._block_size)
         except OSError:
             editor.space.put_back(room, self._block_size)
             raise
@@ -185,9 +192,9 @@ class Blocks:
         low_bit, high_bit = self._bits(low, low + len(whole))
         written = (1 << high_bit - first) - (1 << low_bit - first)
         if here & written == written:
-            self._file.write(data, offset + at)
+            self._put(data, offset + at)
             return
-        self._file.write(whole, offset + low % self._block_size)
+        self._put(whole, offset + low % self._block_size)
         editor.needs_barrier = True
         with self._changed(low, low + len(whole)):
             editor.set_bits(bitmap, low_bit, high_bit, is_set=True)
@@ -198,8 +205,8 @@ class Blocks:
         """Return where whole sectors begin, and them: some data, and around it what is there."""
         before, after = start % self._sector, -(start + len(data)) % self._sector
         if before or after:
-            head = self._reader.pread(before, start - before)
-            tail = self._reader.pread(after, start + len(data))
+            head = self._session.attempt(self._reader.pread, before, start - before)
+            tail = self._session.attempt(self._reader.pread, after, start + len(data))
             data = memoryview(b"".join((head, data, tail)))
         return start - before, data
 

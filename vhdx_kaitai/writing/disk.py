@@ -23,6 +23,7 @@ from threading import Lock as Mutex
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ..checking.classes import Survey
 from ..reading.chain import open_chain
 from ..reading.disk import Disk, DiskFile
 from ..reading.image import Image
@@ -79,9 +80,8 @@ class WritableDisk(Disk):
         file = chain[0].stored
         if not isinstance(file, Target):
             raise TypeError("the file of the first image was not opened to be written to")
-        if [image.geometry.is_differencing for image in chain] != [True] * (len(chain) - 1) + [
-            False
-        ]:
+        *children, base = (image.geometry.is_differencing for image in chain)
+        if base or not all(children):
             raise ValueError("the images are not an image with all of its parents")
         super().__init__(chain, links, unused=unused)
         self._file: Any = file  # some have a descriptor
@@ -89,7 +89,7 @@ class WritableDisk(Disk):
         self._map = Mutex()  # held by whoever changes where anything is
         self._editor: Editor | None = None
         self._blocks: Blocks | None = None
-        self._session: Session | None = None
+        self._session = Session(file, self.image.headers)
         self._places: dict[int, int] = {}  # of blocks that are wholly on the disk and in the file
         # Flushes that began, and which of them has returned.
         self._begun_flushes = self._ended_flushes = 0
@@ -166,8 +166,7 @@ class WritableDisk(Disk):
         needed = self._begun_flushes + 1
         with self._map:
             self._check_open()
-            if self._ended_flushes < needed and self._session is not None:
-                self._session.check()
+            if self._ended_flushes < needed:
                 self._begun_flushes += 1
                 self._commit()
                 self._ended_flushes = self._begun_flushes
@@ -197,8 +196,9 @@ class WritableDisk(Disk):
                 return
             try:
                 self._forget_places()
-                if self._editor is not None and not self._editor.session.has_failed:
-                    self._editor.end()
+                if not self._session.has_failed:
+                    with self._critical():
+                        self._session.flush() if self._editor is None else self._editor.end()
             finally:
                 super().close()
                 self._file.close()
@@ -231,39 +231,47 @@ class WritableDisk(Disk):
         """Hold the lock, be ready to change the image, and yield its blocks."""
         with self._map:
             self._check_open()
-            self._begin()
-            assert self._blocks is not None
-            yield self._blocks
-
-    def _begin(self) -> None:
-        """Make the file ready to be changed, before the first change."""
-        if self._session is not None:
             self._session.check()
-            return
-        image = self.image
-        refuse_without_log(image.headers.current, self._file.size)
-        found = survey_to_write(image)
-        session = Session(self._file, image.headers)
-        session.begin(for_data=True)
-        self._session = session
-        with session.critical():
+            with self._critical():
+                yield self._begun()
+
+    def _begun(self) -> Blocks:
+        """Return the blocks of the image, which is made ready to be changed the first time."""
+        if self._blocks is None:
+            image, session = self.image, self._session
+            found = session.attempt(self._survey)
+            session.begin(for_data=True)
             if image.replayed is not None:
                 replay_in(session, image)
-            self._editor = Editor(session, image, found)
-            self._top = Layer(self._editor.image, 0, self._top.parent)
-            self.image = self._editor.image
+            self._editor = editor = Editor(session, image, found)
+            self._top = Layer(editor.image, 0, self._top.parent)
+            self.image = editor.image
             self.chain = (self.image, *self.chain[1:])
             self._reader.change(self._top)
-            self._blocks = Blocks(self._editor, self._top, self._reader)
+            self._blocks = Blocks(editor, self._top, self._reader)
+        return self._blocks
+
+    def _survey(self) -> Survey:
+        """Look at the whole BAT of the image, as it is before anything is changed."""
+        refuse_without_log(self.image.headers.current, self._file.size)
+        self._session.refuse_without_room()
+        return survey_to_write(self.image)
 
     def _commit(self) -> None:
         """Let all that was changed be on the medium."""
-        assert self._editor is not None
+        self._session.check()
+        with self._critical():
+            self._session.flush() if self._editor is None else self._editor.commit()
+
+    @contextmanager
+    def _critical(self) -> Iterator[None]:
+        """Write nothing more when something goes wrong meanwhile, in place either."""
         try:
-            self._editor.commit()
+            with self._session.critical():
+                yield
         finally:
-            if self._editor.session.has_failed:
-                self._places.clear()  # nothing more is written then, in place either
+            if self._session.has_failed:
+                self._places.clear()
 
     def _spill(self) -> None:
         """Let changed metadata get into the file when there is much of it."""

@@ -186,12 +186,12 @@ class Editor:
             OSError: The file cannot be made longer.
         """
         room = self.space.take(length)
+        file = self.session.file
         try:
-            if self.space.end > self.session.file.size:
-                self.session.check()
-                self.session.file.set_length(self.space.end)
-                self._source.size = self.session.file.size
-        except BaseException:
+            if self.space.end > file.size:
+                self.session.attempt(file.set_length, self.space.end)
+                self._source.size = file.size
+        except OSError:
             self.space.put_back(room, length)
             raise
         return room
@@ -207,7 +207,7 @@ class Editor:
         if not room.is_new:
             self.needs_barrier = True
             try:
-                self.session.file.zero(room.offset, MIB)
+                self.session.attempt(self.session.file.zero, room.offset, MIB)
             except OSError:
                 self.space.put_back(room, MIB)
                 raise
@@ -297,8 +297,7 @@ class Editor:
         if offset not in self._source.pages:
             file, end = self.session.file, offset + PAGE
             if file.data_start(offset, end) > offset:
-                self.session.check()
-                file.write(bytes(PAGE), offset)
+                self.session.attempt(file.write, bytes(PAGE), offset)
         return self._source.page(offset)
 
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
-from ..errors import FailedError, refuse
+from ..errors import FailedError, VhdxError, refuse
 from ..format import encode
 from ..format.descent import Descent
 from ..format.headers import Headers, check_room
@@ -31,6 +31,8 @@ from ..format.replay import ReplaySummary
 from ..guids import NIL
 from ..storage.overlay import Overlay, Update
 from ..storage.target import Target
+
+_T = TypeVar("_T")
 
 # Two when it begins, two after a replay, two when the log is begun, two when it ends.
 _HEADERS_WRITTEN = 8
@@ -70,7 +72,10 @@ class Session:
         self.headers = headers
         self.has_failed = False
         self.flushed_size = 0
-        self._is_current_flushed = True
+        self._harmless: BaseException | None = None
+        # Whether the current header is on the medium. Nobody knows that of one that was there:
+        # whoever wrote it may have been killed before it was flushed.
+        self._is_current_flushed = False
 
     def begin(self, *, for_data: bool = False) -> None:
         """Give both headers a new FileWriteGuid, before anything else changes (HDR-21, HDR-25).
@@ -82,9 +87,17 @@ class Session:
         Raises:
             FormatError: The file has no room for newer headers (HDR-28); it is as it was.
         """
-        refuse(check_room(self.headers.current, _HEADERS_WRITTEN))
+        self.refuse_without_room()
         guids = {"data_write_guid": uuid4()} if for_data else {}
         self._update_headers(file_write_guid=uuid4(), **guids)
+
+    def refuse_without_room(self) -> None:
+        """Raise when the file has no room for the headers of a session.
+
+        Raises:
+            FormatError: Their numbers would come to an end (HDR-28).
+        """
+        refuse(check_room(self.headers.current, _HEADERS_WRITTEN))
 
     def begin_log(self, log_guid: UUID) -> None:
         """Say in both headers that the log has entries, the first of which is on the medium."""
@@ -126,16 +139,32 @@ class Session:
             failed.path = self.file.path
             raise failed
 
+    def attempt(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Do something to payload, or something that changes nothing, which may fail harmlessly.
+
+        Raises:
+            FailedError: An earlier write or flush has failed.
+            OSError: There is no space, or the medium fails.
+            VhdxError: What is read is damaged.
+        """
+        self.check()
+        try:
+            return work(*arguments)
+        except (OSError, VhdxError) as error:
+            self._harmless = error
+            raise
+
     @contextmanager
     def critical(self) -> Iterator[None]:
         """End the session when something goes wrong meanwhile, since nobody knows how far it got.
 
-        That is meant for an interrupt, too.
+        That is meant for an interrupt, too, but not for what has failed harmlessly.
         """
         try:
             yield
-        except BaseException:
-            self.has_failed = True
+        except BaseException as error:
+            if error is not self._harmless:
+                self.has_failed = True
             raise
 
     def _update_headers(self, **changes: Any) -> None:
