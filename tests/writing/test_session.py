@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.crash.recorder import Event, Faulty, Flush, Recorder, Write
+from tests.crash.recorder import Event, Faulty, Recorder, Write
 from tests.crash.replaying import HEADERS, NO_GUID, Stored
 from tests.images.bases import base_dynamic
 from tests.images.structures import KIB, MIB
@@ -48,9 +48,10 @@ def test_a_session_begins_and_ends_with_both_headers_one_after_the_other(newer: 
     older = 3 - newer
     session.begin()
     begin = [f"header {older}", "Flush", f"header {newer}"]
-    assert kinds(file.events) == begin
+    # Nobody knows whether the current header, which stays until then, is on the medium.
+    assert kinds(file.events) == ["Flush", *begin]
     session.end()
-    assert kinds(file.events) == [*begin, "Flush", *begin, "Flush"]
+    assert kinds(file.events) == ["Flush", *begin, "Flush", *begin, "Flush"]
     assert [Stored(file.data, copy).number for copy in (older, newer)] == [11, 12]
 
 
@@ -155,4 +156,4 @@ def test_what_a_reader_would_refuse_is_not_written() -> None:
     with pytest.raises(FormatError, match="end of log") as caught:
         session.begin()
     assert caught.value.finding.rule == "HDR-13"
-    assert [event for event in file.events if isinstance(event, Write | Flush)] == []
+    assert [event for event in file.events if isinstance(event, Write)] == []
