@@ -12,7 +12,7 @@ import pytest
 
 from tests.images.sparse import pattern
 from tests.images.structures import MIB
-from vhdx_kaitai.storage import target
+from vhdx_kaitai.storage import filesystems
 
 SIZE = 12 * MIB
 BEFORE = pattern(99, 0, SIZE)
@@ -46,7 +46,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "device"
     path.write_bytes(BEFORE)
     number = path.stat().st_ino
-    monkeypatch.setattr(target, "_is_device", lambda status: status.st_ino == number)
+    monkeypatch.setattr(filesystems, "is_block_device", lambda status: status.st_ino == number)
     return path
 
 

@@ -19,7 +19,7 @@ from tests.images.sparse import Sparse, pattern
 from tests.images.structures import KIB, MIB
 from tests.reading_fixtures import assert_same, contents, needs_proc, open_descriptors
 from tests.support import files_in
-from vhdx_kaitai.storage import target
+from vhdx_kaitai.storage import filesystems
 
 __all__ = ["device", "fake", "loop"]  # fixtures
 
@@ -63,7 +63,7 @@ def test_so_it_does_with_a_range(
 def test_zeros_are_written_where_a_device_cannot_make_them(
     path: Path, device: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target, "_request", lambda *_: False)
+    monkeypatch.setattr(filesystems, "_request", lambda *_: False)
     assert run("convert", path, device, "--force").status == 0
     whole = contents(disk().model)
     assert_same(device.read_bytes(), whole + BEFORE[len(whole) :])
@@ -113,9 +113,9 @@ def test_so_does_one_that_is_mounted(
         f"proc /proc proc rw 0 0\n/nowhere /a ext4 rw 0 0\n{name} /my\\040disk ext4 rw 0 0\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(target, "_MOUNTS", str(mounts))
+    monkeypatch.setattr(filesystems, "_MOUNTS", str(mounts))
     if not device.is_block_device():
-        monkeypatch.setattr(target, "is_same_device", os.path.samestat)
+        monkeypatch.setattr(filesystems, "is_same_device", os.path.samestat)
     assert_failed(run("convert", path, device, "--force"), 1, f"{device}: is mounted at /my disk")
     assert device.read_bytes() == BEFORE
 
@@ -123,7 +123,7 @@ def test_so_does_one_that_is_mounted(
 def test_the_system_need_not_tell_what_is_mounted(
     path: Path, device: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target, "_MOUNTS", "/nowhere/mounts")
+    monkeypatch.setattr(filesystems, "_MOUNTS", "/nowhere/mounts")
     assert run("convert", path, device, "--force").status == 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.recorder import Event, Flush, Length, Recorder, Write
+from tests.crash.recorder import Flush, Length, Recorder, Write
 from tests.images.damage import DAMAGES
 from tests.images.image import Block, Image, dynamic, fixed
 from tests.images.structures import FULLY_PRESENT, MIB, UNMAPPED
@@ -124,10 +124,9 @@ class Holed(Recorder):
     def data_start(self, offset: int, end: int, /) -> int:
         return end if offset in self.holes else offset
 
-    def _do(self, event: Event) -> None:
-        if isinstance(event, Write) and event.offset in self.holes:
+    def allocate(self, offset: int, _length: int) -> None:
+        if offset in self.holes:
             raise OSError(errno.ENOSPC, "full")
-        super()._do(event)
 
 
 def test_a_page_has_room_in_the_file_before_it_is_logged() -> None:

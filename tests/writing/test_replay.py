@@ -243,7 +243,7 @@ replay(sys.argv[1])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are not killed so")
-@pytest.mark.parametrize("writes", [0, 1, 2, 5, 9, 13])
+@pytest.mark.parametrize("writes", [0, 1, 2, 5, 9])
 def test_a_process_that_is_killed_leaves_a_file_that_can_be_replayed(
     writes: int, tmp_path: Path
 ) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from itertools import islice
 
 from ..format.headers import probe
+from ..storage.filesystems import is_same_device
 from ..storage.source import Source
-from ..storage.target import is_same_device, new_file
+from ..storage.target import new_file
 
 _LINES_AT_ONCE = 4096
 

@@ -1,8 +1,8 @@
 """Files that are written: new ones, and those that are changed in place.
 
 A new one appears under its name when it is whole, or not at all. One that is
-changed in place has six verbs, for which tests have another file, that cuts the
-power: read, write, zero, set_length, flush, close.
+changed in place has few verbs, for which tests have another file, that cuts the
+power: read, write, zero, set_length, allocate, flush, close.
 A block device is written where it stands: nothing can take its place.
 
 Only this module opens files for writing.
@@ -13,12 +13,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
-import struct
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -29,21 +28,12 @@ except ImportError:  # on Windows
 
 from ..errors import UnsupportedError
 from ..units import KIB, MIB
+from . import filesystems
 from .locks import Lock, lock_file
 from .source import FileSource, Source
 
-# The request to share blocks, and how many bytes are tried: whole blocks of any file
-# system, and no more than the headers of an image. `fcntl` has its name from Python 3.13 on.
-_CLONE_RANGE = 0x4020940D
-_TRIED = 64 * KIB
-
-# The request to make a range of a device zeros, which some do without writing any; how much
-# it is asked for at once, so that it can be interrupted; and what fits the sectors of all.
-_ZERO_OUT = 0x127F
-_MOST_ZEROS = 64 * MIB
-_PAGE = 4 * KIB
-
-_MOUNTS = "/proc/mounts"
+_MOST_ZEROS = 64 * MIB  # asked for of a device at once, so that it can be interrupted
+_MANY_ZEROS = 64 * KIB  # that are worth a request to a file system
 
 _MOST = 512 * KIB  # written at once: more can be ten times slower on ext4
 
@@ -88,13 +78,12 @@ class OutFile(NamedTuple):
     def allocate(self, length: int) -> None:
         """Give the file a length in bytes, and the room for all of it; what is new is zeros."""
         with _errors_named(self.path):
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self.fd, 0, length)
-            elif sys.platform == "win32":  # where files have no holes unless that is asked for
-                os.ftruncate(self.fd, length)
-            else:
-                for start in range(0, length, _MOST):
-                    _write_all(self.fd, bytes(min(_MOST, length - start)), start)
+            _allocate(self.fd, 0, length)
+
+    @property
+    def refuses_holes(self) -> bool:
+        """Whether an image must have no holes where it is, since Windows refuses it then."""
+        return filesystems.refuses_holes(self.fd)
 
     def flush(self) -> None:
         """Return when all that was written is on the medium, as far as the system knows."""
@@ -129,7 +118,7 @@ class OutFile(NamedTuple):
 
     def can_share(self, file: FileSource) -> bool:
         """Tell whether this file, still empty, can have blocks in common with another one."""
-        if not _request(self.fd, _CLONE_RANGE, struct.pack("=qQQQ", file.fd, 0, _TRIED, 0)):
+        if not filesystems.can_share(self.fd, file.fd):
             return False
         self.set_length(0)
         return True
@@ -173,21 +162,22 @@ class Device(OutFile):
         end = offset + length
         while offset < end:
             count = min(end, offset - offset % _MOST_ZEROS + _MOST_ZEROS) - offset
-            is_aligned = offset % _PAGE == count % _PAGE == 0
-            request = struct.pack("=QQ", offset, count)
-            if not (is_aligned and _request(self.fd, _ZERO_OUT, request)):
+            if not filesystems.zero_of_device(self.fd, offset, count):
                 count = min(count, _MOST - offset % _MOST)
                 self.write(bytes(count), offset)
             offset += count
 
 
-def _request(fd: int, number: int, data: bytes) -> bool:
-    """Ask the system something about an open file, and tell whether it has done that."""
-    try:
-        fcntl.ioctl(fd, number, data)
-    except (AttributeError, OSError):  # without `fcntl`, too
-        return False
-    return True
+def _allocate(fd: int, offset: int, length: int) -> None:
+    """Have room for a range of a file, which is made longer for that with zeros."""
+    end = os.fstat(fd).st_size
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, offset, length)
+    elif sys.platform == "win32":  # where files have no holes unless that is asked for
+        os.ftruncate(fd, max(end, offset + length))
+    else:
+        for start in range(max(offset, end), offset + length, _MOST):
+            _write_all(fd, bytes(min(_MOST, offset + length - start)), start)
 
 
 def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
@@ -228,6 +218,12 @@ class Target(Source):
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it reads as zeros."""
         raise NotImplementedError
+
+    def allocate(self, offset: int, length: int) -> None:
+        """Have room on the medium for a range inside the file, so that writing it does not fail.
+
+        It reads as before. A file without holes has that room.
+        """
 
     def flush(self) -> None:
         """Return when all that was written is on the medium.
@@ -270,17 +266,34 @@ class FileTarget(Target, FileSource):
         self.size = max(self.size, offset + len(data))
 
     def zero(self, offset: int, length: int) -> None:
-        """Let a range inside the file read as zeros; what is a hole stays one."""
+        """Let a range inside the file read as zeros; what is a hole stays one.
+
+        What is stored keeps its space, which the next write needs perhaps.
+        """
         zeros = memoryview(bytes(min(length, _MOST)))
         for start, end in self.stored_ranges(offset, offset + length):
+            if end - start >= _MANY_ZEROS and filesystems.zero_of_file(self.fd, start, end - start):
+                continue
             for position in range(start, end, _MOST):
                 self.write(zeros[: end - position], position)
 
     def set_length(self, length: int) -> None:
-        """Give the file a length in bytes; what is new of it is a hole."""
+        """Give the file a length in bytes; what is new of it is a hole, where that may be."""
         with _errors_named(self._name):
-            os.ftruncate(self.fd, length)
+            if length > self.size and self._refuses_holes:
+                _allocate(self.fd, self.size, length - self.size)
+            else:
+                os.ftruncate(self.fd, length)
         self.size = length
+
+    def allocate(self, offset: int, length: int) -> None:
+        """Have room on the medium for a range inside the file."""
+        with _errors_named(self._name):
+            _allocate(self.fd, offset, length)
+
+    @cached_property
+    def _refuses_holes(self) -> bool:
+        return filesystems.refuses_holes(self.fd)
 
     def flush(self) -> None:
         """Return when all that was written is on the medium, as far as the system knows."""
@@ -329,7 +342,7 @@ def device(path: str) -> Iterator[Device]:
         OSError: It is mounted or in use, or cannot be written; its name is `path`.
     """
     with _errors_named(path):
-        mounted = _place_of_mount(os.stat(path))
+        mounted = filesystems.place_of_mount(os.stat(path))
         if mounted is not None:
             raise OSError(errno.EBUSY, f"is mounted at {mounted}")
         try:
@@ -340,7 +353,7 @@ def device(path: str) -> Iterator[Device]:
             raise OSError(errno.EBUSY, "the device or a part of it is in use") from error
     try:
         with _errors_named(path):
-            if not _is_device(os.fstat(fd)):
+            if not filesystems.is_block_device(os.fstat(fd)):
                 raise OSError(errno.ENOTBLK, "is no block device any more")
         yield Device(fd, path)
         with _errors_named(path):
@@ -352,36 +365,9 @@ def device(path: str) -> Iterator[Device]:
 def is_device(path: str) -> bool:
     """Tell whether there is a block device under a name."""
     try:
-        return _is_device(os.stat(path))
+        return filesystems.is_block_device(os.stat(path))
     except OSError:
         return False
-
-
-def _is_device(status: os.stat_result) -> bool:
-    return stat.S_ISBLK(status.st_mode)
-
-
-def _place_of_mount(status: os.stat_result) -> str | None:
-    """Return where a device is mounted; None when it is not, as far as the system tells."""
-    try:
-        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as mounts:
-            lines = [line.split(" ") for line in mounts]
-    except OSError:  # where there is no such list, O_EXCL is all there is
-        return None
-    for name, place, *_ in lines:
-        with contextlib.suppress(OSError):
-            if name.startswith("/") and is_same_device(os.stat(_unescaped(name)), status):
-                return _unescaped(place)
-    return None
-
-
-def is_same_device(one: os.stat_result, two: os.stat_result) -> bool:
-    """Tell whether two names are those of one block device."""
-    return _is_device(one) and _is_device(two) and one.st_rdev == two.st_rdev
-
-
-def _unescaped(name: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)
 
 
 @contextlib.contextmanager

@@ -252,10 +252,13 @@ class WritableDisk(Disk):
         return self._blocks
 
     def _survey(self) -> Survey:
-        """Look at the whole BAT of the image, as it is before anything is changed."""
+        """Look at the whole BAT of the image, and have room for its log, before it is changed."""
         refuse_without_log(self.image.headers.current, self._file.size)
         self._session.refuse_without_room()
-        return survey_to_write(self.image)
+        found = survey_to_write(self.image)
+        header = self.image.headers.current
+        self._file.allocate(header.log_offset, header.log_length)
+        return found
 
     def _commit(self) -> None:
         """Let all that was changed be on the medium."""

@@ -295,9 +295,9 @@ class Editor:
             OSError: There is no space for it; nothing was changed.
         """
         if offset not in self._source.pages:
-            file, end = self.session.file, offset + PAGE
-            if file.data_start(offset, end) > offset:
-                self.session.attempt(file.write, bytes(PAGE), offset)
+            file = self.session.file
+            if file.data_start(offset, offset + PAGE) > offset:
+                self.session.attempt(file.allocate, offset, PAGE)
         return self._source.page(offset)
 
 
