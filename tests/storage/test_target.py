@@ -384,7 +384,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
 
     def watch(name: str) -> None:
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *arguments: (calls.append(name), real(*arguments))[1])
+
+        def call(*arguments: Any) -> Any:
+            calls.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, call)
 
     for name in names:
         watch(name)
@@ -402,10 +407,13 @@ def test_a_durable_file_is_flushed_before_it_has_its_name_and_its_folder_after(
         path.symlink_to("store/out")
     folders: list[str] = []
     real = os.fsync
+
+    def flush_folder(fd: int) -> None:
+        folders.append(os.readlink(f"/proc/self/fd/{fd}"))
+        real(fd)
+
     calls = recorded(monkeypatch, "fdatasync", "replace")
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: (folders.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))
-    )
+    monkeypatch.setattr(os, "fsync", flush_folder)
     with new_file(str(path), is_durable=True) as out:
         out.write(b"new", 0)
     assert calls == ["fdatasync", "replace"]
