@@ -352,6 +352,7 @@ class _Copier:
         self._out, self._store, self._sharing = out, store, sharing
         self._block_size = store.block_size
         self._pieces = self._in_pieces(inputs.ranges)
+        self._next = next(self._pieces, None)
         self._writes_out, self._begun = writes_out, 0
         self.end = 0
 
@@ -365,31 +366,56 @@ class _Copier:
             length = self._block_size if piece.file in self._sharing else PIECE
             yield from in_pieces([piece], length)
 
-    def take(self, buffer: bytearray) -> DataRange | None:
-        """Return the next piece; one of a stream is in the buffer."""
-        piece = next(self._pieces, None) if self._take is None else self._take(buffer)
-        if piece is not None:
-            self.end = piece.end
-        return piece
+    def take(self, buffer: bytearray) -> list[DataRange]:
+        """Return the next pieces, which fit into the buffer together; one of a stream is in it."""
+        if self._take is not None:
+            piece = self._take(buffer)
+            batch = [] if piece is None else [piece]
+        else:
+            batch = list(self._fitting())
+        if batch:
+            self.end = batch[-1].end
+        return batch
 
-    def copy(self, piece: DataRange, buffer: bytearray, turn: Turn) -> int:
-        """Copy a piece by way of a buffer, and return the virtual offset after it."""
-        if piece.file is not None and piece.file in self._sharing:
-            self._share(piece, piece.file, buffer, turn)
-            return piece.end
-        view = memoryview(buffer)
-        count = piece.end - piece.start
-        if self._read is not None:
-            self._read(view[:count], piece.start)
-        written = list(written_ranges(buffer, count))
-        if written:
-            with turn:
-                place = self._store.place(piece.start)
+    def _fitting(self) -> Iterator[DataRange]:
+        """Yield the next pieces that fit into a buffer: small ones cost less when together.
+
+        Where anything is shared it is one.
+        """
+        left = PIECE
+        while self._next is not None:
+            piece = self._next
+            length = PIECE if self._sharing else piece.end - piece.start
+            if length > left:
+                return
+            left -= length
+            yield piece
+            self._next = next(self._pieces, None)
+
+    def copy(self, batch: list[DataRange], buffer: bytearray, turn: Turn) -> int:
+        """Copy pieces by way of a buffer, and return the virtual offset after the last."""
+        file = batch[0].file
+        if file is not None and file in self._sharing:
+            self._share(batch[0], file, buffer, turn)
+            return batch[0].end
+        view, begin = memoryview(buffer), 0
+        found = []
+        for start, end, *_ in batch:
+            count = end - start
+            if self._read is not None:
+                self._read(view[begin : begin + count], start)
+            written = list(written_ranges(buffer, count, begin))
+            if written:
+                found.append((start, begin, written))
+            begin += count
+        with turn:
+            places = [self._store.place(start) for start, *_ in found]
+        for place, (_, begin, written) in zip(places, found, strict=True):
             for low, high in written:
-                self._out.write(view[low:high], place + low)
-            if self._writes_out:
-                self._begin_flush(place + count)
-        return piece.end
+                self._out.write(view[begin + low : begin + high], place + low)
+        if self._writes_out and places:
+            self._begin_flush(places[-1])
+        return batch[-1].end
 
     def _begin_flush(self, end: int) -> None:
         """Let the system begin to write out what was written up to a file offset, now and then.
