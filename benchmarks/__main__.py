@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from . import checking, converting, creating, hashing, mapping, opening, reading
+from . import (
+    checking,
+    converting,
+    creating,
+    hashing,
+    mapping,
+    opening,
+    reading,
+    writing,
+)
 from .framework import Benchmark, Table, run
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -25,6 +34,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     **hashing.BENCHMARKS,
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
+    **writing.BENCHMARKS,
 }
 
 _ROOT = Path(__file__).parent.parent

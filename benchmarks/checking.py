@@ -44,7 +44,7 @@ def check_alternating(bench: Bench) -> None:
 def _race(bench: Bench, disk: str, limit: float, places: Array | None, *, absent: int = 0) -> None:
     processes.run(processes.vhdx_kaitai("check", "--help"))  # absent, if there is no such command
     size = (_MOST if places is None else len(places)) * MIB
-    with tempfile.TemporaryDirectory(dir=_roomy(bench.folder, size + size // 8)) as folder:
+    with tempfile.TemporaryDirectory(dir=roomy(bench.folder, size + size // 8)) as folder:
         path = Path(folder) / "mapped.vhdx"
         images.image(path, size, MIB, places, is_filled=False, absent=absent)
         commands = bench.present(
@@ -60,7 +60,7 @@ def _race(bench: Bench, disk: str, limit: float, places: Array | None, *, absent
         bench.judge(f"{task}, peak", processes.run(commands[OURS]).peak, 128, "MiB")
 
 
-def _roomy(folder: Path, size: int) -> Path:
+def roomy(folder: Path, size: int) -> Path:
     """Return a folder that can hold a file of that many bytes, nearly all of them a hole.
 
     ext4 ends at 16 TiB, a file system in memory does not.

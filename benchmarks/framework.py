@@ -23,9 +23,9 @@ from typing import Literal, TypeVar
 OURS = "ours"
 
 Runner = Callable[[], float]
-Unit = Literal["s", "ms", "us", "MiB"]
+Unit = Literal["s", "ms", "us", "MiB", ""]
 
-_UNITS: dict[Unit, float] = {"s": 1, "ms": 1e3, "us": 1e6, "MiB": 1 / (1 << 20)}
+_UNITS: dict[Unit, float] = {"s": 1, "ms": 1e3, "us": 1e6, "MiB": 1 / (1 << 20), "": 1}
 
 _T = TypeVar("_T")
 

@@ -36,7 +36,7 @@ from tests.images.structures import (
 
 __all__ = ["GIB", "KIB", "MIB", "TIB", "DiskType"]  # for the benchmarks, and what is made here
 __all__ += ["ABSENT", "SECTOR", "ZERO", "Array", "Made"]
-__all__ += ["alternating", "child", "image", "in_order", "none", "raw", "shuffled"]
+__all__ += ["alternating", "child", "empty_child", "image", "in_order", "none", "raw", "shuffled"]
 
 Array = NDArray[Any]
 
@@ -203,6 +203,12 @@ def child(
     _write(path, bitmaps, [np.packbits(is_here, bitorder="little")])
     _write_payload(made, tag=2, is_filled=is_filled)
     return made
+
+
+def empty_child(path: Path, parent: Made, block_size: int) -> None:
+    """Make a differencing image that has nothing of its own, in the folder of its parent."""
+    path.unlink(missing_ok=True)
+    child_of(parent.built, parent.path.name, block_size=block_size, blocks={}).build().write(path)
 
 
 def raw(path: Path, size: int) -> Path:

@@ -122,13 +122,23 @@ WRITER = "storage.target"
 # that mean something else elsewhere.
 CHANGES = {
     *("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "fdopen"),
-    *("pwrite", "pwritev", "ftruncate", "fallocate", "posix_fallocate", "copy_file_range"),
+    *("ftruncate", "fallocate", "posix_fallocate", "copy_file_range"),
     *("sendfile", "splice", "renames", "symlink", "unlink", "rmdir", "removedirs", "mkdir"),
     *("makedirs", "mknod", "mkfifo", "chmod", "fchmod", "chown", "fchown", "utime", "setxattr"),
     *("write_text", "write_bytes", "touch", "symlink_to", "hardlink_to"),
     *("mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryFile", "tempfile", "shutil"),
 }
-CHANGES_OF_OS = {"write", "writev", "replace", "rename", "link", "remove", "truncate"}
+CHANGES_OF_OS = {
+    "write",
+    "writev",
+    "pwrite",
+    "pwritev",
+    "replace",
+    "rename",
+    "link",
+    "remove",
+    "truncate",
+}
 
 
 def changes(node: ast.AST) -> Iterator[str]:
@@ -246,9 +256,11 @@ TESTED_WITH = {
     "showing.compare": "copying/test_compare",
     "showing.digest": "commands/test_hash",
     "showing.replay": "commands/test_replay",
+    "showing.written": "commands/test_write",
     "showing.created": "commands/test_create",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
+    "commands.changing": "commands/test_write",
     "commands.compare": "copying/test_compare",
 }
 

@@ -1,6 +1,6 @@
-"""Read, judge and describe VHDX disk images, make new ones, and replay their logs [MS-VHDX].
+"""Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `replay` changes an image that is there; nothing else does, and `open` cannot.
+Only `open(..., writable=True)` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ReplayRequiredError,
         Span,
         TruncatedError,
+        UnsafeError,
         UnsupportedError,
         VhdxError,
     )
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         RegionEntry,
     )
     from .reading.disk import Disk, DiskFile
-    from .reading.disk import open_disk as open
     from .reading.extents import Extent
     from .reading.image import Image
     from .reading.layers import MissingParent
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from .writing.blank import Created
     from .writing.convert import convert
     from .writing.create import create
+    from .writing.disk import WritableDisk, WritableDiskFile
+    from .writing.opening import open
     from .writing.replay import replay
     from .writing.session import Outcome
 
@@ -116,9 +118,12 @@ __all__ = [
     "Source",
     "Span",
     "TruncatedError",
+    "UnsafeError",
     "UnsupportedError",
     "Update",
     "VhdxError",
+    "WritableDisk",
+    "WritableDiskFile",
     "__version__",
     "catalogue",
     "check",
@@ -139,7 +144,7 @@ _NAMES_IN = {
     "errors": (
         "Assumption FailedError Finding FormatError InUseError LimitError OverwrittenError "
         "ParentError ParentMismatchError ParentNotFoundError ReplayRequiredError Span "
-        "TruncatedError UnsupportedError VhdxError"
+        "TruncatedError UnsafeError UnsupportedError VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
     "format.headers": "HeaderCopy Headers probe",
@@ -152,7 +157,7 @@ _NAMES_IN = {
     "format.structures": (
         "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
     ),
-    "reading.disk": "Disk DiskFile open",
+    "reading.disk": "Disk DiskFile",
     "reading.extents": "Extent",
     "reading.image": "Image",
     "reading.layers": "MissingParent",
@@ -163,6 +168,8 @@ _NAMES_IN = {
     "writing.blank": "Created",
     "writing.convert": "convert",
     "writing.create": "create",
+    "writing.disk": "WritableDisk WritableDiskFile",
+    "writing.opening": "open",
     "writing.replay": "replay",
     "writing.session": "Outcome",
 }
@@ -175,7 +182,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module = import_module(f".{_HOMES[name]}", __name__)
-    value = getattr(module, "open_disk" if name == "open" else name)
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

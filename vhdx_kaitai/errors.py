@@ -228,6 +228,10 @@ class InUseError(VhdxError):
     """Another program has the file open, so it is not changed now."""
 
 
+class UnsafeError(VhdxError):
+    """A change would harm something else; the message says what, and what option overrides that."""
+
+
 class FailedError(VhdxError):
     """An earlier write or flush has failed, so nothing more is written to the file.
 

@@ -7,6 +7,9 @@ any that the file had since.
 
 A cut during an operation is a cut before the next flush returns: the operations after it are
 those of which nothing is left. So the file is looked at between two flushes, an *epoch*.
+
+A file has millions of bytes, a cut changes few of them, and there are very many cuts. So there
+is one copy of the file, to which the parts that are there are done, and undone again.
 """
 
 from __future__ import annotations
@@ -14,14 +17,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, product
+from operator import eq, ge, le, ne
 from typing import NamedTuple
 
-from .recorder import Event, Flush, Length, Write, applied
+from .recorder import Event, Flush, Length, Write, Zero, zeros
 
 SECTORS = (512, 4096)  # what most media write wholly or not at all
 _FIRST_BYTES = 96  # where a header has its fields
 _SPLITS = (16, 48, 512)  # amid the fields of a header, and after the sector that they are in
-_ALL_SUBSETS_UP_TO = 10  # of no more pieces than these every subset is tried
+_MOST_WRITES = 16  # that count when it is shared out which epoch is cut how often
 
 
 class Epoch(NamedTuple):
@@ -29,28 +33,25 @@ class Epoch(NamedTuple):
 
     Attributes:
         number: How many flushes were before it.
-        durable: The file as it is on the medium at the beginning.
+        first: The number of its first event, among all.
         events: What was done, in order.
+        lengths: Every length that the file had, and how many events had been done by then.
     """
 
     number: int
-    durable: bytes
-    events: tuple[Write | Length, ...]
+    first: int
+    events: tuple[Event, ...]
+    lengths: tuple[tuple[int, int], ...]
 
     @property
-    def writes(self) -> tuple[Write, ...]:
+    def end(self) -> int:
+        """The number of the event after its last one."""
+        return self.first + len(self.events)
+
+    @property
+    def writes(self) -> tuple[Write | Zero, ...]:
         """The writes among it, in order."""
-        return tuple(event for event in self.events if isinstance(event, Write))
-
-    @property
-    def lengths(self) -> list[int]:
-        """Every length that the file had."""
-        lengths = [len(self.durable)]
-        for event in self.events:
-            now = event.length if isinstance(event, Length) else max(lengths[-1], event.end)
-            if now != lengths[-1]:
-                lengths.append(now)
-        return lengths
+        return tuple(event for event in self.events if isinstance(event, Write | Zero))
 
 
 class Cut(NamedTuple):
@@ -59,24 +60,32 @@ class Cut(NamedTuple):
     Attributes:
         what: Which cut it was.
         data: The file, until the next cut is asked for.
+        reached: How many events had been done by then, at least.
+        end: How many events had been done at most, when the cut came as late as it can have.
     """
 
     what: str
     data: memoryview
+    reached: int
+    end: int
 
 
-def epochs(before: bytes, events: Sequence[Event]) -> list[Epoch]:
-    """Return what was done to a file, from flush to flush; the last is what was not flushed."""
+def epochs(length: int, events: Sequence[Event]) -> list[Epoch]:
+    """Return what was done to a file, from flush to flush; the last is what was not flushed.
+
+    Args:
+        length: The length of the file in bytes.
+        events: What was done to it.
+    """
     found: list[Epoch] = []
-    durable = before
-    pending: list[Write | Length] = []
-    for event in [*events, Flush()]:
+    first, lengths = 0, [(length, 0)]
+    for number, event in enumerate([*events, Flush()]):
         if isinstance(event, Flush):
-            found.append(Epoch(len(found), durable, tuple(pending)))
-            durable = bytes(applied(durable, pending))
-            pending = []
-        else:
-            pending.append(event)
+            found.append(Epoch(len(found), first, tuple(events[first:number]), tuple(lengths)))
+            first, lengths = number + 1, [(length, number + 1)]
+        elif isinstance(event, Length) or (isinstance(event, Write | Zero) and event.end > length):
+            length = event.length if isinstance(event, Length) else event.end
+            lengths.append((length, number + 1))
     return found
 
 
@@ -88,7 +97,7 @@ Way = Callable[[Epoch, random.Random], Kept]
 def _whole(epoch: Epoch, chosen: Sequence[bool]) -> Kept:
     """Keep some writes and no others."""
     return [
-        [(0, len(write.data))] if is_kept else []
+        [(0, write.length)] if is_kept else []
         for write, is_kept in zip(epoch.writes, chosen, strict=True)
     ]
 
@@ -129,9 +138,9 @@ def _one_torn(epoch: Epoch, chance: random.Random) -> Kept:
     """Tear one write, among others of which all, none or some are there."""
     torn = chance.randrange(len(epoch.writes))
     kept = chance.choice((_all, _nothing, _some, _up_to_one))(epoch, chance)
-    data, sector = epoch.writes[torn].data, chance.choice((1, *SECTORS))
-    at = chance.randrange(0, len(data) + 1, min(sector, len(data)) or 1)
-    kept[torn] = chance.choice(([(0, at)], [(at, len(data))]))
+    length, sector = epoch.writes[torn].length, chance.choice((1, *SECTORS))
+    at = chance.randrange(0, length + 1, min(sector, length) or 1)
+    kept[torn] = chance.choice(([(0, at)], [(at, length)]))
     return kept
 
 
@@ -139,8 +148,7 @@ def _every_one_torn(epoch: Epoch, chance: random.Random) -> Kept:
     """Tear every write at some byte, mostly one of those in which headers differ."""
     kept: Kept = []
     for write in epoch.writes:
-        length = len(write.data)
-        at = chance.randrange(length + 1)
+        at = chance.randrange(write.length + 1)
         kept.append([(0, chance.choice((at, at % _FIRST_BYTES)))])
     return kept
 
@@ -152,11 +160,11 @@ def _sectors(epoch: Epoch, chance: random.Random) -> Kept:
 
 
 def _some_sectors(
-    write: Write, sector: int, share: float, chance: random.Random
+    write: Write | Zero, sector: int, share: float, chance: random.Random
 ) -> list[tuple[int, int]]:
-    starts = range(-(write.offset % sector), len(write.data), sector)
+    starts = range(-(write.offset % sector), write.length, sector)
     return [
-        (max(0, start), min(start + sector, len(write.data)))
+        (max(0, start), min(start + sector, write.length))
         for start in starts
         if chance.random() < share
     ]
@@ -168,68 +176,146 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-class _Remains:
-    """The file at the beginning of an epoch, to which parts of the epoch are done and undone.
+class _Medium:
+    """The file as it is on the medium, to which parts of an epoch are done and undone."""
 
-    A file has millions of bytes, and a cut changes few of them.
-    """
+    def __init__(self, before: bytes | bytearray | memoryview, parts: Sequence[Epoch]) -> None:
+        size = max(length for part in parts for length, _ in part.lengths)
+        self._data = bytearray(before).ljust(size, b"\0")  # past the end there are zeros
+        self._undo: list[tuple[int, bytes]] = []
 
-    def __init__(self, epoch: Epoch) -> None:
-        self._epoch = epoch
-        self._size = max(epoch.lengths)
-        self._fresh = epoch.durable.ljust(self._size, b"\0")
-        self._data = bytearray(self._fresh)
-        self._touched: list[tuple[int, int]] = []
-
-    def left(self, kept: Kept, length: int) -> memoryview:
+    def left(self, epoch: Epoch, kept: Kept, length: tuple[int, int]) -> memoryview:
         """Return the file of which these parts are there, and which has this length.
 
         It stays what it is until the next one is asked for.
         """
-        for start, end in self._touched:
-            self._data[start:end] = self._fresh[start:end]
-        self._touched = []
-        for write, parts in zip(self._epoch.writes, kept, strict=True):
-            for start, end in parts:
-                begin, stop = write.offset + start, min(write.offset + end, length)
-                if begin < stop:
-                    self._data[begin:stop] = write.data[start : start + stop - begin]
-                    self._touched.append((begin, stop))
-        return memoryview(self._data)[:length]
+        self._restore()
+        now, which = epoch.lengths[0][0], iter(kept)
+        for number, event in enumerate(epoch.events, epoch.first):
+            if isinstance(event, Write | Zero):
+                for start, end in next(which):
+                    stop = min(event.offset + end, length[0])
+                    if event.offset + start < stop:
+                        part = event.part(start, stop - event.offset)
+                        self._put(event.offset + start, part)
+                now = max(now, event.end)
+            elif isinstance(event, Length) and number < length[1]:
+                if event.length < now:  # what is cut off does not come back
+                    self._put(event.length, zeros(now - event.length))
+                now = event.length
+        return memoryview(self._data)[: length[0]]
+
+    def settle(self, epoch: Epoch) -> None:
+        """Let all of an epoch be there for good."""
+        self._restore()
+        last = epoch.lengths[-1]
+        self.left(epoch, _whole(epoch, [True] * len(epoch.writes)), (len(self._data), last[1]))
+        self._put(last[0], zeros(len(self._data) - last[0]))
+        self._undo = []
+
+    def _put(self, offset: int, data: bytes | memoryview) -> None:
+        end = offset + len(data)
+        self._undo.append((offset, bytes(self._data[offset:end])))
+        self._data[offset:end] = data
+
+    def _restore(self) -> None:
+        for offset, data in reversed(self._undo):
+            self._data[offset : offset + len(data)] = data
+        self._undo = []
 
 
-def every_cut(epoch: Epoch) -> Iterator[Cut]:
-    """Yield every file that a cut in a small epoch may leave: each subset of its pieces.
+def cuts(
+    before: bytes | bytearray | memoryview, events: Sequence[Event], count: int, seed: int
+) -> Iterator[Cut]:
+    """Yield files that cuts may leave, in the order of their time: the same for a seed.
 
-    The pieces are parts of writes when those are few, whole writes otherwise; there is no
-    cut of an epoch with many writes.
+    Args:
+        before: The file.
+        events: What was done to it.
+        count: How many, more or less; each flush gets some of them.
+        seed: Chooses them.
     """
-    pieces = [
-        (index, start, min(end, len(write.data)))
-        for index, write in enumerate(epoch.writes)
-        for start, end in pairwise((0, *_SPLITS, max(len(write.data), _SPLITS[-1])))
-        if start < len(write.data)
-    ]
-    if len(pieces) > _ALL_SUBSETS_UP_TO:
-        pieces = [(index, 0, len(write.data)) for index, write in enumerate(epoch.writes)]
-    if len(pieces) > _ALL_SUBSETS_UP_TO:
-        return
-    remains = _Remains(epoch)
-    for length, chosen in product(epoch.lengths, product((False, True), repeat=len(pieces))):
-        kept: Kept = [[] for _ in epoch.writes]
-        for (index, start, end), is_kept in zip(pieces, chosen, strict=True):
-            if is_kept:
-                kept[index].append((start, end))
-        marks = "".join("-+"[is_kept] for is_kept in chosen)
-        yield Cut(f"epoch {epoch.number}: {marks}, {length} bytes", remains.left(kept, length))
-
-
-def cuts(all_epochs: Sequence[Epoch], seed: int) -> Iterator[Cut]:
-    """Yield files that cuts may leave, at random and without an end: the same for a seed."""
     chance = random.Random(seed)
-    busy = [(epoch, _Remains(epoch)) for epoch in all_epochs if epoch.writes]
-    while True:
-        (epoch, remains), way = chance.choice(busy), chance.choice(WAYS)
-        length = chance.choice(epoch.lengths)
-        data = remains.left(way(epoch, chance), length)
-        yield Cut(f"epoch {epoch.number}: {way.__name__}, {length} bytes, seed {seed}", data)
+    parts = epochs(len(before), events)
+    medium = _Medium(before, parts)
+    for epoch, share in zip(parts, _shares(parts, count, chance), strict=True):
+        for name, kept, length in _cuts_of(epoch, share, chance) if share else ():
+            yield Cut(
+                f"epoch {epoch.number}: {name}, {length[0]} bytes, seed {seed}",
+                medium.left(epoch, kept, length),
+                max(length[1], _reached(epoch, kept)),
+                epoch.end,
+            )
+        medium.settle(epoch)
+
+
+def _reached(epoch: Epoch, kept: Kept) -> int:
+    """Return how many events had been done when the last one was that is there in part."""
+    numbers = [
+        number
+        for number, event in enumerate(epoch.events, epoch.first)
+        if isinstance(event, Write | Zero)
+    ]
+    there = (any(start < end for start, end in parts) for parts in kept)
+    return max(
+        (number + 1 for number, is_there in zip(numbers, there, strict=True) if is_there),
+        default=epoch.first,
+    )
+
+
+def _shares(parts: Sequence[Epoch], count: int, chance: random.Random) -> list[int]:
+    """Return how often each epoch is cut: more often when there is more to lose."""
+    weights = [
+        min(len(part.writes), _MOST_WRITES) + 2 if part.writes or len(part.lengths) > 1 else 0
+        for part in parts
+    ]
+    total = sum(weights) or 1
+    return [int(count * weight / total + chance.random()) for weight in weights]
+
+
+def _cuts_of(
+    epoch: Epoch, count: int, chance: random.Random
+) -> Iterator[tuple[str, Kept, tuple[int, int]]]:
+    """Yield ways to cut an epoch: half of them by plan, the others at random."""
+    planned = list(_plan(epoch, count - count // 2))
+    if len(planned) > count - count // 2:
+        planned = chance.sample(planned, count - count // 2)
+    for name, kept in planned:
+        lengths = epoch.lengths if len(planned) * len(epoch.lengths) <= count else None
+        for length in lengths or [chance.choice(epoch.lengths)]:
+            yield name, kept, length
+            count -= 1
+    for _ in range(count):
+        way = chance.choice(WAYS) if epoch.writes else _nothing
+        yield way.__name__, way(epoch, chance), chance.choice(epoch.lengths)
+
+
+def _plan(epoch: Epoch, most: int) -> Iterator[tuple[str, Kept]]:
+    """Yield each subset of the pieces of an epoch when there are few, or the extremes of them.
+
+    The pieces are parts of writes when those are few, whole writes otherwise.
+    """
+    whole = [[(0, write.length)] for write in epoch.writes]
+    parts = [_pieces(write) for write in epoch.writes]
+    for pieces in (parts, whole):
+        flat = [(number, piece) for number, some in enumerate(pieces) for piece in some]
+        if 1 << len(flat) <= most:
+            for chosen in product((False, True), repeat=len(flat)):
+                kept: Kept = [[] for _ in epoch.writes]
+                for (number, piece), is_kept in zip(flat, chosen, strict=True):
+                    if is_kept:
+                        kept[number].append(piece)
+                yield "".join("-+"[is_kept] for is_kept in chosen), kept
+            return
+    count = len(whole)
+    for at in range(count):
+        for name, compare in (("all but", ne), ("only", eq), ("up to", le), ("from", ge)):
+            yield f"{name} {at}", _whole(epoch, [compare(index, at) for index in range(count)])
+    yield "nothing", _whole(epoch, [False] * count)
+
+
+def _pieces(write: Write | Zero) -> list[tuple[int, int]]:
+    bounds = (0, *_SPLITS, max(write.length, _SPLITS[-1]))
+    return [
+        (start, min(end, write.length)) for start, end in pairwise(bounds) if start < write.length
+    ]

@@ -1,7 +1,7 @@
 """Replays that leave out a rule of the order of writes, each of which the machine has to catch.
 
-What a replay does is, in order: a header, flush, the other header, length and updates, flush,
-a header without LogGuid, flush, the other header, flush.
+What a replay does is, in order: flush, a header, flush, the other header, length and updates,
+flush, a header without LogGuid, flush, the other header, flush.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _steps(events: Sequence[Event]) -> _Steps:
 def _without_flush(number: int) -> Mutation:
     def mutation(events: Sequence[Event]) -> list[Event]:
         flushes = [index for index, event in enumerate(events) if isinstance(event, Flush)]
-        assert len(flushes) == 4
+        assert len(flushes) == 5
         return [event for index, event in enumerate(events) if index != flushes[number]]
 
     return mutation
@@ -119,10 +119,10 @@ def _changed(event: Event, place: slice, value: bytes) -> Event:
 
 
 MUTANTS = {
-    "no flush between the headers of the beginning": Mutant(_without_flush(0), "old FileWriteGuid"),
-    "no flush after the updates": Mutant(_without_flush(1), "neither before nor after"),
-    "no flush between the headers of the end": Mutant(_without_flush(2), "neither copy is valid"),
-    "no flush at the end": Mutant(_without_flush(3), "not all was flushed"),
+    "no flush between the headers of the beginning": Mutant(_without_flush(1), "old FileWriteGuid"),
+    "no flush after the updates": Mutant(_without_flush(2), "neither before nor after"),
+    "no flush between the headers of the end": Mutant(_without_flush(3), "neither copy is valid"),
+    "no flush at the end": Mutant(_without_flush(4), "not all was flushed"),
     "the log is cleared before the updates": Mutant(_log_cleared_first, "neither before nor"),
     "the updates come after all flushes": Mutant(_updates_after_the_last_flush, "neither before"),
     "the updates come before the headers": Mutant(_updates_before_headers, "old FileWriteGuid"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
-from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from vhdx_kaitai.errors import VhdxError
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.writing.replay import replay_target
 
-from .machine import Cut, Epoch, cuts, epochs, every_cut
+from .machine import cuts, epochs
 from .recorder import Event, Recorder, Write, applied
 
 HEADERS = (64 * KIB, 128 * KIB)
@@ -120,7 +119,7 @@ class Subject:
         wrong = self.wrong_at_the_end(again.data)
         if wrong or again.pending:
             return f"replayed again: {wrong or 'not all was flushed'}"
-        for cut in islice(cuts(epochs(bytes(data), again.events), seed), 3):
+        for cut in cuts(data, again.events, 3, seed):
             wrong = self.wrong_with(cut.data)
             if wrong:
                 return f"cut again, {cut.what}: {wrong}"
@@ -144,33 +143,20 @@ def complaints(
     Args:
         subject: The image.
         events: What was done to it.
-        count: How many cuts to make; those of small epochs come first, all of them.
-        seed: Chooses the others.
+        count: How many cuts to make, more or less.
+        seed: Chooses them.
     """
-    parts = epochs(subject.before, events)
-    if parts[-1].events:
+    if epochs(len(subject.before), events)[-1].events:
         yield "at the end: not all was flushed"
     wrong = subject.wrong_at_the_end(applied(subject.before, events))
     if wrong:
         yield f"at the end: {wrong}"
-    for number, cut in enumerate(_of_both_kinds(parts, seed)):
-        if number == count:
-            return
+    for number, cut in enumerate(cuts(subject.before, events, count, seed)):
         wrong = subject.wrong_with(cut.data, thoroughly=number % 32 == 0)
         if wrong is None and number % 32 == 0:
             wrong = subject.wrong_after_another_replay(cut.data, number)
         if wrong:
             yield f"{cut.what}: {wrong}"
-
-
-def _of_both_kinds(parts: Sequence[Epoch], seed: int) -> Iterator[Cut]:
-    """Yield every cut of epochs with few pieces, one of every other kind between two of them."""
-    others = cuts(parts, seed)
-    for part in parts:
-        for cut in every_cut(part) if part.writes else ():
-            yield cut
-            yield next(others)
-    yield from others
 
 
 def writes_of_headers(events: Sequence[Event]) -> list[int]:

@@ -281,7 +281,7 @@ def test_mistakes_of_the_caller_are_not_put_up_with(tmp_path: Path) -> None:
         vhdx_kaitai.open(unclean.path, replay="refuse", missing_parent="zero")
     for option, value in (("linkage", "any"), ("missing_parent", "zeros")):
         with pytest.raises(ValueError, match=f"{option} is '{value}', expected 'refuse'"):
-            vhdx_kaitai.open(path, **{option: value})  # type: ignore[arg-type]
+            vhdx_kaitai.open(path, **{option: value})  # type: ignore[call-overload]
 
 
 def test_a_parent_that_the_system_refuses_counts_as_missing(

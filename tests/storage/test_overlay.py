@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.images.sparse import Sparse
 from tests.support import SparseSource
 from vhdx_kaitai.errors import TruncatedError
-from vhdx_kaitai.storage.overlay import Overlay, Update
+from vhdx_kaitai.storage.overlay import PAGE, Edited, Overlay, Update
 from vhdx_kaitai.storage.source import BufferSource, FileSource, Source
 
 
@@ -112,3 +112,41 @@ def test_closing_an_overlay_closes_the_file() -> None:
     base = SparseSource(Sparse(10))
     Overlay(base, [], 10).close()
     assert base.is_closed
+
+
+# -- a file with pages that were changed -----------------------------------------------------------
+
+PAGES = 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, PAGES * PAGE - 1), st.binary(min_size=1, max_size=50))),
+    st.integers(0, PAGES * PAGE),
+    st.integers(0, PAGES * PAGE),
+)
+def test_an_edited_file_reads_as_its_pages_say(
+    changes: list[tuple[int, bytes]], one: int, two: int
+) -> None:
+    model = bytearray(range(256)) * (PAGES * PAGE // 256)
+    source = Edited(BufferSource(bytes(model)))
+    for offset, data in changes:
+        for at, byte in enumerate(data[: PAGES * PAGE - offset], offset):
+            source.page(at - at % PAGE)[at % PAGE] = model[at] = byte
+    start, end = min(one, two), max(one, two)
+    assert source.read(start, end - start) == model[start:end]
+    assert set(source.pages) <= set(range(0, PAGES * PAGE, PAGE))
+
+
+def test_a_changed_page_is_in_no_local_file_and_begins_with_data() -> None:
+    base: Any = LocalBuffer(bytes(PAGES * PAGE))
+    source = Edited(base)
+    source.page(PAGE)[0] = 1
+    assert source.local_file(0, PAGE) is base
+    assert source.local_file(2 * PAGE, 4 * PAGE) is base
+    assert source.local_file(PAGE - 1, PAGE + 1) is None
+    assert source.local_file(2 * PAGE - 1, 3 * PAGE) is None
+    holed = Edited(Holed(bytes(PAGES * PAGE)))
+    holed.page(2 * PAGE)[0] = 1
+    assert holed.data_start(0, 4 * PAGE) == 2 * PAGE
+    assert holed.data_start(2 * PAGE + 5, 4 * PAGE) == 2 * PAGE + 5
+    assert holed.data_start(3 * PAGE, 4 * PAGE) == 4 * PAGE

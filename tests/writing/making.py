@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from uuid import UUID
 import pytest
 
 import vhdx_kaitai
-from tests.crash.machine import cuts, epochs, every_cut
+from tests.crash.machine import cuts
 from tests.crash.recorder import Event, Flush, Length, Write, applied
 from tests.images.image import Built
 from tests.images.structures import HEADER_OFFSETS, MIB
@@ -103,11 +102,7 @@ class Recording:
         if self.names[-3:] != ["fdatasync", "replace", "fsync"]:
             yield f"it ends with {self.names[-3:]}"
         whole = bytes(applied(b"", self.events))
-        parts = epochs(b"", self.events)
-        for part in parts:
-            for cut in islice(every_cut(part), count) if part.writes else ():
-                yield from _wrong_with(cut.what, bytes(cut.data), whole)
-        for cut in islice(cuts(parts, 1), count):
+        for cut in cuts(b"", self.events, count, 1):
             yield from _wrong_with(cut.what, bytes(cut.data), whole)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
-from tests.crash.recorder import Event, Faulty, Flush, Recorder, Write
+from tests.crash.recorder import Event, Faulty, Recorder, Write
 from tests.crash.replaying import HEADERS, NO_GUID, Stored
 from tests.images.bases import base_dynamic
 from tests.images.structures import KIB, MIB
@@ -47,9 +48,10 @@ def test_a_session_begins_and_ends_with_both_headers_one_after_the_other(newer: 
     older = 3 - newer
     session.begin()
     begin = [f"header {older}", "Flush", f"header {newer}"]
-    assert kinds(file.events) == begin
+    # Nobody knows whether the current header, which stays until then, is on the medium.
+    assert kinds(file.events) == ["Flush", *begin]
     session.end()
-    assert kinds(file.events) == [*begin, "Flush", *begin, "Flush"]
+    assert kinds(file.events) == ["Flush", *begin, "Flush", *begin, "Flush"]
     assert [Stored(file.data, copy).number for copy in (older, newer)] == [11, 12]
 
 
@@ -95,7 +97,7 @@ def test_what_is_reserved_is_written_as_zeros() -> None:
     assert not any(file.read(HEADERS[1] + 80, 4016))
 
 
-@pytest.mark.parametrize("left", [0, 3, 4])
+@pytest.mark.parametrize("left", [0, 7, 8])
 def test_a_session_begins_only_when_there_are_numbers_to_end_it(left: int) -> None:
     """A number that has come to its end would leave the log dirty for ever."""
     layout = base_dynamic().layout()
@@ -107,8 +109,10 @@ def test_a_session_begins_only_when_there_are_numbers_to_end_it(left: int) -> No
     ]
     file = Recorder(layout.build().to_bytes())
     session = session_of(file)
-    if left == 4:
+    if left == 8:
         session.begin()
+        session.end()
+        session.begin_log(UUID(int=5))
         session.end()
         assert max(Stored(file.data, copy).number for copy in (1, 2)) == 2**64 - 1
         return
@@ -152,4 +156,4 @@ def test_what_a_reader_would_refuse_is_not_written() -> None:
     with pytest.raises(FormatError, match="end of log") as caught:
         session.begin()
     assert caught.value.finding.rule == "HDR-13"
-    assert [event for event in file.events if isinstance(event, Write | Flush)] == []
+    assert [event for event in file.events if isinstance(event, Write)] == []

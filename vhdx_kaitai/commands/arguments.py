@@ -139,8 +139,13 @@ def add_force(command: Parser) -> None:
     command.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
-def add_parents(command: Parser) -> None:
-    """Add the options about parents."""
+def add_parents(command: Parser, *, may_lack: bool = True) -> None:
+    """Add the options about parents.
+
+    Args:
+        command: The parser.
+        may_lack: Whether the command can do without any.
+    """
     group = command.add_argument_group("parents of differencing disks")
     group.add_argument(
         "--parent",
@@ -159,7 +164,8 @@ def add_parents(command: Parser) -> None:
     group.add_argument(
         "--follow-absolute", action="store_true", help="follow paths that lead out of the folder"
     )
-    group.add_argument("--no-parent", action="store_true", help="open the one file alone")
+    if may_lack:
+        group.add_argument("--no-parent", action="store_true", help="open the one file alone")
 
 
 def parent_options(arguments: argparse.Namespace) -> dict[str, Any]:

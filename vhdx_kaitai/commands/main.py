@@ -38,6 +38,7 @@ COMMANDS = {
     "tree": "show every field of the grammar with its place, bytes and meaning",
     "metadump": "copy the metadata of an image at its own offsets, without what is on the disk",
     "create": "make a new image: fixed, dynamic, or the child of a parent",
+    "write": "write to the virtual disk, in the image as it stands; or zeros, or give space back",
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
@@ -100,7 +101,7 @@ class CommandParser(Parser):
             is_option = rest[0].startswith("-") and rest[0] != "-"
             self.error(f"{'unknown option' if is_option else 'unexpected argument'} {rest[0]}")
         option = first_about_parents(arguments)
-        if option and arguments.no_parent:
+        if option and getattr(arguments, "no_parent", False):
             self.error(f"--no-parent and {option} contradict each other")
         return arguments, rest
 
@@ -115,7 +116,7 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `replay` changes an image.",
+        "Only `write` and `replay` change an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import argparse
 
+from ..reading.image import Image
 from ..showing.replay import outcome_document, outcome_text
 from ..writing.replay import replay
-from .arguments import Parser, add_file, add_json
-from .output import note, print_result
+from .arguments import Parser, add_file
+from .changing import (
+    StoppedError,
+    add_changing,
+    between_steps,
+    conclude,
+    tell_unlocked,
+    wanted_lock,
+)
+from .output import complain, print_result, progress
 from .status import DONE
 
 
 def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
     add_file(command)
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would be changed, and change nothing"
-    )
-    add_json(command)
+    add_changing(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay the log of a file, and say what that changed."""
-    outcome = replay(arguments.file, dry_run=arguments.dry_run)
-    if not (outcome.is_locked or arguments.dry_run):
-        message = "the file system has no locks, so no other program was kept away"
-        note(arguments, arguments.file, message)
-    document = outcome_document(arguments.file, outcome, arguments.dry_run)
+    """Replay the log of a file, say what that changed, and check the image then."""
+    with Image(arguments.file) as image:
+        total = image.replayed.changed_bytes if image.replayed else 0
+    lock, dry_run = wanted_lock(arguments), arguments.dry_run
+    try:
+        with progress(arguments, total) as told, between_steps(told) as step:
+            outcome = replay(arguments.file, dry_run=dry_run, lock=lock, progress=step)
+    except StoppedError as error:
+        message = "stopped: the log is dirty still, nothing is lost, and replay can be run again"
+        complain(arguments.file, message)
+        return error.status
+    tell_unlocked(arguments, outcome.is_locked)
+    report, status = conclude(arguments) if outcome.is_changed else (None, DONE)
+    verdict = report.verdict if report is not None else None
+    document = outcome_document(arguments.file, outcome, dry_run, verdict)
     print_result(arguments, document, outcome_text)
-    return DONE
+    return status

@@ -12,8 +12,9 @@ What is packed has still to be judged: parse it, and run the checks of its room.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from .checksum import sealed
@@ -227,6 +228,10 @@ def _parts(type_name: str, low: str, number: int) -> tuple[int, int]:
     return number >> width, number & (1 << width) - 1
 
 
+# Name of a field, its place in bytes, its first bit there and how many it has.
+_Field: TypeAlias = tuple[str, tuple[int, int], int, int]
+
+
 def _pack(type_name: str, record: object = None, **values: object) -> bytes:
     """Return the fields of a struct that always stand in the same place.
 
@@ -235,20 +240,31 @@ def _pack(type_name: str, record: object = None, **values: object) -> bytes:
         record: Has attributes that are named as the fields.
         values: Fields that the record has not, or not so.
     """
-    layout = STRUCTS[type_name]
+    pack, signature, fields = _plan(type_name)
     packed: dict[tuple[int, int], Any] = {}
-    values.setdefault("signature", layout.get("signature"))
-    for field, place in layout["fields"].items():
+    values.setdefault("signature", signature)
+    for field, place, first, count in fields:
         value: Any = values[field] if field in values else getattr(record, field)
         if isinstance(value, UUID):
             value = value.bytes_le
         if isinstance(value, bytes):
             fits = len(value) == place[1]
         else:
-            first, count = layout.get("bits", {}).get(field, (0, 8 * place[1]))
             fits = 0 <= value < 1 << count
             value = packed.get(place, 0) | value << first
         if not fits:
             raise ValueError(f"{type_name}: {field} does not fit into its field")
         packed[place] = value
-    return struct.pack(layout["format"], *packed.values())
+    return pack(*packed.values())
+
+
+@cache
+def _plan(type_name: str) -> tuple[Callable[..., bytes], bytes | None, tuple[_Field, ...]]:
+    """Return how a struct is packed: by what, its signature, and its fields."""
+    layout = STRUCTS[type_name]
+    bits = layout.get("bits", {})
+    fields = (
+        (field, place, *bits.get(field, (0, 8 * place[1])))
+        for field, place in layout["fields"].items()
+    )
+    return struct.Struct(layout["format"]).pack, layout.get("signature"), tuple(fields)

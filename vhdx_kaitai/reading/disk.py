@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Sequence
 from operator import index as to_int
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from uuid import UUID
 
 from ..errors import Assumption
@@ -215,7 +215,7 @@ class Disk(Uncopied):
         if self._is_closed:
             raise ValueError(CLOSED)
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> Self:
         self._check_open()
         return self
 
@@ -321,39 +321,7 @@ def open_disk(
 ) -> Disk:
     """Open a virtual disk with all its parents, read-only.
 
-    What the format refuses is refused, unless the caller allows something to be assumed
-    instead. `Disk.assumed` says what was.
-
-    Args:
-        source: Path, bytes, memoryview, mmap or binary file object of the image.
-        parent: The same for its parent, instead of looking for it; a list for the parent
-            of each level, nearest first, with None for one that is to be looked for.
-        search: Folders in which parents are looked for, by name and by their
-            DataWriteGuid, or one folder.
-        follow_absolute: Follow absolute paths of parents, and such that lead
-            out of the folder of their child.
-        replay: `memory` applies a dirty log in memory, `refuse` raises instead, `ignore`
-            reads the file as it is stored.
-        resolve_parents: False opens the one file; ranges that belong to its
-            parent cannot be read then.
-        lost: `zero` reads zeros where an image should hold bytes and does not. A log is
-            replayed then although the file is shorter than it demands.
-        identifier: `assume` takes a file for a VHDX file whose identifier was overwritten.
-        header: `assume` goes by the header that is most nearly right when none is
-            current, and by none when neither makes sense: the log is taken as empty then.
-        regions: `assume` looks for BAT and metadata when no region table is valid.
-        bat: `assume` moves pages of the BAT back that look moved by one entry, as QEMU left them.
-        linkage: `ignore` takes the parent that was named, or the first that names lead to,
-            although its DataWriteGuid is not the one that its child recorded.
-        missing_parent: `zero` reads zeros in the place of a parent that cannot be had;
-            with `lost` its ranges are lost.
-
-    Raises:
-        FormatError: A rule refuses an image of the chain.
-        ReplayRequiredError: A log is dirty and `replay` is `refuse`.
-        ParentNotFoundError: No parent was found; the message names all that was tried.
-        ParentMismatchError: Only other files were found in its place.
-        OSError: The file cannot be read, or what may be a parent.
+    Arguments and errors are those of `vhdx_kaitai.open`, which is the same but for writing.
     """
     assumable = Assumable(
         identifier=_may("identifier", identifier),

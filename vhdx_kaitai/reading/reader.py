@@ -24,10 +24,13 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
+from _thread import allocate_lock, get_ident  # `threading` takes longer to import than all else
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from operator import index as to_int
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from ..errors import FormatError
@@ -61,11 +64,15 @@ class Reader(NamedTuple):
         readinto_at: Fills a buffer.
         pread: Returns bytes.
         close: Lets the other two raise a ValueError from now on.
+        change: Lets them read another layer from now on.
+        forget: Lets them look up a range anew, from a virtual offset to another.
     """
 
     readinto_at: Callable[[Any, int], int]
     pread: Callable[[int, int], bytes]
     close: Callable[[], None]
+    change: Callable[[Layer], None]
+    forget: Callable[[int, int], None]
 
 
 def reader(top: Layer, *, zeroes_lost: bool = False) -> Reader:
@@ -81,7 +88,30 @@ def reader(top: Layer, *, zeroes_lost: bool = False) -> Reader:
     readinto_at, pread = _by_window(windows)
     if top.file is not None and not top.has_parent and top.size >> windows.shift > _KEPT_WINDOWS:
         readinto_at, pread = _by_block(windows, top.file, readinto_at, pread)
-    return Reader(readinto_at, pread, windows.close)
+    _READING.update(function.__code__ for function in (readinto_at, pread))
+    return Reader(readinto_at, pread, windows.close, windows.change, windows.forget)
+
+
+def is_reading_elsewhere() -> bool:
+    """Tell whether another thread is in the midst of a read, of whatever disk.
+
+    It may have found out already where the bytes are. To ask the system which function
+    each thread is in costs readers nothing, other than to be counted.
+    """
+    own = get_ident()
+    return any(
+        frame.f_code in _READING
+        for ident, top in sys._current_frames().items()
+        if ident != own
+        for frame in _stack(top)
+    )
+
+
+def _stack(top: FrameType) -> Iterator[FrameType]:
+    frame: FrameType | None = top
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 class _Windows:
@@ -104,6 +134,8 @@ class _Windows:
         self._kept_pieces = 0
         self.find_block, self._forget_blocks = top.block_finder()
         self._is_closed = False
+        self._changes = 0  # how often a range was forgotten
+        self._changing = allocate_lock()
 
     def close(self) -> None:
         """Forget all windows, and learn none any more."""
@@ -111,16 +143,45 @@ class _Windows:
         self._forget_blocks()
         self.kept.clear()
 
+    def change(self, top: Layer) -> None:
+        """Read another layer, of a disk of the same shape, from now on."""
+        with self._changing:
+            self._changes += 1
+            self._forget_blocks()
+            self._top = top
+            self.find_block = _unknown
+            self.kept.clear()
+
+    def forget(self, start: int, end: int) -> None:
+        """Look up a range anew, because it is made of something else now.
+
+        Args:
+            start: Virtual offset in bytes.
+            end: Virtual offset after the range.
+        """
+        numbers = range(start >> self.shift, ((end - 1) >> self.shift) + 1)
+        with self._changing:
+            self._changes += 1
+            if len(numbers) > len(self.kept):
+                self.kept.clear()
+            else:
+                for number in numbers:
+                    self.kept.pop(number, None)
+
     def learn(self, number: int) -> Window:
         """Return what a window is made of, and keep it."""
         if self._is_closed:
             raise ValueError(CLOSED)
-        if len(self.kept) >= _KEPT_WINDOWS or self._kept_pieces >= _KEPT_PIECES:
-            self._kept_pieces = 0
-            self.kept.clear()
-        self.kept[number] = window = self._find(number)
-        if window[3] is not None:
-            self._kept_pieces += len(window[3][1])
+        changes = self._changes
+        window = self._find(number)
+        with self._changing:
+            if len(self.kept) >= _KEPT_WINDOWS or self._kept_pieces >= _KEPT_PIECES:
+                self._kept_pieces = 0
+                self.kept.clear()
+            if self._changes == changes:  # or it may be wrong already
+                self.kept[number] = window
+                if window[3] is not None:
+                    self._kept_pieces += len(window[3][1])
         return window
 
     def _find(self, number: int) -> Window:
@@ -185,6 +246,13 @@ class _Windows:
         return max(0, end - offset)
 
 
+_READING: set[CodeType] = set()  # that of the functions that readers are
+
+
+def _unknown(_block: int) -> int:
+    return UNKNOWN_BLOCK
+
+
 def _by_window(windows: _Windows) -> tuple[Callable[[Any, int], int], Callable[[int, int], bytes]]:
     """Return `readinto_at` and `pread`, which look at the windows that are kept first.
 
@@ -215,12 +283,12 @@ def _by_window(windows: _Windows) -> tuple[Callable[[Any, int], int], Callable[[
                     and preadv(file.fd, (buffer,), offset + distance) == length
                 ):
                     return length
-                view = memoryview(buffer) if type(buffer) is bytearray else _bytes_of(buffer)
+                view = memoryview(buffer) if type(buffer) is bytearray else bytes_of(buffer)
                 return _read_pieces(view, offset, start, pieces, index)
             elif distance:  # _ALL_ZEROS
                 _zeros_into(length)(buffer, 0)
                 return length
-        return fill(_bytes_of(buffer), offset)
+        return fill(bytes_of(buffer), offset)
 
     def pread(length: int, offset: int) -> bytes:
         if type(offset) is not int or type(length) is not int:
@@ -333,7 +401,7 @@ def _fill_from(source: Source | None, view: memoryview, position: int) -> None:
         source.readinto(view, position)
 
 
-def _bytes_of(buffer: Any) -> memoryview:
+def bytes_of(buffer: Any) -> memoryview:
     """Return a view of the bytes of a buffer; an empty one has none that could be cast."""
     view = memoryview(buffer)
     return view.cast("B") if view.nbytes else memoryview(b"")

@@ -10,19 +10,21 @@ from .document import Document, headed
 from .log import replay_document, replay_text
 
 
-def outcome_document(path: str, outcome: Outcome, dry_run: bool) -> Document:
+def outcome_document(path: str, outcome: Outcome, dry_run: bool, verdict: str | None) -> Document:
     """Return what `replay --json` prints.
 
     Args:
         path: What to call the file.
         outcome: What was done, or would be.
         dry_run: Whether it was not to be done.
+        verdict: What a check of the image says after it was changed; None when it was not.
     """
     return headed(
         path=path,
         dry_run=dry_run,
         changed=outcome.is_changed,
         locked=outcome.is_locked,
+        verdict=verdict,
         replay=replay_document(outcome.replayed) if outcome.replayed else None,
     )
 

@@ -1,4 +1,4 @@
-"""A file seen through updates that are not in it: those of a log that was never replayed."""
+"""A file seen through updates that are not in it: those of a log, or of a writer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..units import KIB
 from .source import FileSource, Source
+
+PAGE = 4 * KIB  # what a writer keeps until it is in the file, and the log takes at once
 
 
 class Update(NamedTuple):
@@ -118,3 +121,74 @@ class Overlay(Source):
         whole = update.prefix + inner + update.suffix
         start = offset - update.start
         buffer[:] = whole[start : start + len(buffer)]
+
+
+class Edited(Source):
+    """A file seen through pages that were changed and are not in it yet.
+
+    Several threads may read it while one changes it. A reader looks for pages before it
+    reads the file below, so a page that gets into the file meanwhile is in either.
+
+    Attributes:
+        base: The file.
+        size: Its length in bytes; whoever gives the file another length says so here.
+        pages: The pages that were changed, by file offset, each as long as `PAGE`.
+    """
+
+    def __init__(self, base: Source) -> None:
+        self.base = base
+        self.path = base.path
+        self.size = base.size
+        self.pages: dict[int, bytearray] = {}
+
+    def page(self, offset: int) -> bytearray:
+        """Return a page to be changed.
+
+        Args:
+            offset: Its file offset in bytes.
+        """
+        page = self.pages.get(offset)
+        if page is None:
+            page = self.pages[offset] = bytearray(self.base.read(offset, PAGE))
+        return page
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from a file offset on, quickly when they are in one page."""
+        first = offset - offset % PAGE
+        if offset + length > first + PAGE:
+            return super().read(offset, length)
+        page = self.pages.get(first)
+        if page is None:
+            return self.base.read(offset, length)
+        return bytes(page[offset - first : offset - first + length])
+
+    def local_file(self, start: int, end: int, /) -> FileSource | None:
+        """Return the local file that holds a range just as it reads; None when there is none."""
+        is_changed = next(iter(self._changed(start, end)), None) is not None
+        return None if is_changed else self.base.local_file(start, end)
+
+    def data_start(self, offset: int, end: int, /) -> int:
+        """Return where the first data of a range may be, which is not read for that."""
+        return min([self.base.data_start(offset, end), *self._changed(offset, end)])
+
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file below."""
+        return self.base.status()
+
+    def _changed(self, start: int, end: int) -> list[int]:
+        """Return the file offsets of the pages that have some of a range, but none before it."""
+        first = start - start % PAGE
+        if end - first <= PAGE * len(self.pages):
+            found = (at for at in range(first, end, PAGE) if at in self.pages)
+        else:
+            found = (at for at in list(self.pages) if first <= at < end)
+        return [max(at, start) for at in found]
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        end = offset + len(buffer)
+        pages = [(at, self.pages.get(at - at % PAGE)) for at in self._changed(offset, end)]
+        self.base.readinto(buffer, offset)
+        for at, page in pages:
+            if page is not None:
+                stop = min(at - at % PAGE + PAGE, end)
+                buffer[at - offset : stop - offset] = page[at % PAGE : at % PAGE + stop - at]

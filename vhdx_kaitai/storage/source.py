@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import stat
+from _thread import allocate_lock  # `threading` takes time to import
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 from warnings import warn
@@ -244,10 +245,8 @@ class FileObjectSource(Source):
     """A binary file object. It has one position, so a lock guards seek and read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        import threading  # nobody else here needs it, and it takes time
-
         self._file = file
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self.path = _name_of(file)
         file.seek(0, io.SEEK_END)  # which some do not answer
         self.size = file.tell()

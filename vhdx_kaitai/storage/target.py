@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 try:
     import fcntl
@@ -49,6 +49,10 @@ _MOST = 512 * KIB  # written at once: more can be ten times slower on ext4
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OF_DEVICES = os.O_WRONLY | os.O_EXCL  # refused when the system uses it or a part of it
+
+# Writes at an offset what the system takes at once; who has found out where something stands
+# in the file of a `FileTarget` writes there without a detour. Other systems have no such file.
+pwrite_file: Any = getattr(os, "pwrite", None)
 
 _position = threading.Lock()  # guards those of files where the system writes nowhere else
 

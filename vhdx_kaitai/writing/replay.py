@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
+from ..copying.data import Progress
 from ..errors import VhdxError
 from ..format.replay import ReplaySummary
 from ..reading.image import Image
@@ -25,7 +26,13 @@ from ..storage.target import FileTarget, Target
 from .session import Outcome, Session
 
 
-def replay(path: str | os.PathLike[str], *, dry_run: bool = False, lock: Lock = "auto") -> Outcome:
+def replay(
+    path: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+    lock: Lock = "auto",
+    progress: Progress | None = None,
+) -> Outcome:
     """Replay the log of an image in its file; what a reader of the disk sees stays the same.
 
     A clean image is left as it is, to the byte. So is one that a rule refuses: all that
@@ -39,6 +46,8 @@ def replay(path: str | os.PathLike[str], *, dry_run: bool = False, lock: Lock = 
         dry_run: Whether to say only what would be changed; nothing is written then.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
+        progress: Told how many bytes are in their places, now and then; when it raises, the
+            log is dirty still.
 
     Returns:
         What was changed, or would be.
@@ -55,15 +64,19 @@ def replay(path: str | os.PathLike[str], *, dry_run: bool = False, lock: Lock = 
             return Outcome(False, False, image.replayed)
     with closing(FileTarget(name, lock)) as file:
         try:
-            replayed = replay_target(file)
+            replayed = replay_target(file, progress)
         except VhdxError as error:
             error.path = name
             raise
         return Outcome(replayed is not None, file.is_locked, replayed)
 
 
-def replay_target(file: Target) -> ReplaySummary | None:
+def replay_target(file: Target, progress: Progress | None = None) -> ReplaySummary | None:
     """Replay the log of a file that is open for writing, and return what that changed.
+
+    Args:
+        file: The file.
+        progress: Told how many bytes are in their places.
 
     Raises:
         FormatError: A rule refuses the file; it is as it was.
@@ -72,17 +85,32 @@ def replay_target(file: Target) -> ReplaySummary | None:
     image = Image(file)
     if image.replayed is None:
         return None
-    updated = image.source
-    assert isinstance(updated, Overlay)
     session = Session(file, image.headers)
     session.begin()
-    if file.size < updated.size:
+    replay_in(session, image, progress)
+    Image(file, replay="refuse")  # as it is now, it opens
+    return image.replayed
+
+
+def replay_in(session: Session, image: Image, progress: Progress | None = None) -> None:
+    """Put into its place what the log holds, and let the log be clean.
+
+    Args:
+        session: A session of its file that has begun.
+        image: The image; its log is dirty.
+        progress: Told how many bytes are in their places.
+    """
+    done = 0
+    updated = image.source
+    assert isinstance(updated, Overlay)
+    if session.file.size < updated.size:
         session.set_length(updated.size)
     for start, end, origin, *_ in updated.updates:
         if origin is None:
             session.zero(start, end - start)
         else:
             session.write(updated.read(start, end - start), start)
+        done += end - start
+        if progress is not None:
+            progress(done)
     session.end()
-    Image(file, replay="refuse")  # as it is now, it opens
-    return image.replayed

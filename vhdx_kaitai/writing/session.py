@@ -16,12 +16,12 @@ Facts that force the design:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID, uuid4
 
-from ..errors import FailedError, refuse
+from ..errors import FailedError, VhdxError, refuse
 from ..format import encode
 from ..format.descent import Descent
 from ..format.headers import Headers, check_room
@@ -32,7 +32,10 @@ from ..guids import NIL
 from ..storage.overlay import Overlay, Update
 from ..storage.target import Target
 
-_HEADERS_WRITTEN = 4  # two when it begins, two when it ends
+_T = TypeVar("_T")
+
+# Two when it begins, two after a replay, two when the log is begun, two when it ends.
+_HEADERS_WRITTEN = 8
 
 
 class Outcome(NamedTuple):
@@ -56,23 +59,49 @@ class Session:
     Args:
         file: The file.
         headers: Its headers, judged. What is to be written has to fit them.
+
+    Attributes:
+        file: The file.
+        headers: Its headers as they are now.
+        has_failed: Whether a write or a flush has failed, so that nothing more is written.
+        flushed_size: Length in bytes that the file has for certain: that of the last flush.
     """
 
     def __init__(self, file: Target, headers: Headers) -> None:
-        self._file = file
-        self._headers = headers
-        self._has_failed = False
+        self.file = file
+        self.headers = headers
+        self.has_failed = False
+        self.flushed_size = 0
+        self._harmless: BaseException | None = None
+        # Whether the current header is on the medium. Nobody knows that of one that was there:
+        # whoever wrote it may have been killed before it was flushed.
+        self._is_current_flushed = False
 
-    def begin(self) -> None:
+    def begin(self, *, for_data: bool = False) -> None:
         """Give both headers a new FileWriteGuid, before anything else changes (HDR-21, HDR-25).
 
-        The DataWriteGuid stays: what a reader of the disk sees does not change yet (HDR-23).
+        Args:
+            for_data: Whether what a reader of the disk sees is going to change. Then the
+                DataWriteGuid is a new one, too (HDR-22); it stays otherwise (HDR-23).
 
         Raises:
             FormatError: The file has no room for newer headers (HDR-28); it is as it was.
         """
-        refuse(check_room(self._headers.current, _HEADERS_WRITTEN))
-        self._update_headers(file_write_guid=uuid4())
+        self.refuse_without_room()
+        guids = {"data_write_guid": uuid4()} if for_data else {}
+        self._update_headers(file_write_guid=uuid4(), **guids)
+
+    def refuse_without_room(self) -> None:
+        """Raise when the file has no room for the headers of a session.
+
+        Raises:
+            FormatError: Their numbers would come to an end (HDR-28).
+        """
+        refuse(check_room(self.headers.current, _HEADERS_WRITTEN))
+
+    def begin_log(self, log_guid: UUID) -> None:
+        """Say in both headers that the log has entries, the first of which is on the medium."""
+        self._update_headers(log_guid=log_guid)
 
     def end(self) -> None:
         """Say in both headers that the log is clean, after what it holds is in its place."""
@@ -82,36 +111,77 @@ class Session:
 
     def write(self, data: bytes, offset: int) -> None:
         """Write all bytes at a file offset."""
-        with self._unless_failed():
-            self._file.write(data, offset)
+        self._do(self.file.write, data, offset)
 
     def zero(self, offset: int, length: int) -> None:
         """Let a range of the file read as zeros."""
-        with self._unless_failed():
-            self._file.zero(offset, length)
+        self._do(self.file.zero, offset, length)
 
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes."""
-        with self._unless_failed():
-            self._file.set_length(length)
+        self._do(self.file.set_length, length)
 
     def flush(self) -> None:
         """Return when all that was written is on the medium."""
-        with self._unless_failed():
-            self._file.flush()
+        size = self.file.size
+        self._do(self.file.flush)
+        self.flushed_size = size
+        self._is_current_flushed = True
+
+    def check(self) -> None:
+        """Raise when nothing more may be written.
+
+        Raises:
+            FailedError: An earlier write or flush has failed.
+        """
+        if self.has_failed:
+            failed = FailedError("an earlier write or flush has failed: nothing more is written")
+            failed.path = self.file.path
+            raise failed
+
+    def attempt(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Do something to payload, or something that changes nothing, which may fail harmlessly.
+
+        Raises:
+            FailedError: An earlier write or flush has failed.
+            OSError: There is no space, or the medium fails.
+            VhdxError: What is read is damaged.
+        """
+        self.check()
+        try:
+            return work(*arguments)
+        except (OSError, VhdxError) as error:
+            self._harmless = error
+            raise
+
+    @contextmanager
+    def critical(self) -> Iterator[None]:
+        """End the session when something goes wrong meanwhile, since nobody knows how far it got.
+
+        That is meant for an interrupt, too, but not for what has failed harmlessly.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if error is not self._harmless:
+                self.has_failed = True
+            raise
 
     def _update_headers(self, **changes: Any) -> None:
         """Update the headers twice, so that both say the same (HDR-27).
 
-        The first is on the medium when the second is begun: it overwrites the last other one.
+        Of the two headers in the file one is on the medium at any moment: the current one when
+        the other is overwritten, here and by the next update.
         """
+        if not self._is_current_flushed:
+            self.flush()
         self._update_header(changes)
         self.flush()
         self._update_header(changes)
 
     def _update_header(self, changes: dict[str, Any]) -> None:
         """Write a newer header, made of the current one, over the other one (HDR-26)."""
-        current, copy = self._headers.current, 3 - self._headers.current_copy
+        current, copy = self.headers.current, 3 - self.headers.current_copy
         header = current._replace(
             place=HEADERS[copy - 1],
             sequence_number=current.sequence_number + 1,
@@ -119,8 +189,9 @@ class Session:
             **changes,
         )
         data = encode.header(header)
-        self._headers = self._judged(copy, data)
+        self.headers = self._judged(copy, data)
         self.write(data, TOP_LEVEL[f"header_{copy}"][0])
+        self._is_current_flushed = False
 
     def _judged(self, copy: int, data: bytes) -> Headers:
         """Return the headers as a reader finds them when a copy of them is written.
@@ -130,20 +201,16 @@ class Session:
         """
         offset, length = TOP_LEVEL[f"header_{copy}"]
         update = Update(offset, offset + length, offset, data)
-        way = Descent(Overlay(self._file, [update], self._file.size), REFUSE)
+        way = Descent(Overlay(self.file, [update], self.file.size), REFUSE)
         assert way.headers is not None
         assert way.header is not None
         assert way.headers.current_copy == copy
         return way.headers
 
-    @contextmanager
-    def _unless_failed(self) -> Iterator[None]:
-        if self._has_failed:
-            failed = FailedError("an earlier write or flush has failed: nothing more is written")
-            failed.path = self._file.path
-            raise failed
+    def _do(self, verb: Callable[..., None], *arguments: Any) -> None:
+        self.check()
         try:
-            yield
-        except BaseException:  # an interrupt, too: nobody knows how far it got
-            self._has_failed = True
+            verb(*arguments)
+        except BaseException:
+            self.has_failed = True
             raise

@@ -1,0 +1,224 @@
+"""Writing into the blocks of one image, each by its state [MS-VHDX 2.4, 2.5.1.1].
+
+Payload comes first, then the bits or the entry that lead to it. What is on the medium
+after a crash may be the one without the other, and of payload any part; so `Editor.
+needs_barrier` is set where the sectors would not read then as they did before: where
+they were the parent's, or where the space has held something else.
+
+A block that does not show its parent becomes fully present, never partially: a bit that
+is not set would show the parent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..format.bat import (
+    FULLY_PRESENT,
+    NOT_PRESENT,
+    OFFSET_MASK,
+    PARTIALLY_PRESENT,
+    SECTORS_PER_BITMAP,
+    STATE_MASK,
+    UNDEFINED,
+    UNMAPPED,
+    ZERO,
+)
+from ..reading.layers import Layer
+from ..reading.reader import Reader
+from ..units import MIB
+from .editor import Editor
+from .space import Room
+
+_ZEROS = memoryview(bytes(MIB))
+
+# What discarding a block leaves as it is, when there is no parent that could be seen.
+_WITHOUT_PLACE = (ZERO, UNDEFINED, NOT_PRESENT)
+
+
+class Blocks:
+    """The blocks of an image that is being changed. Ranges are inside the disk.
+
+    Args:
+        editor: The image.
+        layer: The same as the first of its chain.
+        reader: Reads the disk; it is told what it has to look up anew.
+
+    Errors of the system leave the disk as it was, but for what was written before.
+    """
+
+    def __init__(self, editor: Editor, layer: Layer, reader: Reader) -> None:
+        geometry = editor.geometry
+        self._editor = editor
+        self._session = editor.session
+        self._file = editor.session.file
+        self._layer = layer
+        self._reader = reader
+        self._size = geometry.virtual_disk_size
+        self._block_size = geometry.block_size
+        self._sector = geometry.logical_sector_size
+        self._chunk_ratio = geometry.chunk_ratio
+        self._is_fixed = editor.image.metadata.disk_type == "fixed"
+
+    def write(self, data: memoryview, start: int) -> int | None:
+        """Write at a virtual offset in one block.
+
+        Returns:
+            The file offset of the block, if all of it is on the disk and in the file now.
+        """
+        block, at = divmod(start, self._block_size)
+        entry = self._editor.entry(block)
+        state, offset = entry & STATE_MASK, entry & OFFSET_MASK
+        is_parents = self._is_parents(block, state)
+        if state == FULLY_PRESENT:
+            self._put(data, offset + at)
+        elif state == PARTIALLY_PRESENT:
+            self._write_partial(data, start, offset)
+            return None
+        elif is_parents and len(data) < self._length_of(block):
+            self._store_partial(data, start)
+            return None
+        else:
+            offset = self._store(data, start, entry, is_parents=is_parents)
+        return offset if self._length_of(block) == self._block_size else None
+
+    def zero(self, start: int, end: int) -> None:
+        """Let a range in one block read as zeros."""
+        block, at = divmod(start, self._block_size)
+        entry = self._editor.entry(block)
+        state = entry & STATE_MASK
+        if state == FULLY_PRESENT:
+            self._session.attempt(self._file.zero, (entry & OFFSET_MASK) + at, end - start)
+        elif state == PARTIALLY_PRESENT or self._is_parents(block, state):
+            for first in range(start, end, MIB):
+                self.write(_ZEROS[: end - first], first)
+        elif not self._is_fixed:  # other programs may read something else from such a block
+            self.zero_whole(block, block + 1)
+
+    def zero_whole(self, first: int, end: int) -> None:
+        """Let blocks of one run read as zeros, and take their space back."""
+        self._drop(first, end, ZERO, kept=())
+
+    def discard(self, first: int, end: int) -> None:
+        """Take the space of blocks of one run back; they show no parent then."""
+        kept = (ZERO, UNDEFINED) if self._layer.has_parent else _WITHOUT_PLACE
+        self._drop(first, end, UNMAPPED, kept)
+
+    def _drop(self, first: int, end: int, state: int, kept: tuple[int, ...]) -> None:
+        start = first * self._block_size
+        with self._changed(start, min(self._size, end * self._block_size)):
+            self._editor.drop_blocks(first, end, state, kept)
+
+    def _put(self, data: memoryview, position: int) -> None:
+        """Write payload at a file offset."""
+        self._session.attempt(self._file.write, data, position)
+
+    def _is_parents(self, block: int, state: int) -> bool:
+        """Tell whether a block in some state reads as what a parent has there."""
+        parent = self._layer.parent if state == NOT_PRESENT else None
+        return parent is not None and block * self._block_size < parent.size
+
+    def _length_of(self, block: int) -> int:
+        """Return how many bytes of a block are on the disk."""
+        return min(self._block_size, self._size - block * self._block_size)
+
+    def _store(self, data: memoryview, start: int, entry: int, *, is_parents: bool) -> int:
+        """Store a block that was not stored, with zeros around what is written.
+
+        Args:
+            data: What is written.
+            start: Its virtual offset.
+            entry: The block's entry.
+            is_parents: Whether the block has read as the parent's up to now.
+
+        Returns:
+            The file offset of the block.
+        """
+        block, at = divmod(start, self._block_size)
+        editor, kept = self._editor, entry & OFFSET_MASK
+        is_kept = kept > 0 and entry & STATE_MASK in (UNDEFINED, UNMAPPED)
+        room = Room(kept, is_new=False) if is_kept else editor.new_room(self._block_size)
+        try:
+            if not room.is_new:
+                after = at + len(data)
+                self._session.attempt(self._file.zero, room.offset, at)
+                self._session.attempt(
+                    self._file.zero, room.offset + after, self._block_size - after
+                )
+            self._put(data, room.offset + at)
+        except OSError:
+            if not is_kept:
+                editor.space.put_back(room, self._block_size)
+            raise
+        if is_parents or not room.is_new:
+            editor.needs_barrier = True
+        with self._changed(start - at, start - at + self._length_of(block)):
+            editor.set_entry(block, FULLY_PRESENT, room.offset)
+        return room.offset
+
+    def _store_partial(self, data: memoryview, start: int) -> None:
+        """Store some sectors of a block that reads as the parent's."""
+        block, editor = start // self._block_size, self._editor
+        low, data = self._whole_sectors(data, start)
+        bitmap = editor.sector_bitmap(block // self._chunk_ratio)
+        room = editor.new_room(self._block_size)
+        try:
+            self._put(data, room.offset + low % self._block_size)
+        except OSError:
+            editor.space.put_back(room, self._block_size)
+            raise
+        editor.needs_barrier = True
+        whole = self._bits(block * self._block_size, (block + 1) * self._block_size)
+        editor.set_bits(bitmap, *whole, is_set=False)  # there may be some from former times
+        editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
+        with self._changed(low, low + len(data)):
+            editor.set_entry(block, PARTIALLY_PRESENT, room.offset)
+
+    def _write_partial(self, data: memoryview, start: int, offset: int) -> None:
+        """Write into a block of which some sectors are here, and others are the parent's.
+
+        Args:
+            data: What is written.
+            start: Its virtual offset.
+            offset: File offset of the block.
+        """
+        editor = self._editor
+        block, at = divmod(start, self._block_size)
+        bitmap = editor.sector_bitmap(block // self._chunk_ratio)
+        first, end = self._bits(start - at, start - at + self._length_of(block))
+        here = editor.bits(bitmap, first, end)
+        low, whole = self._whole_sectors(data, start)
+        low_bit, high_bit = self._bits(low, low + len(whole))
+        written = (1 << high_bit - first) - (1 << low_bit - first)
+        if here & written == written:
+            self._put(data, offset + at)
+            return
+        self._put(whole, offset + low % self._block_size)
+        editor.needs_barrier = True
+        with self._changed(low, low + len(whole)):
+            editor.set_bits(bitmap, low_bit, high_bit, is_set=True)
+            if here | written == (1 << end - first) - 1:
+                editor.set_entry(block, FULLY_PRESENT, offset)
+
+    def _whole_sectors(self, data: memoryview, start: int) -> tuple[int, memoryview]:
+        """Return where whole sectors begin, and them: some data, and around it what is there."""
+        before, after = start % self._sector, -(start + len(data)) % self._sector
+        if before or after:
+            head = self._session.attempt(self._reader.pread, before, start - before)
+            tail = self._session.attempt(self._reader.pread, after, start + len(data))
+            data = memoryview(b"".join((head, data, tail)))
+        return start - before, data
+
+    def _bits(self, start: int, end: int) -> tuple[int, int]:
+        """Return which bits of its chunk's sector bitmap a range of whole sectors has."""
+        first = start // self._sector % SECTORS_PER_BITMAP
+        return first, first + (end - start) // self._sector
+
+    @contextmanager
+    def _changed(self, start: int, end: int) -> Iterator[None]:
+        """Let readers look up a range anew after the map was changed, however that went."""
+        try:
+            yield
+        finally:
+            self._reader.forget(start, end)
