@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_a_disk_is_what_it_is_told_to_be(raw: Path, run: Run) -> None:
         assert (disk.logical_sector_size, str(disk.virtual_disk_id)) == (4096, identity)
 
 
+def test_it_need_not_be_on_the_medium(raw: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fdatasync")
+    monkeypatch.delattr(os, "fsync")
+    out = raw.parent / "new.vhdx"
+    assert run("convert", raw, out, "--no-flush", "-q") == (0, "", "")
+    assert_same(read(out), raw.read_bytes() + bytes(412))
+
+
 def test_a_chain_becomes_one_image(tmp_path: Path, run: Run) -> None:
     made = chain(3, blocks=few_runs).write(tmp_path)
     out = tmp_path / "new.vhdx"
@@ -106,6 +115,7 @@ def test_what_is_something_else_is_refused_unless_it_is_called_raw(
         (["-", "out.raw"], "-O vhdx"),
         (["IN", "out.raw", "--block-size", "1M"], "--block-size is about a new VHDX file"),
         (["IN", "out.raw", "--raw"], "--raw is about"),
+        (["IN", "out.raw", "--no-flush"], "--no-flush is about"),
         (["IN", "new.vhdx", "--block-size", "3M"], "a power of two"),
         (["IN", "new.vhdx", "--type", "differencing"], "invalid choice"),
         (["IN", "new.vhdx", "--round", "0"], "round_to"),

@@ -407,13 +407,13 @@ def test_a_durable_file_is_flushed_before_it_has_its_name_and_its_folder_after(
         path.symlink_to("store/out")
     folders: list[str] = []
     real = os.fsync
-    calls = recorded(monkeypatch, "fdatasync", "replace")
 
-    def flush(fd: int) -> None:
+    def flush_folder(fd: int) -> None:
         folders.append(os.readlink(f"/proc/self/fd/{fd}"))
         real(fd)
 
-    monkeypatch.setattr(os, "fsync", flush)
+    calls = recorded(monkeypatch, "fdatasync", "replace")
+    monkeypatch.setattr(os, "fsync", flush_folder)
     with new_file(str(path), is_durable=True) as out:
         out.write(b"new", 0)
     assert calls == ["fdatasync", "replace"]

@@ -396,6 +396,17 @@ def test_the_identifier_is_written_last_between_two_flushes(
     assert [*recording.complaints(200)] == []
 
 
+def test_who_can_do_without_waiting_for_the_medium_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = sparse_file(tmp_path / "disk.raw", 4 * MIB, {0: b"x", 3 * MIB: b"y"})
+    recording = Recording(monkeypatch)
+    convert(raw, tmp_path / "new.vhdx", durable=False)
+    assert {"fdatasync", "fsync"}.isdisjoint(recording.names)
+    assert recording.names[-2:] == ["pwrite", "replace"]
+    assert_same(convert_back(tmp_path / "new.vhdx"), raw.read_bytes())
+
+
 def test_a_full_file_system_is_told_and_nothing_is_left(small_folder: Path, tmp_path: Path) -> None:
     raw = sparse_file(tmp_path / "disk.raw", 64 * MIB, {0: random.Random(1).randbytes(64 * MIB)})
     for disk_type in ("dynamic", "fixed"):

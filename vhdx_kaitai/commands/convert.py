@@ -45,6 +45,7 @@ _OF_NEW_FILES = {
     "size": None,
     "round": 1,
     "raw": False,
+    "no_flush": False,
 }
 
 
@@ -85,6 +86,12 @@ def add_arguments(command: Parser) -> None:
         "--raw",
         action="store_true",
         help="take what is no VHDX file as a raw image, even if it seems to be something else",
+    )
+    group.add_argument(
+        "--no-flush",
+        action="store_true",
+        help="do not wait until all is on the medium: quicker, but a cut of the power soon after"
+        " may leave less than the whole under the name",
     )
     add_parents(command)
     add_rescue(command)
@@ -149,6 +156,7 @@ def _convert(
                 disk_id=arguments.id and UUID(arguments.id),
                 raw=arguments.raw,
                 replace=arguments.force,
+                durable=not arguments.no_flush,
                 progress=done,
             )
     except ValueError as error:

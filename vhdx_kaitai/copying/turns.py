@@ -39,7 +39,7 @@ def by_two(
     """Let two threads take turns at pieces until there are none, or one has failed.
 
     Args:
-        take: Returns the next piece, None after the last one; one thread at a time calls it.
+        take: Returns the next piece, nothing after the last one; one thread at a time calls it.
             It may put what the piece holds into the buffer.
         copy: Copies a piece by way of the same buffer, in any order, and returns how far that
             is. What it does in its turn is done in the order of the pieces.
@@ -98,6 +98,6 @@ class _Work:
             with self._lock:
                 piece = self._take(buffer)
                 turn.before, self._last = self._last, turn.is_over
-            return None if piece is None else self._copy(piece, buffer, turn)
+            return self._copy(piece, buffer, turn) if piece else None
         finally:
             turn.is_over.set()  # also for a piece that has no use for it, or failed

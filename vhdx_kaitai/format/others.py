@@ -92,7 +92,8 @@ def _packed(what: str, by: str) -> Other:
 
 
 def _disk(what: str) -> Other:
-    return Other(f"a raw disk image with {what}", _converted("raw"), is_raw=True)
+    way = "`vhdx-kaitai convert FILE OUT -O vhdx` makes a VHDX file of it"
+    return Other(f"a raw disk image with {what}", way, is_raw=True)
 
 
 _DESCRIPTOR = Other(

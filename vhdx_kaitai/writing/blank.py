@@ -191,14 +191,22 @@ class Blank:
         end = self.payload_offset + blocks * self.disk.block_size
         return end + self.bat_length if self._bat_offset is None else end
 
-    def write(self, out: OutFile, runs: Iterable[tuple[int, int]], blocks: int) -> None:
-        """Write everything but the payload, and last the identifier, after a flush.
+    def write(
+        self,
+        out: OutFile,
+        runs: Iterable[tuple[int, int]] = (),
+        blocks: int = 0,
+        *,
+        is_durable: bool = True,
+    ) -> None:
+        """Write everything but the payload, and last the identifier.
 
         Args:
             out: The file, as long as it has to be. Its payload is there.
             runs: Which blocks of the disk are stored, one after the other and in order:
                 the first block of each run, and the one after its last.
             blocks: How many these are.
+            is_durable: Whether there is a flush before the identifier.
         """
         bat_offset = self._bat_offset
         if bat_offset is None:
@@ -207,7 +215,8 @@ class Blank:
             out.write(data, bat_offset + offset)
         for offset, data in self._structures(bat_offset):
             out.write(data, offset)
-        out.flush()
+        if is_durable:
+            out.flush()
         identifier = FileTypeIdentifier(encode.raw_creator(CREATOR))
         assert IDENTIFIER.base is not None
         out.write(encode.file_type_identifier(identifier), IDENTIFIER.base)

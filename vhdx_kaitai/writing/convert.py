@@ -6,7 +6,8 @@ disk. Where the file system lets files share blocks, the new file shares those o
 which are not even read then: zeros that are stored there cost nothing here either.
 
 The file appears under its name when it is whole and on the medium, and has been opened as
-every reader opens it.
+every reader opens it. To wait for the medium takes longer than the copy; who can do without
+that says so.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def convert(
     disk_id: UUID | None = None,
     raw: bool = False,
     replace: bool = False,
+    durable: bool = True,
     progress: Progress | None = None,
 ) -> Created:
     """Make a VHDX file of something that holds the bytes of a disk, and return what it is.
@@ -69,6 +71,8 @@ def convert(
         disk_id: Identity of the disk, by default a new one.
         raw: Whether a file or a stream is raw, even if it seems to be something else.
         replace: Whether a file that is there may be replaced.
+        durable: Whether all of the file is on the medium before it has its name. Without
+            that a cut of the power soon after may leave the name and not all of the bytes.
         progress: Told how many bytes of the disk are done, now and then.
 
     Raises:
@@ -101,7 +105,8 @@ def convert(
             with contextlib.suppress(FileNotFoundError):
                 refuse_source(_files_of(source), os.stat(name), name)
             inputs = _of_disk(source) if isinstance(source, Disk) else _of_raw(source)
-        return _convert(inputs, name, wishes, progress or _silent, replace=replace)
+        how = _How(replace, durable, progress or _silent)
+        return _convert(inputs, name, wishes, how)
 
 
 class _Wishes(NamedTuple):
@@ -142,6 +147,14 @@ class _Wishes(NamedTuple):
         )
         refuse_impossible(disk)
         return disk
+
+
+class _How(NamedTuple):
+    """How the file is written; as the arguments of `convert` of these names."""
+
+    replace: bool
+    durable: bool
+    progress: Progress
 
 
 class _Usual(NamedTuple):
@@ -244,34 +257,32 @@ def _filled(file: BinaryIO, view: memoryview) -> int:
     return done
 
 
-def _convert(
-    inputs: _Inputs, path: str, wishes: _Wishes, progress: Progress, *, replace: bool
-) -> Created:
+def _convert(inputs: _Inputs, path: str, wishes: _Wishes, how: _How) -> Created:
     is_open = inputs.size is None
     if is_open and wishes.disk_type == "fixed":
         raise ValueError("a fixed disk of a stream needs a size")
     least = wishes.round_to if inputs.size is None else inputs.size
     disk = wishes.disk(inputs, max(1, least) if is_open else least)
     blank = Blank(disk, has_bat_last=is_open)
-    with new_file(path, replace=replace, is_durable=True) as out:
+    with new_file(path, replace=how.replace, is_durable=how.durable) as out:
         sharing = frozenset(file for file in inputs.files if out.can_share(file))
         store = _Store(blank)
         if store.is_whole:
             out.allocate(blank.file_length(store.blocks))
-        copier = _Copier(inputs, out, store, sharing)
-        by_two(copier.take, copier.copy, progress)
+        copier = _Copier(inputs, out, store, sharing, writes_out=how.durable)
+        by_two(copier.take, copier.copy, how.progress)
         if is_open:
             disk = wishes.disk(inputs, copier.end)
             blank = Blank(disk, has_bat_last=True)
         length = blank.file_length(store.blocks)
         out.set_length(length)
-        blank.write(out, store.runs, store.blocks)
+        blank.write(out, store.runs, store.blocks, is_durable=how.durable)
         image = judge(out)
         with contextlib.closing(image.stored):
             told = quick(image)
             if told is not None:
                 raise VhdxError(f"what was written is not in order: {told}")
-        progress(disk.size)
+        how.progress(disk.size)
         return blank.created(length)
 
 
@@ -322,19 +333,27 @@ class _Copier:
         out: The new file.
         store: Where blocks come to be in it.
         sharing: Files of which it can have blocks in common.
+        writes_out: Whether the system is to write out what was copied as it goes on.
 
     Attributes:
         end: The virtual offset up to which there is anything, of what was taken.
     """
 
     def __init__(
-        self, inputs: _Inputs, out: OutFile, store: _Store, sharing: frozenset[FileSource]
+        self,
+        inputs: _Inputs,
+        out: OutFile,
+        store: _Store,
+        sharing: frozenset[FileSource],
+        *,
+        writes_out: bool,
     ) -> None:
         self._read, self._take = inputs.read, inputs.take
         self._out, self._store, self._sharing = out, store, sharing
         self._block_size = store.block_size
         self._pieces = self._in_pieces(inputs.ranges)
-        self._begun = 0
+        self._next = next(self._pieces, None)
+        self._writes_out, self._begun = writes_out, 0
         self.end = 0
 
     def _in_pieces(self, ranges: Iterable[DataRange]) -> Iterator[DataRange]:
@@ -347,30 +366,56 @@ class _Copier:
             length = self._block_size if piece.file in self._sharing else PIECE
             yield from in_pieces([piece], length)
 
-    def take(self, buffer: bytearray) -> DataRange | None:
-        """Return the next piece; one of a stream is in the buffer."""
-        piece = next(self._pieces, None) if self._take is None else self._take(buffer)
-        if piece is not None:
-            self.end = piece.end
-        return piece
+    def take(self, buffer: bytearray) -> list[DataRange]:
+        """Return the next pieces, which fit into the buffer together; one of a stream is in it."""
+        if self._take is not None:
+            piece = self._take(buffer)
+            batch = [] if piece is None else [piece]
+        else:
+            batch = list(self._fitting())
+        if batch:
+            self.end = batch[-1].end
+        return batch
 
-    def copy(self, piece: DataRange, buffer: bytearray, turn: Turn) -> int:
-        """Copy a piece by way of a buffer, and return the virtual offset after it."""
-        if piece.file is not None and piece.file in self._sharing:
-            self._share(piece, piece.file, buffer, turn)
-            return piece.end
-        view = memoryview(buffer)
-        count = piece.end - piece.start
-        if self._read is not None:
-            self._read(view[:count], piece.start)
-        written = list(written_ranges(buffer, count))
-        if written:
-            with turn:
-                place = self._store.place(piece.start)
+    def _fitting(self) -> Iterator[DataRange]:
+        """Yield the next pieces that fit into a buffer: small ones cost less when together.
+
+        Where anything is shared it is one.
+        """
+        left = PIECE
+        while self._next is not None:
+            piece = self._next
+            length = PIECE if self._sharing else piece.end - piece.start
+            if length > left:
+                return
+            left -= length
+            yield piece
+            self._next = next(self._pieces, None)
+
+    def copy(self, batch: list[DataRange], buffer: bytearray, turn: Turn) -> int:
+        """Copy pieces by way of a buffer, and return the virtual offset after the last."""
+        file = batch[0].file
+        if file is not None and file in self._sharing:
+            self._share(batch[0], file, buffer, turn)
+            return batch[0].end
+        view, begin = memoryview(buffer), 0
+        found = []
+        for start, end, *_ in batch:
+            count = end - start
+            if self._read is not None:
+                self._read(view[begin : begin + count], start)
+            written = list(written_ranges(buffer, count, begin))
+            if written:
+                found.append((start, begin, written))
+            begin += count
+        with turn:
+            places = [self._store.place(start) for start, *_ in found]
+        for place, (_, begin, written) in zip(places, found, strict=True):
             for low, high in written:
-                self._out.write(view[low:high], place + low)
-            self._begin_flush(place + count)
-        return piece.end
+                self._out.write(view[begin + low : begin + high], place + low)
+        if self._writes_out and places:
+            self._begin_flush(places[-1])
+        return batch[-1].end
 
     def _begin_flush(self, end: int) -> None:
         """Let the system begin to write out what was written up to a file offset, now and then.

@@ -180,7 +180,7 @@ def _create_child(path: str, disk: NewDisk, parent: Disk, *, replace: bool) -> C
     length = blank.file_length(0)
     with new_file(path, replace=replace, is_durable=True) as out:
         out.set_length(length)
-        blank.write(out, (), 0)
+        blank.write(out)
         child = judge(out)
         with contextlib.closing(child.stored):
             _refuse_lost(child, parent.image)
