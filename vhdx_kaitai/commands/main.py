@@ -38,7 +38,7 @@ COMMANDS = {
     "tree": "show every field of the grammar with its place, bytes and meaning",
     "metadump": "copy the metadata of an image at its own offsets, without what is on the disk",
     "create": "make a new image: fixed, dynamic, or the child of a parent",
-    "write": "write to the virtual disk, in the image as it stands; or zeros, or give space back",
+    "write": "write to the disk, in the image as it stands; or zeros, or give space back",
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",

@@ -19,7 +19,7 @@ from ..checking.classes import OCCUPYING_STATES, Survey
 from ..checking.overlaps import check_overlaps
 from ..checking.shift import check_shift
 from ..checking.survey import survey
-from ..errors import Finding, LimitError, Span, refuse
+from ..errors import Finding, Span, refusal, refuse
 from ..format import bat
 from ..format.bat import (
     ENTRY_LENGTH,
@@ -48,7 +48,6 @@ def survey_to_write(image: Image) -> Survey:
 
     Raises:
         FormatError: Something is wrong with it. What is harmless to readers may be, too.
-        LimitError: A great many blocks overlap.
     """
     found = survey(image, 1)
     entries = (several.finding for several in check_payload_entries(image, found, 1))
@@ -60,8 +59,8 @@ def survey_to_write(image: Image) -> Survey:
     ):
         refuse(map(_for_writers, findings))
     if found.uncompared:
-        message = f"{found.uncompared} blocks overlap others, more than are looked at (our limit)"
-        raise LimitError(Finding("OVL-06", "limit", Span("BAT"), message))
+        message = f"a great many blocks overlap, and {found.uncompared} more were not compared"
+        raise refusal(Finding("OVL-06", "error", Span("BAT"), message))
     return found
 
 
