@@ -129,7 +129,7 @@ def test_what_is_not_checked_has_a_reason() -> None:
 
 def test_a_rule_that_is_kept_names_the_test_that_shows_it() -> None:
     for rule in catalogue().values():
-        assert bool(rule.test) == (rule.status == "kept"), rule.id
+        assert rule.test or rule.status != "kept", rule.id
         if rule.test:
             assert rule.applies_to != "reader"
             path, _, name = rule.test.partition("::")

@@ -32,7 +32,7 @@ class Rule(NamedTuple):
             writers of this package keep it. `not checkable`: a file does not show a breach.
         by: The other ids.
         reason: Why it is not checked under its own id.
-        test: The test that shows that it is kept.
+        test: The test that shows that writers of this package keep it.
     """
 
     id: str

@@ -146,22 +146,6 @@ def test_a_page_has_room_in_the_file_before_it_is_logged() -> None:
         assert again.pread(2, 0) == b"x\0"
 
 
-def test_unknown_regions_and_items_stay_as_they_are() -> None:
-    for name in ("unknown-region-optional", "items-of-all-kinds"):
-        built = good(name)
-        file = Recorder(built.to_bytes())
-        disk = WritableDisk([Opened(file)])
-        size = disk.size
-        for block in range(size // BLOCK):
-            disk.pwrite(b"#" * BLOCK, block * BLOCK)
-        disk.close()
-        layout = built.layout
-        kept = [(layout.metadata_offset, MIB)]
-        kept += [(e.file_offset, e.length) for e in layout.region_tables[0].entries[2:]]
-        for start, length in kept:
-            assert file.data[start : start + length] == built.to_bytes()[start : start + length]
-
-
 def test_a_child_without_its_parent_is_not_written_to() -> None:
     case = child({})
     with pytest.raises(ValueError, match="all of its parents"):

@@ -21,9 +21,10 @@ hostile files needs all the same, or for a tolerance that real files ask for; su
 nearest section.
 
 A rule is *checked* when a finding can carry its id, *covered* when its breach is reported under
-other ids, and *not checkable* when a file does not show whether it was kept; it is *kept* when a
-test shows that the writers of this package do. The reason stands below the table. C is the chunk
-ratio, P the number of payload blocks, S that of sector bitmap blocks.
+other ids, and *not checkable* when a file does not show whether it was kept; one for writers is
+*kept*, whatever else it is, when a test shows that the writers of this package do. Reason and test
+stand below the table, which counts those that are nothing but kept. C is the chunk ratio, P the
+number of payload blocks, S that of sector bitmap blocks.
 
 What others do was read in their sources (src), seen when they were run on a crafted file (run), or
 found in the bytes of images (measured); (reported) is what third parties say. QEMU is version 7.2.
@@ -97,15 +98,13 @@ def _group_lines(title: str, rules: list[Rule]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for rule in rules:
         status = f"covered by {', '.join(rule.by)}" if rule.by else rule.status
+        status += ", kept" * (bool(rule.test) and rule.status != "kept")
         cells = (rule.section, rule.requirement, rule.applies_to, status, as_markdown(rule.rule))
         yield f"| **{rule.id}** | {' | '.join(cells)} |"
-    reasons = [f"- **{rule.id}** {_reason(rule)}" for rule in rules if rule.reason]
+    reasons = [f"- **{rule.id}** {as_markdown(rule.reason)}" for rule in rules if rule.reason]
     if reasons:
         yield from ("", "Why some are not checked under their own ids:", "", *reasons)
     yield from ("", "Why it matters, and what others do:", "")
     for rule in rules:
-        yield f"- **{rule.id}** {as_markdown(rule.why)} *Others:* {as_markdown(rule.others)}."
-
-
-def _reason(rule: Rule) -> str:
-    return as_markdown(rule.reason) + (f" *Test:* `{rule.test}`" if rule.test else "")
+        kept = f" *Test:* `{rule.test}`." if rule.test else ""
+        yield f"- **{rule.id}** {as_markdown(rule.why)} *Others:* {as_markdown(rule.others)}.{kept}"
