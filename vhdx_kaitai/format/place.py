@@ -44,30 +44,39 @@ def mask_of(type_name: str, field: str) -> int:
 class Place:
     """Where a structure or one of its fields stands in the file.
 
+    Many are made while a file is opened, and few are asked for their numbers.
+
     Args:
         name: What the structure is called in messages.
         type_name: Its type in the grammar.
         base: File offset of the structure in bytes; None when it does not
             stand in the file as one piece.
         field: A field of it.
-
-    Attributes:
-        offset: File offset of the field, or of the structure when no field is
-            named, in bytes.
-        length: Bytes of the field, or of the structure.
     """
 
-    __slots__ = ("base", "length", "name", "offset", "type_name")
+    __slots__ = ("_field", "base", "name", "type_name")
 
     def __init__(
         self, name: str, type_name: str, base: int | None, field: str | None = None
     ) -> None:
-        start, length = (0, length_of(type_name)) if field is None else span_of(type_name, field)
         self.name = name
         self.type_name = type_name
         self.base = base
-        self.offset = None if base is None else base + start
-        self.length = length
+        self._field = field
+
+    @property
+    def offset(self) -> int | None:
+        """File offset in bytes of the field, or of the structure when no field is named."""
+        if self.base is None or self._field is None:
+            return self.base
+        return self.base + span_of(self.type_name, self._field)[0]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the field, or of the structure."""
+        if self._field is None:
+            return length_of(self.type_name)
+        return span_of(self.type_name, self._field)[1]
 
     def field(self, name: str) -> Place:
         """Return the place of one field of the structure."""
