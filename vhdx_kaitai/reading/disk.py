@@ -24,7 +24,7 @@ from .chain import Chain, open_chain, why_missing
 from .extents import Extent
 from .image import Image, Replay, check_choice
 from .layers import Layer, MissingParent
-from .links import Link, Linkage, Sought, Terms
+from .links import USUAL, Link, Linkage, Sought, Terms
 from .parents import Search
 from .reader import CLOSED, reader
 
@@ -323,22 +323,25 @@ def open_disk(
 
     Arguments and errors are those of `vhdx_kaitai.open`, which is the same but for writing.
     """
-    assumable = Assumable(
-        identifier=_may("identifier", identifier),
-        headers=_may("header", header),
-        regions=_may("regions", regions),
-        bat=_may("bat", bat),
-        as_stored=replay == "ignore",
-        cut=lost == "zero",
-    )
-    check_choice("linkage", linkage, ("refuse", "ignore"))
-    check_choice("missing_parent", missing_parent, ("refuse", "zero", "lost"))
-    check_choice("lost", lost, ("refuse", "zero"))
+    terms = USUAL
+    if (replay, lost, identifier, header, regions, bat, linkage, missing_parent) != _USUAL_CHOICES:
+        check_choice("linkage", linkage, ("refuse", "ignore"))
+        check_choice("missing_parent", missing_parent, ("refuse", "zero", "lost"))
+        check_choice("lost", lost, ("refuse", "zero"))
+        assumable = Assumable(
+            identifier=_may("identifier", identifier),
+            headers=_may("header", header),
+            regions=_may("regions", regions),
+            bat=_may("bat", bat),
+            as_stored=replay == "ignore",
+            cut=lost == "zero",
+        )
+        terms = Terms(replay, assumable)
     sought = Sought.of(parent, search, follow_absolute=follow_absolute, linkage=linkage)
     chain = open_chain(
         source,
         sought,
-        Terms(replay, assumable),
+        terms,
         resolve_parents=resolve_parents,
         may_lack=missing_parent != "refuse",
     )
@@ -352,6 +355,10 @@ def open_disk(
         assumed=[*chain.assumed, *assumed],
         unused=list(sought.unused(levels)),
     )
+
+
+# In which nothing is assumed; most disks are opened so, and there is nothing to be looked at.
+_USUAL_CHOICES = ("memory", *("refuse",) * 7)
 
 
 def _missing(chain: Chain, *, is_zero: bool) -> tuple[MissingParent | None, list[Assumption]]:

@@ -88,7 +88,8 @@ def reader(top: Layer, *, zeroes_lost: bool = False) -> Reader:
     readinto_at, pread = _by_window(windows)
     if top.file is not None and not top.has_parent and top.size >> windows.shift > _KEPT_WINDOWS:
         readinto_at, pread = _by_block(windows, top.file, readinto_at, pread)
-    _READING.update(function.__code__ for function in (readinto_at, pread))
+    _READING.add(readinto_at.__code__)
+    _READING.add(pread.__code__)
     return Reader(readinto_at, pread, windows.close, windows.change, windows.forget)
 
 
