@@ -23,7 +23,6 @@ from threading import Lock as Mutex
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..checking.classes import Survey
 from ..reading.chain import open_chain
 from ..reading.disk import Disk, DiskFile
 from ..reading.image import Image
@@ -36,9 +35,7 @@ from ..storage.source import FileSource
 from ..storage.target import FileTarget, Target, pwrite_file
 from ..units import ceil_div
 from .blocks import Blocks
-from .editor import Editor, survey_to_write
-from .journal import refuse_without_log
-from .replay import replay_in
+from .editor import Editor, begin_editing
 from .session import Session
 
 if TYPE_CHECKING:
@@ -238,27 +235,13 @@ class WritableDisk(Disk):
     def _begun(self) -> Blocks:
         """Return the blocks of the image, which is made ready to be changed the first time."""
         if self._blocks is None:
-            image, session = self.image, self._session
-            found = session.attempt(self._survey)
-            session.begin(for_data=True)
-            if image.replayed is not None:
-                replay_in(session, image)
-            self._editor = editor = Editor(session, image, found)
+            self._editor = editor = begin_editing(self._session, self.image, for_data=True)
             self._top = Layer(editor.image, 0, self._top.parent)
             self.image = editor.image
             self.chain = (self.image, *self.chain[1:])
             self._reader.change(self._top)
             self._blocks = Blocks(editor, self._top, self._reader)
         return self._blocks
-
-    def _survey(self) -> Survey:
-        """Look at the whole BAT of the image, and have room for its log, before it is changed."""
-        refuse_without_log(self.image.headers.current, self._file.size)
-        self._session.refuse_without_room()
-        found = survey_to_write(self.image)
-        header = self.image.headers.current
-        self._file.allocate(header.log_offset, header.log_length)
-        return found
 
     def _commit(self) -> None:
         """Let all that was changed be on the medium."""

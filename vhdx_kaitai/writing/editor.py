@@ -31,7 +31,8 @@ from ..format.bat import (
 from ..reading.image import Image
 from ..storage.overlay import PAGE, Edited
 from ..units import MIB, ceil_div
-from .journal import Journal, Page
+from .journal import Journal, Page, refuse_without_log
+from .replay import replay_in
 from .session import Session
 from .space import Room, Space
 
@@ -298,6 +299,38 @@ class Editor:
             if file.data_start(offset, offset + PAGE) > offset:
                 self.session.attempt(file.allocate, offset, PAGE)
         return self._source.page(offset)
+
+
+def begin_editing(session: Session, image: Image, *, for_data: bool) -> Editor:
+    """Make a file ready to be changed, and return its editor.
+
+    The whole BAT is looked at, and there is room for the log, before the first byte changes.
+    A dirty log is replayed.
+
+    Args:
+        session: A session of the file that has not begun.
+        image: The image, over the same file.
+        for_data: Whether what a reader of the disk sees is going to change.
+
+    Raises:
+        FormatError: The image is not to be written to; it is as it was.
+        UnsupportedError: The same, because it has no log.
+        OSError: There is no space, or the medium fails.
+    """
+    found = session.attempt(_prepare, session, image)
+    session.begin(for_data=for_data)
+    if image.replayed is not None:
+        replay_in(session, image)
+    return Editor(session, image, found)
+
+
+def _prepare(session: Session, image: Image) -> Survey:
+    header = image.headers.current
+    refuse_without_log(header, session.file.size)
+    session.refuse_without_room()
+    found = survey_to_write(image)
+    session.file.allocate(header.log_offset, header.log_length)
+    return found
 
 
 def _end_of_last_block(image: Image) -> int:
