@@ -257,6 +257,8 @@ TESTED_WITH = {
     "showing.digest": "commands/test_hash",
     "showing.replay": "commands/test_replay",
     "showing.written": "commands/test_write",
+    "showing.changed": "commands/test_set",
+    "writing.operation": "writing/test_edit",
     "showing.created": "commands/test_create",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",

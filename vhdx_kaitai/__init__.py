@@ -1,6 +1,6 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `edit` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -67,13 +67,15 @@ if TYPE_CHECKING:
     from .writing.convert import convert
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
+    from .writing.edit import edit
     from .writing.opening import open
     from .writing.replay import replay
-    from .writing.session import Outcome
+    from .writing.session import Change, Outcome
 
 __all__ = [
     "Assumption",
     "Bat",
+    "Change",
     "Created",
     "Digest",
     "Disk",
@@ -130,6 +132,7 @@ __all__ = [
     "convert",
     "create",
     "digest",
+    "edit",
     "grammar_text",
     "open",
     "probe",
@@ -169,9 +172,10 @@ _NAMES_IN = {
     "writing.convert": "convert",
     "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",
+    "writing.edit": "edit",
     "writing.opening": "open",
     "writing.replay": "replay",
-    "writing.session": "Outcome",
+    "writing.session": "Change Outcome",
 }
 _HOMES = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
 

@@ -33,6 +33,15 @@ def add_changing(command: Parser) -> None:
     add_json(command)
 
 
+def add_force_to_change(command: Parser) -> None:
+    """Add `--force` to those that give the image a new DataWriteGuid."""
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="change it although children of it, or records for backups, rely on it",
+    )
+
+
 def wanted_lock(arguments: argparse.Namespace) -> Lock:
     """Return whether the file has to be locked."""
     return False if arguments.no_lock else "auto"

@@ -20,6 +20,7 @@ from .arguments import Parser, add_parents, add_range, parent_options
 from .changing import (
     StoppedError,
     add_changing,
+    add_force_to_change,
     between_steps,
     conclude,
     tell_unlocked,
@@ -51,11 +52,7 @@ def add_arguments(command: Parser) -> None:
         help="give the space of whole blocks back, which read as zeros then; leave the rest alone",
     )
     add_range(command)
-    command.add_argument(
-        "--force",
-        action="store_true",
-        help="change it although children of it, or records for backups, rely on it",
-    )
+    add_force_to_change(command)
     add_changing(command)
     add_parents(command, may_lack=False)
 

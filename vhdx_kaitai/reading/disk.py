@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from operator import index as to_int
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
@@ -328,15 +329,9 @@ def open_disk(
         check_choice("linkage", linkage, ("refuse", "ignore"))
         check_choice("missing_parent", missing_parent, ("refuse", "zero", "lost"))
         check_choice("lost", lost, ("refuse", "zero"))
-        assumable = Assumable(
-            identifier=_may("identifier", identifier),
-            headers=_may("header", header),
-            regions=_may("regions", regions),
-            bat=_may("bat", bat),
-            as_stored=replay == "ignore",
-            cut=lost == "zero",
-        )
-        terms = Terms(replay, assumable)
+        names = ("identifier", "header", "regions", "bat")
+        may = starmap(_may, zip(names, (identifier, header, regions, bat), strict=True))
+        terms = Terms(replay, Assumable(*may, replay == "ignore", lost == "zero"))
     sought = Sought.of(parent, search, follow_absolute=follow_absolute, linkage=linkage)
     chain = open_chain(
         source,

@@ -31,7 +31,7 @@ from ..format.bat import (
 from ..reading.image import Image
 from ..storage.overlay import PAGE, Edited
 from ..units import MIB, ceil_div
-from .journal import Journal, Page, refuse_without_log
+from .journal import MOST_PAGES, Journal, Page, refuse_without_log
 from .replay import replay_in
 from .session import Session
 from .space import Room, Space
@@ -248,6 +248,28 @@ class Editor:
             bits = bits | mask if is_set else bits & ~mask
             page[low:high] = bits.to_bytes(high - low, "little")
             first += stop - at
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Change metadata that has no method of its own.
+
+        Args:
+            offset: File offset in bytes.
+            data: What is to be there.
+        """
+        for at in range(offset - offset % PAGE, offset + len(data), PAGE):
+            start, end = max(at, offset), min(at + PAGE, offset + len(data))
+            self._page(at)[start - at : end - at] = data[start - offset : end - offset]
+
+    def judge(self) -> None:
+        """Have a reader open the image as it is with its changes, before they are in the file.
+
+        They have to be few enough to get there together.
+
+        Raises:
+            FormatError: A reader refuses it.
+        """
+        assert self.changed_pages <= MOST_PAGES
+        Image(self._source)
 
     def commit(self) -> None:
         """Return when all that was changed is on the medium, one way or the other.

@@ -38,6 +38,20 @@ _T = TypeVar("_T")
 _HEADERS_WRITTEN = 8
 
 
+class Change(NamedTuple):
+    """One thing that an operation changes, in words for people.
+
+    Attributes:
+        what: What it is.
+        before: What it was.
+        after: What it is going to be.
+    """
+
+    what: str
+    before: str
+    after: str
+
+
 class Outcome(NamedTuple):
     """What an operation has made of an image, or would make of it.
 
@@ -46,11 +60,13 @@ class Outcome(NamedTuple):
             to be told.
         is_locked: Whether programs that ask for locks were kept away meanwhile.
         replayed: What the replay of the log changes; None when the log was clean.
+        changes: What else is changed.
     """
 
     is_changed: bool
     is_locked: bool
     replayed: ReplaySummary | None
+    changes: tuple[Change, ...] = ()
 
 
 class Session:
