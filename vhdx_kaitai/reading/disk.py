@@ -331,7 +331,8 @@ def open_disk(
         check_choice("lost", lost, ("refuse", "zero"))
         names = ("identifier", "header", "regions", "bat")
         may = starmap(_may, zip(names, (identifier, header, regions, bat), strict=True))
-        terms = Terms(replay, Assumable(*may, replay == "ignore", lost == "zero"))
+        assumable = Assumable(*may)._replace(as_stored=replay == "ignore", cut=lost == "zero")
+        terms = Terms(replay, assumable)
     sought = Sought.of(parent, search, follow_absolute=follow_absolute, linkage=linkage)
     chain = open_chain(
         source,
