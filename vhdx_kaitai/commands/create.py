@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
                 block_size=arguments.block_size,
                 logical_sector_size=arguments.sector_size,
                 physical_sector_size=arguments.physical_sector_size,
-                disk_id=arguments.id and UUID(arguments.id),
+                disk_id=arguments.disk_id and UUID(arguments.disk_id),
                 parent=parent,
                 search=arguments.search,
                 follow_absolute=arguments.follow_absolute,

@@ -129,7 +129,7 @@ def _create(path: str, disk: NewDisk, *, replace: bool) -> Created:
         if blocks:
             out.allocate(length)
         else:
-            out.set_length(length)
+            out.lengthen(length)
         blank.write(out, [(0, blocks)], blocks)
         with contextlib.closing(judge(out).stored):
             return blank.created(length)
@@ -179,7 +179,7 @@ def _create_child(path: str, disk: NewDisk, parent: Disk, *, replace: bool) -> C
     )
     length = blank.file_length(0)
     with new_file(path, replace=replace, is_durable=True) as out:
-        out.set_length(length)
+        out.lengthen(length)
         blank.write(out)
         child = judge(out)
         with contextlib.closing(child.stored):
