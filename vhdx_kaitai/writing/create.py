@@ -28,7 +28,7 @@ from .blank import (
     judge,
     refuse_impossible,
 )
-from .naming import packed_locator, refuse_lost
+from .naming import locator_texts, packed_locator, refuse_lost
 
 
 def create(
@@ -151,7 +151,7 @@ def _create_child(path: str, disk: NewDisk, parent: Disk, *, replace: bool) -> C
         refuse_source((image.stored for image in parent.chain), os.stat(path), path)
     blank = Blank(
         disk,
-        locator=packed_locator(path, parent.image),
+        locator=packed_locator(locator_texts(path, parent.image), parent.image),
         others=_items_of_the_disk(parent.image),
     )
     length = blank.file_length(0)

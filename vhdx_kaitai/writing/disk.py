@@ -65,7 +65,12 @@ class WritableDisk(Disk):
     """
 
     def __init__(
-        self, chain: Sequence[Image], links: Sequence[Link] = (), *, unused: Sequence[str] = ()
+        self,
+        chain: Sequence[Image],
+        links: Sequence[Link] = (),
+        *,
+        unused: Sequence[str] = (),
+        for_data: bool = True,
     ) -> None:
         """Put a chain of images together, the first of which can be written to.
 
@@ -73,6 +78,8 @@ class WritableDisk(Disk):
             chain: The image, over a `Target`, and all of its parents.
             links: How each parent was found.
             unused: What the caller said of parents and was for nothing.
+            for_data: Whether what is written may let the disk read otherwise, so that the
+                image gets a new DataWriteGuid.
         """
         file = chain[0].stored
         if not isinstance(file, Target):
@@ -83,6 +90,7 @@ class WritableDisk(Disk):
         super().__init__(chain, links, unused=unused)
         self._file: Any = file  # some have a descriptor
         self._has_descriptor = isinstance(file, FileSource)
+        self._for_data = for_data
         self._map = Mutex()  # held by whoever changes where anything is
         self._editor: Editor | None = None
         self._blocks: Blocks | None = None
@@ -168,6 +176,13 @@ class WritableDisk(Disk):
                 self._commit()
                 self._ended_flushes = self._begun_flushes
 
+    @contextmanager
+    def editing(self) -> Iterator[Editor]:
+        """Hold the lock, and yield the editor, for what changes more than bytes of the disk."""
+        with self._changing():
+            assert self._editor is not None
+            yield self._editor
+
     def open(self, mode: str = "rb") -> DiskFile:
         """Return a file object over the disk. Any number of them may be used at once.
 
@@ -235,7 +250,9 @@ class WritableDisk(Disk):
     def _begun(self) -> Blocks:
         """Return the blocks of the image, which is made ready to be changed the first time."""
         if self._blocks is None:
-            self._editor = editor = begin_editing(self._session, self.image, for_data=True)
+            self._editor = editor = begin_editing(
+                self._session, self.image, for_data=self._for_data
+            )
             self._top = Layer(editor.image, 0, self._top.parent)
             self.image = editor.image
             self.chain = (self.image, *self.chain[1:])
@@ -362,6 +379,7 @@ def open_writable(
     search: Search = (),
     follow_absolute: bool = False,
     lock: Lock = "auto",
+    for_data: bool = True,
 ) -> WritableDisk:
     """Open a virtual disk for reading and writing; its parents are only read.
 
@@ -372,6 +390,7 @@ def open_writable(
         follow_absolute: Follow absolute paths of parents.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
+        for_data: Whether what is written may let the disk read otherwise.
 
     Raises:
         FormatError: A rule refuses an image of the chain.
@@ -388,7 +407,8 @@ def open_writable(
     try:
         chain = open_chain(file, sought, USUAL)
         levels = sum(image.locator is not None for image in chain.images)
-        return WritableDisk(chain.images, chain.links, unused=list(sought.unused(levels)))
+        unused = list(sought.unused(levels))
+        return WritableDisk(chain.images, chain.links, unused=unused, for_data=for_data)
     except BaseException:
         file.close()
         raise

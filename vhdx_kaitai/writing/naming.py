@@ -33,20 +33,19 @@ def leads_out(path: str | os.PathLike[str], parent: str | os.PathLike[str]) -> b
     return way.split(os.sep)[0] == os.pardir
 
 
-def packed_locator(path: str, parent: Image, others: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Return the parent locator of a child, packed [MS-VHDX 2.6.2.6.3].
+def locator_texts(path: str, parent: Image) -> list[tuple[str, str]]:
+    """Return keys and values of the parent locator of a child [MS-VHDX 2.6.2.6.3].
 
-    Keys stand in the order of Windows, but for `parent_linkage2`, which says nothing in a
+    They stand in the order of Windows, but for `parent_linkage2`, which says nothing in a
     new child and, by the text, must not be there (LOC-14). The parent's log need not be
     replayed: its replay, be it ours or that of Windows, leaves the DataWriteGuid (HDR-23).
 
     Args:
         path: Path of the child.
         parent: The parent.
-        others: Further keys and their values.
 
     Raises:
-        VhdxError: No child can name this parent.
+        VhdxError: No child can recognise this parent.
     """
     linkage = parent.headers.current.data_write_guid
     if linkage == NIL:
@@ -58,8 +57,21 @@ def packed_locator(path: str, parent: Image, others: Iterable[tuple[str, str]] =
         texts.append((PATH_KEYS[2], absolute if absolute[:2] == "\\\\" else f"\\\\?\\{absolute}"))
     with contextlib.suppress(ValueError):  # there is none from one drive to another
         texts.append((PATH_KEYS[0], _relative(absolute, os.path.dirname(_place_of(path)))))
+    return texts
+
+
+def packed_locator(texts: Iterable[tuple[str, str]], parent: Image) -> bytes:
+    """Return a parent locator.
+
+    Args:
+        texts: Its keys and values.
+        parent: The parent that they name.
+
+    Raises:
+        VhdxError: A locator cannot hold them.
+    """
     try:
-        return encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, [*texts, *others])
+        return encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, texts)
     except ValueError as error:
         raise _error(parent, "its path cannot be written as UTF-16, or is too long") from error
 
