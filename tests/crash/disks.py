@@ -179,6 +179,13 @@ def _fixed_whose_last_block_is_cut() -> Written:
     return Written(image.but(file_length=image.layout().payload[3] + 512).layout())
 
 
+def _dynamic_whose_last_block_is_cut() -> Written:
+    """The file ends in the last block, where the disk ends, too."""
+    layout = littered(dynamic(3 * MIB + 512, blocks={0: Block(), 3: Block()}, gap=MIB))
+    layout.file_length = layout.payload[3] + 512
+    return Written(layout)
+
+
 # -- disks with parents ---------------------------------------------------------------------------
 
 
@@ -375,6 +382,19 @@ def _space_of_a_child_that_is_used_again() -> Written:
     return Written(littered(_child_of(parent)), [parent], habits=habits, count=150)
 
 
+def _medium_that_is_full_at_times() -> Written:
+    """Writes fail for want of space, and the disk goes on; the file has no space inside."""
+    habits = Habits(fail=6, reopen=0.2, abandon=0.1, longest=6000, hot=4)
+    return Written(dynamic(9 * MIB, blocks={0: Block(), 2: Block()}).layout(), habits=habits)
+
+
+def _child_on_a_medium_that_is_full_at_times() -> Written:
+    """The same in a child."""
+    parent = _base()
+    habits = Habits(fail=6, reopen=0.2, abandon=0.1, longest=6000, hot=4)
+    return Written(littered(_child_of(parent)), [parent], habits=habits)
+
+
 def _many_pages() -> Written:
     """A disk of 200 GiB; zeros and discards of all of it change more pages than an entry has."""
     blocks = {number: Block() for number in range(0, 200 << 10, 25000)}
@@ -392,7 +412,8 @@ _MAKERS: tuple[Callable[[], Written], ...] = (
     *(_odd_length, _structures_in_another_order, _equal_headers, _one_header_lost),
     *(_dirty, _dirty_log_full_of_numbers, _dirty_log_that_extends_the_file, _dirty_child),
     *(_ring_that_wraps, _space_that_is_used_again, _space_of_a_child_that_is_used_again),
-    _many_pages,
+    *(_dynamic_whose_last_block_is_cut, _medium_that_is_full_at_times),
+    *(_child_on_a_medium_that_is_full_at_times, _many_pages),
 )
 
 DISKS = {make.__name__.strip("_").replace("_", " "): make for make in _MAKERS}
