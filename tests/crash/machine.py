@@ -153,6 +153,11 @@ def _every_one_torn(epoch: Epoch, chance: random.Random) -> Kept:
     return kept
 
 
+def _some_pieces(epoch: Epoch, chance: random.Random) -> Kept:
+    """Keep some of the parts of each write in which the fields of headers lie."""
+    return [[piece for piece in _pieces(write) if chance.random() < 0.5] for write in epoch.writes]
+
+
 def _sectors(epoch: Epoch, chance: random.Random) -> Kept:
     """Keep some sectors of everything, few or many."""
     sector, share = chance.choice(SECTORS), chance.choice((0.1, 0.5, 0.9))
@@ -172,7 +177,7 @@ def _some_sectors(
 
 WAYS: tuple[Way, ...] = (
     *(_nothing, _all, _all_but_one, _only_one, _up_to_one, _from_one_on),
-    *(_some, _one_torn, _every_one_torn, _sectors),
+    *(_some, _one_torn, _every_one_torn, _some_pieces, _sectors),
 )
 
 

@@ -29,6 +29,7 @@ class Habits(NamedTuple):
         fail: Writes of which a part is there when the medium is full.
         hot: How many blocks are hot.
         longest: Bytes of the longest write.
+        wide: The share of zeros and discards that are of much of the disk.
     """
 
     write: float = 10
@@ -40,6 +41,7 @@ class Habits(NamedTuple):
     fail: float = 0
     hot: int = 5
     longest: int = 3 << 20
+    wide: float = 0
 
 
 def script(
@@ -70,6 +72,11 @@ def script(
         verb = chance.choices(verbs, weights)[0]
         if verb in ("flush", "reopen", "abandon"):
             yield Operation(verb)
+            continue
+        if verb in ("zero", "discard") and habits.wide and chance.random() < habits.wide:
+            start = chance.randrange(shape.size) // shape.sector_size * shape.sector_size
+            length = chance.choice((shape.size // 3, shape.size // 3, shape.size))
+            yield Operation(verb, start, min(length, shape.size - start))
             continue
         block = chance.choice(hot) if chance.random() < 0.8 else chance.choice(blocks)
         if verb in ("zero", "discard") and chance.random() < 0.6:

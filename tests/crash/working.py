@@ -76,11 +76,11 @@ class Subject:
         """Open the disk to write to it."""
         return WritableDisk([Image(file), *self.parent_images])
 
-    def events(self, seed: int) -> list[Event]:
+    def events(self, seed: int, count: int | None = None) -> list[Event]:
         """Return what a writer does to the file for a script."""
         file = Narrow(self.before)
         work = Work(self, file, self.contents)
-        work.do_all(self.script(seed))
+        work.do_all(self.script(seed, count))
         return file.events
 
     def read(self, image: Image) -> bytearray:
@@ -287,7 +287,8 @@ class Work:
         self._subject.view.read(self._disk, self._seen)
         if self._seen != self._held.now():
             what = f"{operation.verb} {operation.offset} {operation.length}"
-            raise WrongError(f"after {what}: {self._held.wrong_with(self._seen, 1 << 63)}")
+            wrong = self._held.wrong_with(self._seen, 1 << 63) or "it reads as it did before"
+            raise WrongError(f"after {what}: {wrong}")
 
     def _abandon(self) -> None:
         """Let the process be killed; the system keeps what it has written to the file.

@@ -1,0 +1,43 @@
+"""Each rule about the order of writes has writers that break it, and the machine catches them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.crash.broken_writers import HARMLESS, MUTANTS
+from tests.crash.disks import DISKS
+from tests.crash.working import Subject, complaints
+from tests.test_layers import ROOT
+
+_ROW = re.compile(r"^\| \*\*(.+?)\*\* ", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_writer_that_breaks_a_rule_is_caught(name: str) -> None:
+    mutant = MUTANTS[name]
+    found = mutant.complaints()
+    assert any(mutant.complaint in complaint for complaint in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_same_writer_is_not_when_it_keeps_the_rule(name: str) -> None:
+    mutant = MUTANTS[name]
+    subject = Subject(DISKS[mutant.subject]())
+    assert list(complaints(subject, mutant.cuts, seed=mutant.seed)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_no_rule_may_be_left_out(name: str) -> None:
+    assert list(HARMLESS[name].complaints()) == []
+
+
+def test_every_rule_has_a_writer_that_breaks_it() -> None:
+    text = (ROOT / "docs/writing.md").read_text(encoding="utf-8")
+    rules = _ROW.findall(text)
+    assert len(rules) > 20
+    assert len(set(rules)) == len(rules)
+    assert {mutant.rule for mutant in MUTANTS.values()} == set(rules)
