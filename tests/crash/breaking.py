@@ -38,7 +38,8 @@ def together(*patches: Patch) -> Patch:
 
 def callers() -> list[str]:
     """Return the names of the functions that called one that has an `around`, innermost first."""
-    frame, names = sys._getframe(3), []
+    names: list[str] = []
+    frame = sys._getframe(3)
     while frame.f_back is not None and len(names) < 12:
         names.append(frame.f_code.co_name)
         frame = frame.f_back

@@ -25,6 +25,7 @@ from .recorder import Event, Flush, Length, Write, Zero, zeros
 SECTORS = (512, 4096)  # what most media write wholly or not at all
 _FIRST_BYTES = 96  # where a header has its fields
 _SPLITS = (16, 48, 512)  # amid the fields of a header, and after the sector that they are in
+_FEW_PIECES = 8  # of which subsets are tried in any case, as many as there is time for
 _MOST_WRITES = 16  # that count when it is shared out which epoch is cut how often
 
 
@@ -298,13 +299,14 @@ def _cuts_of(
 def _plan(epoch: Epoch, most: int) -> Iterator[tuple[str, Kept]]:
     """Yield each subset of the pieces of an epoch when there are few, or the extremes of them.
 
-    The pieces are parts of writes when those are few, whole writes otherwise.
+    The pieces are parts of writes when those are few, as where headers are written, and whole
+    writes otherwise.
     """
     whole = [[(0, write.length)] for write in epoch.writes]
     parts = [_pieces(write) for write in epoch.writes]
     for pieces in (parts, whole):
         flat = [(number, piece) for number, some in enumerate(pieces) for piece in some]
-        if 1 << len(flat) <= most:
+        if 1 << len(flat) <= most or len(flat) <= _FEW_PIECES:
             for chosen in product((False, True), repeat=len(flat)):
                 kept: Kept = [[] for _ in epoch.writes]
                 for (number, piece), is_kept in zip(flat, chosen, strict=True):

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from tests.crash.broken_writers import HARMLESS, MUTANTS
 from tests.crash.disks import DISKS
 from tests.crash.working import Subject, complaints
+from tests.crash.writer_mutants import HARMLESS, MUTANTS
 from tests.test_layers import ROOT
 
-_ROW = re.compile(r"^\| \*\*(.+?)\*\* ", re.MULTILINE)
+_ROW = re.compile(r"^\| \*\*(.+?)\*\*", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -24,9 +24,10 @@ def test_a_writer_that_breaks_a_rule_is_caught(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_same_writer_is_not_when_it_keeps_the_rule(name: str) -> None:
-    mutant = MUTANTS[name]
-    subject = Subject(DISKS[mutant.subject]())
-    assert list(complaints(subject, mutant.cuts, seed=mutant.seed)) == []
+    trial = MUTANTS[name].trial
+    subject = Subject(DISKS[trial.subject]())
+    events = subject.events(trial.seed, trial.operations)
+    assert list(complaints(subject, trial.cuts, seed=trial.seed, events=events)) == []
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.crash.broken_writers import MUTANTS
 from tests.crash.disks import garbage
 from tests.crash.recorder import Event, Flush, Recorder, Write, Zero, applied
 from tests.crash.replaying import HEADERS, NO_GUID, Stored
+from tests.crash.writer_mutants import MUTANTS
 from tests.images.dirty import dirty
 from tests.images.image import Block, Built, Region, dynamic
 from tests.images.structures import (
