@@ -1,6 +1,6 @@
 """`make crash CUTS=100000`: cut the power of writers as often as that, and say what was bad.
 
-The cuts are shared out among replays and disks that are written to. Each run is an image, a seed
+The cuts are shared out among replays and disks that are written to, which get most. Each run is an image, a seed
 and a number of cuts; a line about a bad cut says which run makes it again.
 """
 
@@ -19,9 +19,16 @@ _MOST = 250  # cuts of a run, so that many scripts are tried
 
 
 class Kind(NamedTuple):
-    """What is cut: the names of its images, and what is wrong with cuts of one of them."""
+    """What is cut.
+
+    Attributes:
+        names: The images.
+        times: How often an image is taken in a round, each time with a seed of its own.
+        complaints: What is wrong with cuts of an image, from its name, their number and a seed.
+    """
 
     names: tuple[str, ...]
+    times: int
     complaints: Callable[[str, int, int], Iterator[str]]
 
 
@@ -35,8 +42,8 @@ def _disks(name: str, cuts: int, seed: int) -> Iterator[str]:
 
 
 KINDS = {
-    "replay": Kind(tuple(replaying.SUBJECTS), _replays),
-    "disk": Kind(tuple(DISKS), _disks),
+    "replay": Kind(tuple(replaying.SUBJECTS), 1, _replays),
+    "disk": Kind(tuple(DISKS), 4, _disks),
 }
 
 
@@ -72,11 +79,17 @@ def runs(cuts: int, seed: int, only: str | None) -> Iterator[Run]:
             raise KeyError(name)
         yield Run(kind, name, cuts, seed)
         return
-    images = [(kind, name) for kind in KINDS for name in KINDS[kind].names]
-    rounds = -(-cuts // (_MOST * len(images)))
+    turns = [
+        (kind, name, turn)
+        for kind in KINDS
+        for turn in range(KINDS[kind].times)
+        for name in KINDS[kind].names
+    ]
+    rounds = -(-cuts // (_MOST * len(turns)))
     for number in range(rounds):
-        for kind, name in images:
-            yield Run(kind, name, -(-cuts // (rounds * len(images))), seed + number)
+        for kind, name, turn in turns:
+            each = -(-cuts // (rounds * len(turns)))
+            yield Run(kind, name, each, seed + number * KINDS[kind].times + turn)
 
 
 def main() -> int:
@@ -91,7 +104,7 @@ def main() -> int:
     for run in runs(options.cuts, options.seed, options.only):
         for complaint in KINDS[run.kind].complaints(run.name, run.cuts, run.seed):
             bad[run.kind] += 1
-            print(f"{run.name}: {complaint}\n  {run.command}", flush=True)
+            print(f"{run.name}: {complaint}: {run.command}", flush=True)
         done[run.kind] += run.cuts
         images.add((run.kind, run.name))
     for kind in KINDS:

@@ -251,21 +251,27 @@ def flushed_too_large() -> Patch:
 
 
 class _Never:
-    """A barrier that is not asked for, by some functions or by all."""
+    """A barrier for which some functions do not ask, or not where their space is new."""
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    def __init__(self, names: tuple[str, ...], *, only_new: bool) -> None:
+        self._names = names
+        self._only_new = only_new
 
     def __get__(self, this: Any, _: type) -> bool:
         return bool(this.__dict__.get("needs_barrier", False))
 
     def __set__(self, this: Any, value: bool) -> None:
-        name = sys._getframe(1).f_code.co_name
-        this.__dict__["needs_barrier"] = value and name not in self.names
+        frame = sys._getframe(1)
+        is_forgotten = value and frame.f_code.co_name in self._names
+        if is_forgotten and self._only_new:
+            is_forgotten = frame.f_locals["room"].is_new
+        if not is_forgotten:
+            this.__dict__["needs_barrier"] = value
 
 
-def no_barrier(*names: str) -> Callable[[], Patch]:
-    return lambda: patch.object(Editor, "needs_barrier", _Never(*names), create=True)
+def no_barrier(*names: str, only_new: bool = False) -> Callable[[], Patch]:
+    never = _Never(names, only_new=only_new)
+    return lambda: patch.object(Editor, "needs_barrier", never, create=True)
 
 
 def barrier_after_the_entry() -> Patch:

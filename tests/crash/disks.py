@@ -156,7 +156,8 @@ def _sectors_of_4096() -> Written:
 def _large_blocks() -> Written:
     """Blocks of 32 MiB, as Windows makes them; the second is cut by the end of the disk."""
     image = dynamic(40 * MIB, block_size=32 * MIB, blocks={0: Block()}, gap=MIB)
-    return Written(littered(image), count=25, habits=Habits(longest=MIB))
+    windows = ((0, 2 * MIB), (31 * MIB, 34 * MIB), (39 * MIB, 40 * MIB))
+    return Written(littered(image), [], windows, Habits(longest=MIB), count=25)
 
 
 def _fixed() -> Written:
@@ -235,6 +236,14 @@ def _child_without_a_bitmap() -> Written:
     parent = _base()
     image = _child_of(parent, blocks={1: Block(ZERO), 2: Block()}, file_length=12 * MIB)
     return Written(littered(image), [parent])
+
+
+def _child_that_is_overwritten() -> Written:
+    """Whole blocks, which were the parent's, go to the end of the file."""
+    parent = _base()
+    habits = Habits(zero=0.5, discard=0.5, flush=6, whole=0.7, longest=4000)
+    image = _child_of(parent, blocks={}, gap=0)
+    return Written(image.layout(), [parent], habits=habits, count=20)
 
 
 def _child_of_a_child() -> Written:
@@ -454,7 +463,8 @@ def _chunks_without_bitmaps() -> Written:
 _MAKERS: tuple[Callable[[], Written], ...] = (
     *(_dynamic, _dynamic_without_gaps, _empty_dynamic, _sectors_of_4096, _large_blocks),
     *(_fixed, _fixed_with_absent_blocks, _fixed_of_qemu, _fixed_whose_last_block_is_cut),
-    *(_child, _child_without_a_bitmap, _child_of_a_child, _child_with_sectors_of_4096),
+    *(_child, _child_without_a_bitmap, _child_that_is_overwritten),
+    *(_child_of_a_child, _child_with_sectors_of_4096),
     *(_child_larger_than_its_parent, _child_smaller_than_its_parent, _child_of_a_dirty_parent),
     *(_child_of_several_chunks, _unknown_regions_and_items, _unknown_region_at_the_end),
     *(_odd_length, _structures_in_another_order, _equal_headers, _one_header_lost),

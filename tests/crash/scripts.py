@@ -29,6 +29,7 @@ class Habits(NamedTuple):
         fail: Writes of which a part is there when the medium is full.
         hot: How many blocks are hot.
         longest: Bytes of the longest write.
+        whole: The share of writes that are of whole blocks.
         wide: The share of zeros and discards that are of much of the disk.
     """
 
@@ -41,6 +42,7 @@ class Habits(NamedTuple):
     fail: float = 0
     hot: int = 5
     longest: int = 3 << 20
+    whole: float = 0
     wide: float = 0
 
 
@@ -81,6 +83,10 @@ def script(
         block = chance.choice(hot) if chance.random() < 0.8 else chance.choice(blocks)
         if verb in ("zero", "discard") and chance.random() < 0.6:
             yield _blocks(verb, block, shape, chance)
+            continue
+        if verb == "write" and habits.whole and chance.random() < habits.whole:
+            whole = _blocks(verb, block, shape, chance)
+            yield whole._replace(data=chance.randbytes(whole.length))
             continue
         start, length = _range(block, shape, habits.longest, chance)
         start, length = _inside(windows, start, length)

@@ -225,6 +225,12 @@ MUTANTS = {
         "never there",
         Trial("child without a bitmap", seed=1, cuts=100),
     ),
+    "no barrier for a whole block that was the parent's": Mutant(
+        "barrier of a child",
+        b.no_barrier("_store", only_new=True),
+        "never there",
+        Trial("child that is overwritten", cuts=100),
+    ),
     "the barrier comes after the entry": Mutant(
         "barrier of a child",
         b.barrier_after_the_entry,
@@ -307,10 +313,14 @@ MUTANTS = {
 
 # Writers that leave out what is no rule, each with the reason why nothing can be wrong with them.
 HARMLESS = {
-    # The bits of a block are all written when it becomes partially present; of no other block
-    # anybody looks at bits.
+    # The bits of a block are all written when it becomes partially present, and no reader looks
+    # at those of another. Of other writers nobody knows that they write all bits, too.
     "a sector bitmap in old space is not zeroed": Mutant(
         "", b.no_zeros("sector_bitmap"), "", Trial("child without a bitmap", cuts=200)
+    ),
+    # The payload of the block that needs the bitmap has a barrier in any case.
+    "a sector bitmap in old space has no barrier": Mutant(
+        "", b.no_barrier("sector_bitmap"), "", Trial("child without a bitmap", cuts=200)
     ),
     # Readers find all bits set, and all sectors here.
     "a block stays partially present": Mutant(

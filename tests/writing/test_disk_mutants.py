@@ -14,7 +14,18 @@ from tests.test_layers import ROOT
 _ROW = re.compile(r"^\| \*\*(.+?)\*\*", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+SLOW = {
+    "a full ring is taken for an empty one",
+    "entries come before bits",
+    "pages in place are certain at once",
+    "room is made before the medium knows",
+    "the tail is the one in memory",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MUTANTS]
+)
 def test_a_writer_that_breaks_a_rule_is_caught(name: str) -> None:
     mutant = MUTANTS[name]
     found = mutant.complaints()
@@ -34,6 +45,10 @@ def test_the_same_writer_is_not_when_it_keeps_the_rule(name: str) -> None:
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_is_no_rule_may_be_left_out(name: str) -> None:
     assert list(HARMLESS[name].complaints()) == []
+
+
+def test_slow_writers_are_among_them() -> None:
+    assert MUTANTS.keys() >= SLOW
 
 
 def test_every_rule_has_a_writer_that_breaks_it() -> None:
