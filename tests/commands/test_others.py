@@ -15,7 +15,12 @@ from tests.images.chain import chain
 from tests.support import SHARED
 from vhdx_kaitai.commands.main import COMMANDS
 
-WORDS = {"metadump": ("OUT",), "convert": ("OUT",), "compare": ("FILE",), "rebase": ("FILE",)}
+WORDS: dict[str, tuple[str, ...]] = {
+    "metadump": ("OUT",),
+    "convert": ("OUT",),
+    "compare": ("FILE",),
+    "rebase": ("FILE",),
+}
 WORDS["set"] = ("--disk-id", "new")
 WITH_FILE = sorted(set(COMMANDS) - {"create", "ksy", "help"})  # which read none, or a parent
 JSON = sorted(set(WITH_FILE) - {"read", "convert"})
