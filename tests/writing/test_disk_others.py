@@ -62,7 +62,10 @@ def assert_qemu_reads_cuts_alike(name: str, count: int, folder: Path) -> int:
         path.write_bytes(cut.data)
         with vhdx_kaitai.open(path) as disk:
             held = disk.pread(disk.size, 0)
-            dirty += disk.image.log_state != "clean"
+            is_dirty, size = disk.image.log_state != "clean", disk.image.source.size
+        if size > len(cut.data):  # QEMU makes no file as long as LastFileOffset says
+            continue
+        dirty += is_dirty
         qemu_img("check", "-q", "-r", "all", "-f", "vhdx", path)
         qemu_img("convert", "-f", "vhdx", "-O", "raw", path, raw)
         assert raw.read_bytes() == held, cut.what

@@ -17,6 +17,7 @@ from tests.crash.recorder import Began, Promised, Recorder
 from tests.crash.scripts import Habits, script
 from tests.crash.working import Subject
 from vhdx_kaitai.errors import FailedError
+from vhdx_kaitai.reading.image import Image
 
 FLUSH, CLOSE = Operation("flush"), Operation("close")
 
@@ -43,6 +44,7 @@ class Trial:
 
     Attributes:
         disk: The disk.
+        before: Its file, as it was.
         held: What it may hold after a cut.
         now: What it reads as.
     """
@@ -50,8 +52,12 @@ class Trial:
     def __init__(self, subject: Subject, file: Recorder) -> None:
         self.subject = subject
         self.file = file
-        self.held = Held(subject.view, subject.contents, file.events)
-        self.now = bytearray(subject.contents)
+        self.before = bytes(file.data)
+        self.now = bytearray(subject.read(Image(file)))
+        if self.before == subject.before:
+            assert self.now == subject.contents
+        self.held = Held(subject.view, self.now, file.events)
+        self._contents = bytes(self.now)
         self._seen = bytearray(len(self.now))
         self.disk = subject.open(file)
 
@@ -106,8 +112,8 @@ class Trial:
 
     def wrong_after_cuts(self, count: int, seed: int) -> Iterator[str]:
         """Yield what is wrong with what cuts up to now leave."""
-        held = Held(self.subject.view, self.subject.contents, self.file.events)
-        for cut in cuts(self.subject.before, self.file.events, count, seed):
+        held = Held(self.subject.view, self._contents, self.file.events)
+        for cut in cuts(self.before, self.file.events, count, seed):
             held.move_to(cut.end)
             wrong = self.subject.wrong_with(cut.data, held, cut.reached)
             if wrong:
