@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from typing import Any
 from uuid import UUID
 
 from hypothesis import settings
@@ -59,7 +60,11 @@ def parents_of(draw: st.DataObject, sector: int, block_size: int) -> list[Built]
     for depth in range(2):
         own = draw.draw(st.sampled_from((MIB, 2 * MIB)), "block size of a parent")
         size = size_of(draw.draw(sizes, "size of a parent"), max(own, min(block_size, 4 * MIB)))
-        fields = {"block_size": own, "data_write_guid": write_guid(depth), "tag": depth + 1}
+        fields: dict[str, Any] = {
+            "block_size": own,
+            "data_write_guid": write_guid(depth),
+            "tag": depth + 1,
+        }
         if depth == 0:
             image = dynamic(size, logical_sector_size=sector, **fields)
         else:
@@ -76,7 +81,7 @@ def any_image(draw: st.DataObject) -> Written:
     blocks = draw.draw(st.integers(1, 4 if block_size < 32 * MIB else 2), "blocks")
     odd = draw.draw(st.sampled_from((0, -4096, 4096, 81920, 512 * KIB)), "odd")
     size = blocks * block_size + odd
-    fields = {"block_size": block_size, "logical_sector_size": sector}
+    fields: dict[str, Any] = {"block_size": block_size, "logical_sector_size": sector}
     if kind == "child":
         parents = parents_of(draw, sector, block_size)
         image = child_of(parents[0], block_size=block_size, data_write_guid=write_guid(2), tag=3)
@@ -126,9 +131,7 @@ class Writing(RuleBasedStateMachine):
     lengths = st.sampled_from((1, 512, 700, 4096, 100_000, 2 * MIB))
 
     @rule(window=shares, where=shares, length=lengths, is_aligned=st.booleans(), seed=st.integers())
-    def write(
-        self, window: float, where: float, length: int, is_aligned: bool, seed: int
-    ) -> None:
+    def write(self, window: float, where: float, length: int, is_aligned: bool, seed: int) -> None:
         at, length = self.range_of(window, where, length)
         if is_aligned:
             at -= at % self.subject.shape.sector_size
@@ -197,6 +200,4 @@ class Writing(RuleBasedStateMachine):
 
 
 def test_a_disk_holds_what_it_has_to_whatever_becomes_of_it() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Writing, settings=settings(fewer(6), stateful_step_count=20)
-    )
+    run_state_machine_as_test(Writing, settings=settings(fewer(6), stateful_step_count=20))

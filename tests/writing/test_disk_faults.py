@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.crash.model import Operation
-from tests.crash.recorder import Event, Faulty, Flush, Length, Recorder, Write, without_marks
+from tests.crash.recorder import Event, Faulty, Flush, Length, Recorder, Write, Zero, without_marks
 from tests.crash.working import Subject
 from tests.writing.trying import CLOSE, FLUSH, Trial, short_script, subject_of
 from vhdx_kaitai.errors import FailedError
@@ -82,8 +82,8 @@ def is_harmless(subject: Subject, failed: Event, operation: Operation, events: l
     """Whether a call was about payload, or the length of the file while a block is made."""
     if isinstance(failed, Flush) or operation in (FLUSH, CLOSE) or not is_begun(subject, events):
         return False
-    if isinstance(failed, Length):
-        return True
+    if not isinstance(failed, Write | Zero):
+        return isinstance(failed, Length)
     image = subject.built
     start, end = failed.offset, failed.end
     bat = image.layout.bat_offset, image.layout.bat_offset + image.layout.bat_length

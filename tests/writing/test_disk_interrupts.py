@@ -86,7 +86,7 @@ def tried(name: str, at: int, late: Sequence[Operation] = ()) -> int:
 
     trial._ask = interrupted  # type: ignore[method-assign]
     script = [*short_script(subject, COUNT, SEED), FLUSH, CLOSE]
-    for number, operation in enumerate(script):
+    for count, operation in enumerate(script, 1):
         raised = trial.do(operation)
         if interruption.left < 0:
             break
@@ -94,7 +94,7 @@ def tried(name: str, at: int, late: Sequence[Operation] = ()) -> int:
     assert not trial.disk._map.locked(), interruption.where
     trial._ask = ask  # type: ignore[method-assign]
     try:
-        goes_on_or_has_failed(trial, script[number + 1 :] or [*late, CLOSE])
+        goes_on_or_has_failed(trial, script[count:] or [*late, CLOSE])
     except (AssertionError, ValueError) as error:
         raise AssertionError(f"interrupted at {interruption.where}") from error
     return at - interruption.left
@@ -139,7 +139,9 @@ def test_every_few_statements_are_interrupted(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(reason="between the end of the log and the files, an interrupt leaves it open")
-def test_a_disk_that_is_open_still_after_an_interrupt_of_closing_it_writes_through_its_log() -> None:
+def test_a_disk_that_is_open_still_after_an_interrupt_of_closing_it_writes_through_its_log() -> (
+    None
+):
     name = "child"
     for at in range(statements(name) - 40, statements(name)):
         tried(name, at, [LATE, FLUSH])

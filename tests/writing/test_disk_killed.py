@@ -125,7 +125,7 @@ def rounds(path: Path, contents: bytes, count: int, seed: int) -> int:
                 sectors.promise()
                 flushes += 1
             elif len(numbers) == 3:
-                sectors.begin(verb, *map(int, numbers))  # type: ignore[call-arg, arg-type]
+                sectors.begin(verb, *map(int, numbers))
         with vhdx_kaitai.open(path) as disk:
             sectors.see(disk.pread(disk.size, 0))
         report = vhdx_kaitai.check(path)

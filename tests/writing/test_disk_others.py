@@ -86,9 +86,7 @@ def test_qemu_repairs_some_cuts(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DISKS if name != "child of several chunks"])
 @pytest.mark.parametrize("reader", READERS)
-def test_other_readers_read_a_disk_that_was_closed(
-    reader: str, name: str, tmp_path: Path
-) -> None:
+def test_other_readers_read_a_disk_that_was_closed(reader: str, name: str, tmp_path: Path) -> None:
     if name in _NOT_FOR[reader]:
         pytest.skip("it is too large to be compared")
     subject = Subject(DISKS[name]())
@@ -217,7 +215,7 @@ def test_a_disk_that_qemu_has_open_is_not_opened_to_be_written(
     with opened_by_qemu(image, *options):
         for lock in ("auto", True):
             with pytest.raises(InUseError) as caught:
-                vhdx_kaitai.open(image, writable=True, lock=lock)  # type: ignore[call-overload]
+                vhdx_kaitai.open(image, writable=True, lock=lock)
             assert caught.value.path == image
         with vhdx_kaitai.open(image) as disk:  # which asks for no lock
             disk.pread(512, 0)

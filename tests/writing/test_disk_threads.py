@@ -106,9 +106,7 @@ class Owner:
 
 @pytest.mark.parametrize("kind", ["dynamic", "child"])
 @pytest.mark.parametrize("steps", [60, pytest.param(1500, marks=pytest.mark.slow)])
-def test_who_owns_blocks_reads_in_them_what_he_wrote(
-    kind: str, steps: int, tmp_path: Path
-) -> None:
+def test_who_owns_blocks_reads_in_them_what_he_wrote(kind: str, steps: int, tmp_path: Path) -> None:
     path = image(kind, tmp_path)
     with vhdx_kaitai.open(path, writable=True) as disk:
         owners = [Owner(disk, number, 4) for number in range(4)]
@@ -166,9 +164,7 @@ def test_each_read_sees_sectors_that_somebody_has_written(
 
 @pytest.mark.parametrize("name", ["dynamic", "child", "space of a child that is used again"])
 @pytest.mark.parametrize("rounds", [2, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_flush_covers_what_had_been_written_before_it_by_whomever(
-    name: str, rounds: int
-) -> None:
+def test_a_flush_covers_what_had_been_written_before_it_by_whomever(name: str, rounds: int) -> None:
     """After it the power is cut, while others go on writing."""
     subject = Subject(DISKS[name]())
     for number in range(rounds):
