@@ -200,4 +200,4 @@ class Writing(RuleBasedStateMachine):
 
 
 def test_a_disk_holds_what_it_has_to_whatever_becomes_of_it() -> None:
-    run_state_machine_as_test(Writing, settings=settings(fewer(6), stateful_step_count=20))
+    run_state_machine_as_test(Writing, settings=settings(fewer(8), stateful_step_count=20))

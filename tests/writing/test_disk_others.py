@@ -28,15 +28,21 @@ from vhdx_kaitai.errors import InUseError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="QEMU locks bytes there")
 
-_WITHOUT_PARENTS = [name for name in DISKS if "child" not in name]
+_WITHOUT_PARENTS = [name for name in DISKS if "child" not in name and name != "ring that wraps"]
 
 # QEMU knows no other sectors; what it says of the others is said where it is compared.
-_NOT_FOR_QEMU = ("sectors of 4096", "many pages", "ring that wraps")
+_NOT_FOR_QEMU = ("sectors of 4096", "many pages")
 
+_ITEMS = "it refuses items that it does not know, or that are empty"
+_ODD = "it refuses some odd sizes"
 _NOT_FOR = {
-    "libvhdi": ("many pages",),
-    "dissect": ("many pages",),
-    "7-Zip": ("many pages",),
+    "libvhdi": {"unknown regions and items": _ITEMS, "unknown region at the end": _ITEMS},
+    "dissect": {"unknown regions and items": _ITEMS, "unknown region at the end": _ITEMS},
+    "7-Zip": {
+        "dynamic without gaps": _ODD,
+        "sectors of 4096": _ODD,
+        "fixed whose last block is cut": _ODD,
+    },
 }
 
 
@@ -75,7 +81,8 @@ def assert_qemu_reads_cuts_alike(name: str, count: int, folder: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in _WITHOUT_PARENTS if n not in _NOT_FOR_QEMU])
 def test_qemu_repairs_what_a_cut_has_left_and_reads_the_same(name: str, tmp_path: Path) -> None:
-    assert assert_qemu_reads_cuts_alike(name, 40, tmp_path) > 3
+    dirty = assert_qemu_reads_cuts_alike(name, 40, tmp_path)
+    assert dirty > 3 or name.startswith("fixed")  # where nothing gets into the log
 
 
 @pytest.mark.parametrize("name", ["dynamic", "space that is used again"])
@@ -84,16 +91,14 @@ def test_qemu_repairs_some_cuts(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in DISKS if name != "child of several chunks"])
+@pytest.mark.parametrize("name", [name for name in _WITHOUT_PARENTS if name != "many pages"])
 @pytest.mark.parametrize("reader", READERS)
 def test_other_readers_read_a_disk_that_was_closed(reader: str, name: str, tmp_path: Path) -> None:
     if name in _NOT_FOR[reader]:
-        pytest.skip("it is too large to be compared")
+        pytest.skip(_NOT_FOR[reader][name])
     subject = Subject(DISKS[name]())
     path = tmp_path / "disk.vhdx"
     path.write_bytes(applied(subject.before, subject.events(2)))
-    if subject.parents:
-        pytest.skip("it has a parent")
     with READERS[reader]([path]) as view:
         assert view.size == subject.shape.size
         assert view.read(0, view.size) == held_in(path)
