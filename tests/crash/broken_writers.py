@@ -104,7 +104,7 @@ def log_guid_is_used_again() -> Patch:
 
 def no_replay() -> Patch:
     """Let the log be clean without having put anything in its place."""
-    return instead(disk, "replay_in", lambda session, _: session.end())
+    return instead(editor, "replay_in", lambda session, _: session.end())
 
 
 def file_measured_before_the_replay() -> Patch:
@@ -360,7 +360,7 @@ def failed_room_is_new() -> Patch:
 
 def given_space_is_free_at_once() -> Patch:
     def give_back(_: Any, this: Space, offset: int, length: int) -> None:
-        this._settled.append((offset, offset + length))
+        this._settled.append(([(offset, offset + length)], frozenset()))
 
     return around(Space, "give_back", give_back)
 
