@@ -121,7 +121,7 @@ class Held:
         self._since: list[tuple[int, Began]] = []
 
     def move_to(self, end: int) -> None:
-        """Go on to the moment at which that number of events has been done."""
+        """Go on to the moment after the events before this one."""
         for number in range(self._next, end):
             event = self.events[number]
             if isinstance(event, Began):
