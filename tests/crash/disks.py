@@ -380,11 +380,7 @@ def _dirty_child() -> Written:
 
 
 def _ring_that_wraps() -> Written:
-<<<<<<< HEAD
-    """Enough flushes that the log has been all around the ring several times."""
-=======
     """Enough flushes for the log to go all around the ring several times."""
->>>>>>> wt-crash
     parent = _base(3 * MIB)
     image = _child_of(parent, blocks={0: partial(range(0, 2048, 2)), 1: Block(ZERO)})
     habits = Habits(flush=10, hot=3, longest=8192, reopen=0, abandon=0.02)

@@ -94,7 +94,6 @@ def test_a_disk_goes_on_with_what_is_there_when_the_file_system_is_full(
         gc.collect()  # errors may hold files
 
 
-@pytest.mark.xfail(reason="the log is a hole, and there is no room for its entries any more")
 @pytest.mark.parametrize("kind", ["dynamic", "child"])
 def test_a_new_image_has_room_for_its_log(kind: str, tmp_path: Path) -> None:
     size, maker = SYSTEMS["ext4"]

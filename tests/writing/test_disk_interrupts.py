@@ -138,7 +138,6 @@ def test_every_few_statements_are_interrupted(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="between the end of the log and the files, an interrupt leaves it open")
 def test_a_disk_that_is_open_still_after_an_interrupt_of_closing_it_writes_through_its_log() -> (
     None
 ):

@@ -95,6 +95,7 @@ def test_who_reads_what_a_dirty_log_holds_is_done_before_the_log_is_overwritten(
     assert found == [dirty_image.model.read(offset, 4096)]
 
 
+@pytest.mark.slow
 def test_extents_that_were_asked_for_before_the_first_write_are_not_taken_from_the_log(
     dirty_image: Built, tmp_path: Path
 ) -> None:
@@ -107,7 +108,7 @@ def test_extents_that_were_asked_for_before_the_first_write_are_not_taken_from_t
             found.append((extent.offset, extent.length, extent.kind))
             if extent.kind == "data":  # where that changes no extent
                 disk.pwrite(b"x" * 512, extent.offset)
-            elif len(found) % 20 == 2:  # behind the place that is looked at
+            elif len(found) % 20 == 2:  # before the place that is looked at now
                 disk.pwrite(b"y" * 512, extent.offset)
                 disk.flush()
     assert found == expected

@@ -239,13 +239,13 @@ class WritableDisk(Disk):
             OSError: The medium fails; the files are closed all the same.
         """
         with self._map:
-            if self._is_closed:
-                return
             try:
-                self._forget_places()
-                if not self._session.has_failed:
-                    with self._critical():
-                        self._session.flush() if self._editor is None else self._editor.end()
+                if not self._is_closed:
+                    self._is_closed = True  # nothing is written any more, wherever this stops
+                    self._forget_places()
+                    if not self._session.has_failed:
+                        with self._critical():
+                            self._session.flush() if self._editor is None else self._editor.end()
             finally:
                 super().close()
                 self._file.close()
