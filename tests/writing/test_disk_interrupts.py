@@ -91,7 +91,8 @@ def tried(name: str, at: int, late: Sequence[Operation] = ()) -> int:
         if interruption.left < 0:
             break
     assert (interruption.left < 0) == isinstance(raised, KeyboardInterrupt)
-    assert not trial.disk._map._lock.locked(), interruption.where
+    is_held = trial.disk._map._is_owned()  # type: ignore[attr-defined]
+    assert not is_held, interruption.where
     trial._ask = ask  # type: ignore[method-assign]
     try:
         goes_on_or_has_failed(trial, list(script) or [*late, CLOSE])

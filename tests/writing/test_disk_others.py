@@ -28,10 +28,12 @@ from vhdx_kaitai.errors import InUseError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="QEMU locks bytes there")
 
-_WITHOUT_PARENTS = [name for name in DISKS if "child" not in name and name != "ring that wraps"]
-
-# QEMU knows no other sectors; what it says of the others is said where it is compared.
-_NOT_FOR_QEMU = ("sectors of 4096", "many pages")
+# Disks of gigabytes, all of which these tests would read.
+_LARGE = ("many pages", "more pages than the ring holds", "chunks without bitmaps")
+_WITHOUT_PARENTS = [
+    name for name in DISKS if "child" not in name and name not in ("ring that wraps", *_LARGE)
+]
+_FOR_QEMU = [name for name in _WITHOUT_PARENTS if name != "sectors of 4096"]
 
 _ITEMS = "it refuses items that it does not know, or that are empty"
 _ODD = "it refuses some odd sizes"
@@ -40,6 +42,7 @@ _NOT_FOR = {
     "dissect": {"unknown regions and items": _ITEMS, "unknown region at the end": _ITEMS},
     "7-Zip": {
         "dynamic without gaps": _ODD,
+        "dynamic whose last block is cut": _ODD,
         "sectors of 4096": _ODD,
         "fixed whose last block is cut": _ODD,
     },
@@ -59,6 +62,12 @@ def assert_in_order(path: Path) -> None:
 # -- readers --------------------------------------------------------------------------------------
 
 
+def has_header_alone(data: memoryview) -> bool:
+    """Tell whether a log entry in a file is torn amid the sector of its header."""
+    heads = (bytes(data[at : at + 68]) for at in range(0, len(data), 4096))
+    return any(h.startswith(b"loge") and not h.endswith((b"desc", b"zero")) for h in heads)
+
+
 def assert_qemu_reads_cuts_alike(name: str, count: int, folder: Path) -> int:
     """Cut the power, let QEMU repair what is left, and return how often the log was dirty."""
     subject = Subject(DISKS[name]())
@@ -69,7 +78,9 @@ def assert_qemu_reads_cuts_alike(name: str, count: int, folder: Path) -> int:
         with vhdx_kaitai.open(path) as disk:
             held = disk.pread(disk.size, 0)
             is_dirty, size = disk.image.log_state != "clean", disk.image.source.size
-        if size > len(cut.data):  # QEMU makes no file as long as LastFileOffset says
+        # QEMU makes no file as long as LastFileOffset says, and refuses a torn entry, even if
+        # it is not active, of which it finds the header alone.
+        if size > len(cut.data) or has_header_alone(cut.data):
             continue
         dirty += is_dirty
         qemu_img("check", "-q", "-r", "all", "-f", "vhdx", path)
@@ -79,7 +90,7 @@ def assert_qemu_reads_cuts_alike(name: str, count: int, folder: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in _WITHOUT_PARENTS if n not in _NOT_FOR_QEMU])
+@pytest.mark.parametrize("name", _FOR_QEMU)
 def test_qemu_repairs_what_a_cut_has_left_and_reads_the_same(name: str, tmp_path: Path) -> None:
     dirty = assert_qemu_reads_cuts_alike(name, 40, tmp_path)
     assert dirty > 3 or name.startswith("fixed")  # where nothing gets into the log
@@ -91,7 +102,7 @@ def test_qemu_repairs_some_cuts(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in _WITHOUT_PARENTS if name != "many pages"])
+@pytest.mark.parametrize("name", _WITHOUT_PARENTS)
 @pytest.mark.parametrize("reader", READERS)
 def test_other_readers_read_a_disk_that_was_closed(reader: str, name: str, tmp_path: Path) -> None:
     if name in _NOT_FOR[reader]:

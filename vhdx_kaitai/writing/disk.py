@@ -19,7 +19,7 @@ from _thread import get_ident
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index as to_int
-from threading import Lock
+from threading import RLock
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -46,38 +46,6 @@ _MOST_PAGES = 2048
 
 # Places of blocks that are kept for writing into them, a hundred bytes each.
 _KEPT_PLACES = 1 << 14
-
-
-class _Mutex:
-    """A lock that its thread does not wait for when it holds it already, as it would for ever.
-
-    Python calls finalizers and signal handlers wherever a thread is.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._owner: int | None = None
-
-    def acquire(self, timeout: float = -1) -> bool:
-        """Wait for the lock, and tell whether it was got."""
-        own = get_ident()
-        if self._owner == own:
-            raise RuntimeError("the disk is being changed by this thread already")
-        is_got = self._lock.acquire(timeout=timeout)
-        if is_got:
-            self._owner = own
-        return is_got
-
-    def release(self) -> None:
-        """Let go of the lock."""
-        self._owner = None
-        self._lock.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 class WritableDisk(Disk):
@@ -123,7 +91,7 @@ class WritableDisk(Disk):
         self._file: Any = file  # some have a descriptor
         self._has_descriptor = isinstance(file, FileSource)
         self._for_data = for_data
-        self._map = _Mutex()  # held by whoever changes where anything is
+        self._map = RLock()  # held by whoever changes where anything is
         self._editor: Editor | None = None
         self._blocks: Blocks | None = None
         self._session = Session(file, self.image.headers)
@@ -204,7 +172,7 @@ class WritableDisk(Disk):
             ValueError: The disk is closed.
         """
         needed = self._begun_flushes + 1
-        with self._map:
+        with self._alone():
             self._check_open()
             if self._ended_flushes < needed:
                 self._begun_flushes += 1
@@ -238,7 +206,7 @@ class WritableDisk(Disk):
         Raises:
             OSError: The medium fails; the files are closed all the same.
         """
-        with self._map:
+        with self._alone():
             try:
                 if not self._is_closed:
                     self._is_closed = True  # nothing is written any more, wherever this stops
@@ -251,6 +219,16 @@ class WritableDisk(Disk):
                 self._file.close()
 
     # -- what changes the image -------------------------------------------------------------
+
+    def _alone(self) -> RLock:
+        """Return the lock, which no thread waits for when it holds it already.
+
+        Python calls finalizers and signal handlers wherever a thread is. The lock is C: an
+        interrupt comes before it is got or inside `with`, never in between.
+        """
+        if self._map._is_owned():  # type: ignore[attr-defined] # as `Condition` asks
+            raise RuntimeError("the disk is being changed by this thread already")
+        return self._map
 
     def _inside(self, offset: int, length: int) -> tuple[int, int]:
         """Return start and end of a range of the disk that a caller gave."""
@@ -276,7 +254,7 @@ class WritableDisk(Disk):
     @contextmanager
     def _changing(self) -> Iterator[Blocks]:
         """Hold the lock, be ready to change the image, and yield its blocks."""
-        with self._map:
+        with self._alone():
             self._check_open()
             self._session.check()
             with self._critical():
