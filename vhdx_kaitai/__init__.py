@@ -1,6 +1,6 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `edit` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `edit`, `resize` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .writing.edit import edit
     from .writing.opening import open
     from .writing.replay import replay
+    from .writing.resize import resize
     from .writing.session import Change, Outcome
 
 __all__ = [
@@ -137,6 +138,7 @@ __all__ = [
     "open",
     "probe",
     "replay",
+    "resize",
 ]
 
 _NAMES_IN = {
@@ -175,6 +177,7 @@ _NAMES_IN = {
     "writing.edit": "edit",
     "writing.opening": "open",
     "writing.replay": "replay",
+    "writing.resize": "resize",
     "writing.session": "Change Outcome",
 }
 _HOMES = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
