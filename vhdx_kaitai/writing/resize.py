@@ -232,11 +232,13 @@ def _changes(image: Image, size: int, table: PartitionTable | None) -> list[Chan
 def _carry_out(editor: Editor, plan: _Plan, *, progress: Progress) -> None:
     is_larger = plan.size > editor.geometry.virtual_disk_size
     surplus, end = _surplus(editor, plan.size), editor.space.used_end
+    bits = None if is_larger else _SurplusBits(editor, plan.size)
     try:
-        if is_larger:
+        if bits is None:
             _make_room(editor, plan, surplus, progress)
         else:
             surplus.zero_shared()
+            bits.clear_shared()
         put_item(editor, "virtual_disk_size", encode.virtual_disk_size(plan.size))
         image = editor.judge()
         survey_to_write(image)
@@ -247,8 +249,9 @@ def _carry_out(editor: Editor, plan: _Plan, *, progress: Progress) -> None:
             editor.end()
         raise
     editor.commit()
-    if not is_larger:
+    if bits is not None:
         surplus.zero_others()
+        bits.clear_others()
         editor.used_end = _used_end(image)
 
 
@@ -277,7 +280,7 @@ def _make_room(editor: Editor, plan: _Plan, surplus: Surplus, progress: Progress
     old = editor.geometry
     new = old._replace(virtual_disk_size=plan.size)
     editor.needs_barrier = True
-    _settle_last_block(editor, plan.parent_size)
+    _settle_last_block(editor, plan)
     first, count = old.payload_blocks, new.payload_blocks - old.payload_blocks
     place = 0
     if editor.image.metadata.disk_type == "fixed" and count:
@@ -322,12 +325,12 @@ def _stored(editor: Editor, length: int) -> int:
     return room.offset
 
 
-def _settle_last_block(editor: Editor, parent_size: int) -> None:
+def _settle_last_block(editor: Editor, plan: _Plan) -> None:
     """Let what is past the end of the disk in its last block read as zeros.
 
     Args:
         editor: The image.
-        parent_size: Bytes of the parent, which may go on past the end of the disk.
+        plan: What is to become of the disk. A parent may go on past the end that it has.
     """
     geometry = editor.geometry
     size, block_size = geometry.virtual_disk_size, geometry.block_size
@@ -336,29 +339,64 @@ def _settle_last_block(editor: Editor, parent_size: int) -> None:
         return
     entry = editor.entry(block)
     state, offset = entry & STATE_MASK, entry & OFFSET_MASK
-    has_place = state in OCCUPYING_STATES and offset > 0
-    is_parents = state == NOT_PRESENT and parent_size > size
-    if not (has_place or is_parents):
-        return
-    chunk, at = divmod(block, geometry.chunk_ratio)
-    sectors = block_size // geometry.logical_sector_size
-    first, end = at * sectors, (at + 1) * sectors
-    middle = first + inside // geometry.logical_sector_size
-    assert end <= SECTORS_PER_BITMAP
+    is_parents = state == NOT_PRESENT and plan.parent_size > size
     if is_parents:
-        bitmap = editor.sector_bitmap(chunk)
         room = editor.new_room(block_size)
         offset = room.offset
-        editor.set_bits(bitmap, first, middle, is_set=False)
-        editor.set_bits(bitmap, middle, end, is_set=True)
-        editor.set_entry(block, PARTIALLY_PRESENT, offset)
+    elif state not in OCCUPYING_STATES or not offset:
+        return
     session = editor.session
     session.attempt(session.file.zero, offset + inside, block_size - inside)
-    if state == PARTIALLY_PRESENT:
-        bitmap = editor.sector_bitmap(chunk)
-        editor.set_bits(bitmap, middle, end, is_set=True)
-        if editor.bits(bitmap, first, middle) == (1 << middle - first) - 1:
-            editor.set_entry(block, FULLY_PRESENT, offset)
+    if not (is_parents or state == PARTIALLY_PRESENT):
+        return
+    chunk, number = divmod(block, geometry.chunk_ratio)
+    bitmap, sector = editor.sector_bitmap(chunk), geometry.logical_sector_size
+    first = number * block_size // sector
+    middle, after = first + inside // sector, first + block_size // sector
+    end = min(after, middle + (plan.size - size) // sector)
+    if is_parents:
+        editor.set_bits(bitmap, first, middle, is_set=False)
+    editor.set_bits(bitmap, middle, end, is_set=True)
+    editor.set_bits(bitmap, end, after, is_set=False)
+    is_whole = editor.bits(bitmap, first, middle) == (1 << middle - first) - 1
+    editor.set_entry(block, FULLY_PRESENT if is_whole else PARTIALLY_PRESENT, offset)
+
+
+class _SurplusBits:
+    """Bits of sectors past the end that a disk is to have, in the sector bitmap of its last chunk.
+
+    They have no meaning then.
+
+    Args:
+        editor: The image, whose disk has its old size.
+        size: The size that it is to have, in bytes.
+    """
+
+    def __init__(self, editor: Editor, size: int) -> None:
+        geometry = editor.geometry
+        chunk_size = SECTORS_PER_BITMAP * geometry.logical_sector_size
+        chunk, inside = divmod(size, chunk_size)
+        self._editor, self._offset = editor, 0
+        self._first = inside // geometry.logical_sector_size
+        self._page = ceil_div(self._first, _BITS_OF_A_PAGE)  # the first without others
+        if inside and geometry.is_differencing:
+            entry = editor.image.bat.entry(geometry.sector_bitmap_index(chunk))
+            self._offset = entry & OFFSET_MASK if entry & STATE_MASK == PRESENT else 0
+
+    def clear_shared(self) -> None:
+        """Clear those in a page with others that have a meaning."""
+        end = self._page * _BITS_OF_A_PAGE
+        if self._offset and self._first < end:
+            self._editor.set_bits(self._offset, self._first, end, is_set=False)
+
+    def clear_others(self) -> None:
+        """Clear the rest of them, of which a crash may leave some."""
+        if self._offset:
+            session, at = self._editor.session, self._page * PAGE
+            session.attempt(session.file.zero, self._offset + at, MIB - at)
+
+
+_BITS_OF_A_PAGE = PAGE * 8
 
 
 def _used_end(image: Image) -> int:
