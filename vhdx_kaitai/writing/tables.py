@@ -52,8 +52,9 @@ class NewBlocks(NamedTuple):
         ratio = geometry.chunk_ratio
         for low in range(self.first - self.first % ratio, self.zero_end, ratio):
             first, end = max(low, self.first), min(low + ratio, self.zero_end)
-            data = ZERO.to_bytes(ENTRY_LENGTH, "little") * (end - first)
-            yield geometry.payload_index(first) * ENTRY_LENGTH, data
+            if first < end:
+                data = ZERO.to_bytes(ENTRY_LENGTH, "little") * (end - first)
+                yield geometry.payload_index(first) * ENTRY_LENGTH, data
 
 
 class Surplus:
