@@ -89,7 +89,9 @@ def larger_with_a_new_bat_where_one_table_is_lost() -> Resized:
     image = dynamic(127 * GIB, blocks={0: Block()})
     layout = littered(image)
     layout.patch(3 << 16, b"\xff" * 16)
-    return Resized(layout.build(), 200 * GIB, windows=((0, MIB), (127 * GIB - MIB, 127 * GIB + MIB)))
+    return Resized(
+        layout.build(), 200 * GIB, windows=((0, MIB), (127 * GIB - MIB, 127 * GIB + MIB))
+    )
 
 
 def larger_fixed() -> Resized:
@@ -184,7 +186,12 @@ def smaller_child() -> Resized:
 def smaller_child_of_several_chunks() -> Resized:
     """A child loses chunks with their sector bitmaps."""
     parent = dynamic(9 * GIB, blocks={0: Block(), 8191: Block(), 9000: Block()}, tag=9).build()
-    blocks = {0: partial(5), 4097: partial(9), 9000: partial(range(4, 90)), 9215: Block(NOT_PRESENT)}
+    blocks = {
+        0: partial(5),
+        4097: partial(9),
+        9000: partial(range(4, 90)),
+        9215: Block(NOT_PRESENT),
+    }
     edges = ((0, 2), (4096, 4098), (4099, 4101), (9000, 9001))
     windows = tuple((first * MIB, last * MIB) for first, last in edges)
     layout = littered(child_of(parent, blocks=blocks))

@@ -93,9 +93,7 @@ def _no_flush_before_the_log_is_clean(events: Sequence[Event]) -> list[Event]:
 
 
 def _one_table_alone(events: Sequence[Event]) -> list[Event]:
-    return [
-        event for event in events if not (isinstance(event, Write) and event.offset == 4 << 16)
-    ]
+    return [event for event in events if not (isinstance(event, Write) and event.offset == 4 << 16)]
 
 
 def _headers_before_the_entry(events: Sequence[Event]) -> list[Event]:

@@ -118,7 +118,7 @@ def _mbr(disk: Disk, sector: int) -> list[tuple[int, int, int]] | None:
     if any(status not in (0, 0x80) for status, *_ in entries):
         return None
     found = [(kind, first, count) for _, kind, first, count in entries if kind and count]
-    return found if all(first for _, first, _ in found) else None
+    return found if all(first or kind in _EXTENDED for kind, first, _ in found) else None
 
 
 def _ends(disk: Disk, entries: list[tuple[int, int, int]]) -> Iterator[int]:
