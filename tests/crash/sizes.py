@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.images.chain import child_of
 from tests.images.dirty import dirty
@@ -36,13 +37,13 @@ def _with_stale_entries(image: Image, *, count: int = 3000) -> Layout:
     return layout
 
 
-def _parent(size: int, **fields: object) -> Built:
+def _parent(size: int, **fields: Any) -> Built:
     """Return an image all of whose first blocks hold something."""
     blocks = {number: Block() for number in range(min(40, -(-size // MIB)))}
     return dynamic(size, blocks=blocks, tag=9, **fields).build()
 
 
-def _child(parent: Built, size: int, **fields: object) -> Layout:
+def _child(parent: Built, size: int, **fields: Any) -> Layout:
     return _with_stale_entries(child_of(parent, **fields).but(virtual_disk_size=size))
 
 

@@ -47,7 +47,7 @@ def gpt(
     *,
     sector: int = 512,
     shape: tuple[int, int] = (128, 128),
-    **fields: int,
+    other_fields: dict[str, int] | None = None,
 ) -> dict[int, bytes]:
     """Return both copies of a GPT with the MBR before it, by sector.
 
@@ -56,9 +56,9 @@ def gpt(
         parts: First and last sector of each partition.
         sector: Bytes of a sector.
         shape: How many entries there are, and the bytes of each.
-        fields: Fields of the header that have another value, for good or bad.
+        other_fields: Fields of the header that have another value, for good or bad.
     """
-    packed = b""
+    fields, packed = other_fields or {}, b""
     for number, (first, last) in enumerate(parts, 1):
         guids = UUID(int=7).bytes_le + UUID(int=number).bytes_le
         packed += (guids + struct.pack("<QQQ", first, last, 0)).ljust(shape[1], b"\0")

@@ -124,7 +124,7 @@ def test_one_damaged_copy_of_a_gpt_does_no_harm(lost: int) -> None:
     ],
 )
 def test_what_no_gpt_has_leaves_the_whole_disk_in_doubt(fields: dict[str, int]) -> None:
-    pieces = gpt(SECTORS, [(64, 1999)], **fields)
+    pieces = gpt(SECTORS, [(64, 1999)], other_fields=fields)
     found = partition_table(disk_with(pieces))
     assert found is not None
     assert (found.end, found.doubt) == (SIZE, "neither copy of the GPT is valid")

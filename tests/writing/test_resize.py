@@ -21,6 +21,7 @@ from tests.images.structures import GIB, MIB, TIB, ZERO
 from tests.support import damaged, fewer, good
 from vhdx_kaitai import resize
 from vhdx_kaitai.errors import FailedError, FormatError, ParentNotFoundError, UnsafeError
+from vhdx_kaitai.format.metadata import DiskType
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.writing.session import Change
 
@@ -122,7 +123,7 @@ def test_a_shrunk_disk_gives_back_the_end_of_its_file(make: Any) -> None:
 def test_a_disk_is_what_was_done_to_it(data: st.DataObject) -> None:
     """Sizes come and go, and something is written between."""
     block = data.draw(st.sampled_from([MIB, 2 * MIB]))
-    disk_type = data.draw(st.sampled_from(["dynamic", "fixed"]))
+    disk_type: DiskType = data.draw(st.sampled_from(["dynamic", "fixed"]))
     held = bytearray(data.draw(st.integers(1, 6 * 2048)) * 512)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.vhdx"
@@ -209,7 +210,7 @@ def test_images_of_all_kinds_get_another_size(name: str, tmp_path: Path) -> None
 
 def test_without_partitions_only_zeros_are_cut_off(tmp_path: Path) -> None:
     path = new(tmp_path / "a.vhdx", 9 * MIB, bytes(5 * MIB - 1) + b"x", block_size=MIB)
-    with pytest.raises(UnsafeError, match="no partition table.* stored at 5242879.*--force"):
+    with pytest.raises(UnsafeError, match=r"no partition table.* stored at 5242879.*--force"):
         resize(path, 5 * MIB - 512)
     with pytest.raises(UnsafeError, match="give a size"):
         resize(path, minimum=True, force=True)

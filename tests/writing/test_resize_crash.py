@@ -1,8 +1,9 @@
-"""A cut of the power leaves the old size or the new one, and each rule of order is needed for that."""
+"""A cut of the power leaves the old size or the new one: each rule of order is needed for that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -46,7 +47,7 @@ def _steps(events: Sequence[Event]) -> _Steps:
         n for n, e in enumerate(events) if isinstance(e, Write) and MIB <= e.offset < 2 * MIB
     )
     bounds = (0, headers[1] + 1, entry, headers[3] + 1, headers[4], len(events))
-    return _Steps(*(list(events[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)))
+    return _Steps(*(list(events[a:b]) for a, b in pairwise(bounds)))
 
 
 def _is_change(event: Event) -> bool:

@@ -6,7 +6,7 @@ import argparse
 import re
 
 from ..errors import VhdxError
-from ..reading.image import Image
+from ..reading.disk import open_disk
 from ..showing.changed import changed_document, changed_text
 from ..writing.resize import resize
 from .arguments import Parser, add_file, add_parents, parent_options
@@ -19,7 +19,7 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, print_result
+from .output import complain, print_result, tell_unused
 from .status import DONE
 
 # What begins with a minus, and is no option.
@@ -30,13 +30,14 @@ def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
     command._negative_number_matcher = _LESS
     add_file(command)
-    command.add_argument(
+    size = command.add_argument(
         "size",
         metavar="SIZE",
-        nargs="?",
         type=_size,
-        help="the new size, 64GiB for example; +N and -N are more and less than the disk has",
+        help="the new size, 64GiB for example; +N and -N are more and less than the disk has; "
+        "none with --minimum",
     )
+    size.required = False  # with `nargs="?"` it could not stand after an option
     command.add_argument(
         "--minimum",
         action="store_true",
@@ -91,13 +92,12 @@ def _wanted(arguments: argparse.Namespace) -> int | None:
     Raises:
         VhdxError: The disk has less than it is to lose.
     """
+    with open_disk(arguments.file, **parent_options(arguments)) as disk:
+        tell_unused(arguments, [disk.unused])
+        now = disk.size
     if arguments.size is None:
         return None
     sign, size = arguments.size
-    if not sign:
-        return int(size)
-    with Image(arguments.file) as image:
-        now = image.metadata.virtual_disk_size
     if sign == "-" and size >= now:
         raise VhdxError(f"the disk has {now} bytes, and cannot lose {size}")
-    return int(now + size if sign == "+" else now - size)
+    return int(now + size if sign == "+" else now - size if sign == "-" else size)
