@@ -267,7 +267,7 @@ class Editor:
             self._page(at)[start - at : end - at] = data[start - offset : end - offset]
 
     def judge(self) -> Image:
-        """Have a reader open the image as it is with its changes, before they are in the file.
+        """Return the image as a reader finds it with its changes, before they are in the file.
 
         They have to be few enough to get there together.
 
