@@ -95,6 +95,22 @@ def larger_with_a_new_bat_where_one_table_is_lost() -> Resized:
     )
 
 
+def larger_with_a_new_bat_in_free_space() -> Resized:
+    """Likewise, and the file has room for it, full of bytes of no meaning."""
+    layout = littered(
+        dynamic(127 * GIB - 512, blocks={0: Block(), 130047: Block()}, bat_offset=9 * MIB)
+    )
+    windows = ((0, MIB), (127 * GIB - MIB, 127 * GIB + MIB), (190 * GIB, 190 * GIB + MIB))
+    return Resized(layout.build(), 200 * GIB, windows=windows)
+
+
+def larger_by_chunks() -> Resized:
+    """The BAT gets entries of sector bitmaps, which stay empty."""
+    built = _with_stale_entries(dynamic(_END, blocks=_BLOCKS), count=9000).build()
+    windows = ((0, 6 * MIB), (4095 * MIB, 4098 * MIB), (9000 * MIB - 512, 9000 * MIB))
+    return Resized(built, 9000 * MIB, windows=windows)
+
+
 def larger_fixed() -> Resized:
     """A fixed disk gets blocks that are stored."""
     return Resized(_with_stale_entries(fixed(_END)).build(), 8 * MIB)
@@ -152,6 +168,24 @@ def larger_child_with_a_new_bat() -> Resized:
     return Resized(layout.build(), 300 * GIB, [parent], windows)
 
 
+def larger_child_in_free_space() -> Resized:
+    """The last block gets a place of its own, and a sector bitmap, where other bytes are."""
+    parent = _parent(7 * MIB)
+    layout = _child(parent, _END, blocks={0: Block()}, bat_offset=9 * MIB)
+    return Resized(layout.build(), 6 * MIB, [parent])
+
+
+def larger_child_by_chunks() -> Resized:
+    """A child gets chunks, and the entry of the sector bitmap of its last one stays."""
+    blocks = {number: Block() for number in (0, 4, 5, 4095, 4096, 8999)}
+    parent = dynamic(9000 * MIB, blocks=blocks, tag=9).build()
+    image = child_of(parent, blocks={0: partial(5), 4: partial(range(9, 500, 2))})
+    layout = _with_stale_entries(image.but(virtual_disk_size=_END), count=12000)
+    edges = ((0, 7), (4094, 4098), (8190, 8193), (8998, 9001))
+    windows = tuple((first * MIB, last * MIB) for first, last in edges)
+    return Resized(layout.build(), 12000 * MIB, [parent], windows)
+
+
 def larger_after_a_replay() -> Resized:
     """The log is dirty."""
     layout = _with_stale_entries(dynamic(_END, blocks=_BLOCKS), count=10)
@@ -201,7 +235,8 @@ def smaller_child_of_several_chunks() -> Resized:
 
 MAKERS: tuple[Callable[[], Resized], ...] = (
     *(larger, larger_by_many_pages, larger_in_its_last_block, larger_by_whole_blocks),
-    *(larger_with_a_place_that_is_kept, larger_with_a_new_bat),
+    *(larger_with_a_place_that_is_kept, larger_with_a_new_bat, larger_by_chunks),
+    *(larger_with_a_new_bat_in_free_space, larger_child_in_free_space, larger_child_by_chunks),
     *(larger_with_a_new_bat_where_one_table_is_lost, larger_fixed, larger_fixed_in_free_space),
     *(larger_with_sectors_of_4096, larger_child, larger_child_of_a_larger_parent),
     *(larger_child_with_a_partial_end, larger_child_with_sectors_of_4096),

@@ -63,11 +63,13 @@ class _Wanted(NamedTuple):
         size: The size in bytes; None for the least that partitions leave.
         force: Whether the disk becomes smaller although something of it may be lost.
         sought: Where parents are looked for.
+        progress: Told how far it is.
     """
 
     size: int | None
     force: bool
     sought: Sought
+    progress: Progress
 
 
 class _Plan(NamedTuple):
@@ -111,8 +113,8 @@ def resize(
         dry_run: Whether to say only what would be changed; nothing is written then.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
-        progress: Told how many bytes of a larger BAT are done, now and then; when it raises,
-            the disk has its old size.
+        progress: Told how many bytes are done of what is read past a new end, or of a larger
+            BAT, now and then; when it raises, the disk has its old size.
         parent: The parent, or one for each level, as `open` takes it.
         search: Folders in which parents are looked for, or one folder.
         follow_absolute: Follow absolute paths of parents.
@@ -131,8 +133,9 @@ def resize(
     if (size is None) is not minimum:
         raise ValueError("either a size is wanted, or the minimum")
     sought = Sought.of(parent, search, follow_absolute=follow_absolute)
-    plan = partial(_plan, wanted=_Wanted(size, force, sought))
-    carry_out = partial(_carry_out, progress=progress or (lambda _done: None))
+    told = progress or (lambda _done: None)
+    plan = partial(_plan, wanted=_Wanted(size, force, sought, told))
+    carry_out = partial(_carry_out, progress=told)
     return change(path, plan, carry_out, Terms(True, force, dry_run, lock))
 
 
@@ -150,7 +153,7 @@ def _plan(image: Image, wanted: _Wanted) -> _Plan:
         sector = disk.logical_sector_size
         refuse(check_virtual_disk_size(size, sector, Place("size", "virtual_disk_size_item", None)))
         if size < disk.size and not wanted.force:
-            _refuse_loss(disk, table, size)
+            _refuse_loss(disk, table, size, wanted.progress)
         return _Plan(size, parent_size, tuple(_changes(image, size, table)))
 
 
@@ -168,7 +171,7 @@ def _least_size(disk: Disk, table: PartitionTable | None) -> int:
     return min(disk.size, ceil_div(table.needed, MIB) * MIB)
 
 
-def _refuse_loss(disk: Disk, table: PartitionTable | None, size: int) -> None:
+def _refuse_loss(disk: Disk, table: PartitionTable | None, size: int, progress: Progress) -> None:
     """Raise when something would be lost because a disk becomes smaller.
 
     Raises:
@@ -176,11 +179,11 @@ def _refuse_loss(disk: Disk, table: PartitionTable | None, size: int) -> None:
             table, there is anything.
     """
     if table is None:
-        last = _data_past(disk, size)
-        if last is not None:
+        at = _data_past(disk, size, progress)
+        if at is not None:
             raise _unsafe(
                 f"there is no partition table, so a file system may take the whole disk, and "
-                f"something is stored at {last}, past the new end at {size}"
+                f"something is stored at {at}, past the new end at {size}"
             )
     elif table.doubt:
         raise _unsafe(f"what is needed of the disk cannot be told, since {table.doubt}")
@@ -196,12 +199,13 @@ def _unsafe(why: str) -> UnsafeError:
     return UnsafeError(f"{why}; --force (force=True) cuts it off all the same")
 
 
-def _data_past(disk: Disk, start: int) -> int | None:
+def _data_past(disk: Disk, start: int, progress: Progress) -> int | None:
     """Return the virtual offset of something past an offset that is not zeros."""
     for low, high, *_ in in_pieces(data_ranges(disk, start, disk.size), MIB):
         data = disk.pread(high - low, low)
         if any(data):
             return low + len(data) - len(data.lstrip(b"\0"))
+        progress(high - start)
     return None
 
 
