@@ -240,7 +240,7 @@ def test_a_cut_amid_copies_leaves_a_disk_that_reads_as_before(made: Chain, tmp_p
     place = tmp_path / "cut" / made.path.name
     shutil.copytree(made.path.parent, place.parent)
     seen = set()
-    for cut in cuts(data, file.events, 150, 2):
+    for cut in cuts(data, file.events, 40, 2):
         place.write_bytes(cut.data)
         with vhdx_kaitai.open(place) as child:
             assert child.pread(child.size, 0) == held, cut.what
