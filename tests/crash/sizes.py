@@ -116,10 +116,16 @@ def larger_fixed() -> Resized:
     return Resized(_with_stale_entries(fixed(_END)).build(), 8 * MIB)
 
 
-def larger_fixed_in_free_space() -> Resized:
-    """Likewise, and the file has room for them, full of bytes of no meaning."""
+def larger_fixed_with_free_space() -> Resized:
+    """Likewise, and the file has free space that may be kept for other blocks."""
     image = fixed(3 * MIB - 512, bat_offset=9 * MIB, gap=0)
     return Resized(_with_stale_entries(image).build(), 5 * MIB)
+
+
+def larger_fixed_without_places() -> Resized:
+    """A fixed disk as QEMU makes it: blocks have no place, and the file has room for them."""
+    blocks = {number: Block(ZERO) for number in range(3)}
+    return Resized(fixed(3 * MIB - 512, blocks=blocks, file_length=7 * MIB).build(), 5 * MIB - 512)
 
 
 def larger_with_sectors_of_4096() -> Resized:
@@ -237,7 +243,8 @@ MAKERS: tuple[Callable[[], Resized], ...] = (
     *(larger, larger_by_many_pages, larger_in_its_last_block, larger_by_whole_blocks),
     *(larger_with_a_place_that_is_kept, larger_with_a_new_bat, larger_by_chunks),
     *(larger_with_a_new_bat_in_free_space, larger_child_in_free_space, larger_child_by_chunks),
-    *(larger_with_a_new_bat_where_one_table_is_lost, larger_fixed, larger_fixed_in_free_space),
+    *(larger_with_a_new_bat_where_one_table_is_lost, larger_fixed, larger_fixed_with_free_space),
+    larger_fixed_without_places,
     *(larger_with_sectors_of_4096, larger_child, larger_child_of_a_larger_parent),
     *(larger_child_with_a_partial_end, larger_child_with_sectors_of_4096),
     *(larger_child_with_a_new_bat, larger_after_a_replay),

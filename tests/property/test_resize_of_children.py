@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +59,7 @@ def test_a_disk_of_any_shape_gets_any_size(seed: int) -> None:
     is_child = chance.random() < 0.7
     count = -(-now // block_size)
     blocks = _blocks(count, block_size // sector, chance, is_child=is_child)
-    fields = {"blocks": blocks, "gap": chance.choice((0, MIB))}
+    fields: dict[str, Any] = {"blocks": blocks, "gap": chance.choice((0, MIB))}
     parents = []
     if is_child:
         parents = [_parent(size(), sector, chance.choice((MIB, 2 * MIB)), chance)]

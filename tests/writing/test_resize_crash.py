@@ -133,11 +133,6 @@ MUTANTS: dict[str, tuple[Callable[[], Resized], Mutation, str]] = {
         _ready_after_the_switch,
         "another disk",
     ),
-    "new blocks in free space keep what is there": (
-        sizes.larger_fixed_in_free_space,
-        _ready_without_zeros,
-        "another disk",
-    ),
     "the former BAT is cleared before the switch": (
         sizes.larger_with_a_new_bat,
         _former_bat_cleared_first,

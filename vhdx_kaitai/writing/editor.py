@@ -182,16 +182,17 @@ class Editor:
             yield first, first + count
             first += count
 
-    def new_room(self, length: int) -> Room:
+    def new_room(self, length: int, *, is_new: bool = False) -> Room:
         """Return space in the file, which is made longer for that.
 
         Args:
             length: Bytes.
+            is_new: Whether only new space will do.
 
         Raises:
             OSError: The file cannot be made longer.
         """
-        room = self.space.take(length)
+        room = self.space.take(length, is_new=is_new)
         file = self.session.file
         try:
             if self.space.end > file.size:

@@ -33,7 +33,9 @@ from ..format.bat import (
     PRESENT,
     SECTORS_PER_BITMAP,
     STATE_MASK,
+    Geometry,
 )
+from ..format.headers import HEADER_SECTION_LENGTH
 from ..format.metadata import check_virtual_disk_size
 from ..format.place import Place
 from ..reading.chain import open_chain
@@ -286,9 +288,7 @@ def _make_room(editor: Editor, plan: _Plan, surplus: Surplus, progress: Progress
     editor.needs_barrier = True
     _settle_last_block(editor, plan)
     first, count = old.payload_blocks, new.payload_blocks - old.payload_blocks
-    place = 0
-    if editor.image.metadata.disk_type == "fixed" and count:
-        place = _stored(editor, count * old.block_size)
+    place = _stored(editor, new, count * old.block_size)
     zero_end = min(new.payload_blocks, ceil_div(plan.parent_size, old.block_size))
     blocks = NewBlocks(first, max(first, zero_end), place)
     if new.entry_count * ENTRY_LENGTH <= editor.image.regions.bat.length:
@@ -316,17 +316,40 @@ def _at(offset: int, index: int) -> int:
     return offset + index * ENTRY_LENGTH
 
 
-def _stored(editor: Editor, length: int) -> int:
-    """Return the file offset of space for new blocks, all of which reads as zeros."""
-    session, room = editor.session, editor.new_room(length)
-    try:
-        if not room.is_new:
-            session.attempt(session.file.zero, room.offset, length)
-        session.attempt(session.file.allocate, room.offset, length)
-    except OSError:
-        editor.space.put_back(room, length)
-        raise
-    return room.offset
+def _stored(editor: Editor, geometry: Geometry, length: int) -> int:
+    """Return the file offset of space for new blocks of a fixed disk, all of which is zeros.
+
+    It is at the end of the file: space amid it may be kept for blocks without a place
+    [MS-VHDX 2.6.2.1].
+
+    Args:
+        editor: The image.
+        geometry: The sizes that the disk is to have.
+        length: Bytes of the new blocks.
+
+    Returns:
+        Nothing but 0 when the disk is another one, or has no new blocks.
+    """
+    if editor.image.metadata.disk_type != "fixed":
+        return 0
+    kept = _kept_end(editor.image, geometry.virtual_disk_size)
+    needed = max(length, kept - editor.space.end)
+    if needed == 0:
+        return 0
+    session, room = editor.session, editor.new_room(needed, is_new=True)
+    session.attempt(session.file.allocate, room.offset, needed)
+    return room.offset if length else 0
+
+
+def _kept_end(image: Image, size: int) -> int:
+    """Return how long the file of a fixed disk has to be, to keep all blocks (ITEM-10).
+
+    Args:
+        image: The image.
+        size: Bytes of the disk.
+    """
+    taken = sum(other.end - other.start for other in image.occupied)
+    return ceil_div(HEADER_SECTION_LENGTH + taken + size, MIB) * MIB
 
 
 def _settle_last_block(editor: Editor, plan: _Plan) -> None:
@@ -407,6 +430,8 @@ def _used_end(image: Image) -> int:
     """Return the file offset after all that is used of a file, places that are kept included."""
     geometry, block_size = image.geometry, image.geometry.block_size
     end = max(other.end for other in image.occupied)
+    if image.metadata.disk_type == "fixed":
+        end = max(end, _kept_end(image, geometry.virtual_disk_size))
     for _, entries in payload_entries(image):
         if max(entries) > end - block_size:
             places = (e & OFFSET_MASK for e in entries if e & STATE_MASK in OCCUPYING_STATES)
