@@ -1,6 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `edit`, `rebase` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `edit`, `rebase`, `resize` and `replay` change an image that
+is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from .writing.opening import open
     from .writing.rebase import rebase
     from .writing.replay import replay
+    from .writing.resize import resize
     from .writing.session import Change, Outcome
 
 __all__ = [
@@ -139,6 +141,7 @@ __all__ = [
     "probe",
     "rebase",
     "replay",
+    "resize",
 ]
 
 _NAMES_IN = {
@@ -178,6 +181,7 @@ _NAMES_IN = {
     "writing.opening": "open",
     "writing.rebase": "rebase",
     "writing.replay": "replay",
+    "writing.resize": "resize",
     "writing.session": "Change Outcome",
 }
 _HOMES = {name: module for module, names in _NAMES_IN.items() for name in names.split()}

@@ -97,11 +97,17 @@ class Editor:
         space: The free space of its file.
         needs_barrier: Whether what was written of payload has to be on the medium before
             the metadata that leads to it.
+        used_end: File offset after all that is used, in bytes, when more than what was appended
+            is to be cut off at the end; else None.
+        given_up: Places of former metadata, offset and length in bytes, which become zeros when
+            the log is clean.
     """
 
     def __init__(self, session: Session, image: Image, found: Survey) -> None:
         self.session = session
         self.needs_barrier = False
+        self.used_end: int | None = None
+        self.given_up: list[tuple[int, int]] = []
         file = session.file
         end = max(ceil_div(file.size, MIB) * MIB, _end_of_last_block(image))
         if end > file.size:  # what is appended has to begin at a MiB, and after the last block
@@ -176,16 +182,17 @@ class Editor:
             yield first, first + count
             first += count
 
-    def new_room(self, length: int) -> Room:
+    def new_room(self, length: int, *, is_new: bool = False) -> Room:
         """Return space in the file, which is made longer for that.
 
         Args:
             length: Bytes.
+            is_new: Whether only new space will do.
 
         Raises:
             OSError: The file cannot be made longer.
         """
-        room = self.space.take(length)
+        room = self.space.take(length, is_new=is_new)
         file = self.session.file
         try:
             if self.space.end > file.size:
@@ -265,11 +272,18 @@ class Editor:
 
         They have to be few enough to get there together.
 
+        Returns:
+            The image as that reader has it.
+
         Raises:
             FormatError: A reader refuses it.
         """
         assert self.changed_pages <= MOST_PAGES
         return Image(self._source)
+
+    def forget(self) -> None:
+        """Let nothing be changed that is not committed."""
+        self._source.pages.clear()
 
     def commit(self) -> None:
         """Return when all that was changed is on the medium, one way or the other.
@@ -292,9 +306,14 @@ class Editor:
         self.commit()
         if self._journal.has_begun:
             self.session.end()
-        if self.space.used_end < self.session.file.size:
-            self.session.set_length(self.space.used_end)
-            self.session.flush()
+        for offset, length in self.given_up:
+            self.session.zero(offset, length)
+        end = self.space.used_end if self.used_end is None else self.used_end
+        if end < self.session.file.size:
+            self.session.set_length(end)
+        elif not self.given_up:
+            return
+        self.session.flush()
 
     def _in_order(self) -> list[int]:
         """Return where changed pages are, such that each beginning of them makes sense.

@@ -51,11 +51,16 @@ class Space:
         # For certain, and perhaps being read: by reads that were under way then.
         self._settled: list[tuple[list[tuple[int, int]], frozenset[tuple[int, int]]]] = []
 
-    def take(self, length: int) -> Room:
-        """Return space of some length in bytes, old space if there is any."""
+    def take(self, length: int, *, is_new: bool = False) -> Room:
+        """Return space of some length in bytes, old space if there is any.
+
+        Args:
+            length: Bytes.
+            is_new: Whether only new space will do.
+        """
         if self._settled:
             self._free_what_nobody_reads()
-        if self._too_long is None or length < self._too_long:
+        if not is_new and (self._too_long is None or length < self._too_long):
             for start, end in self._free:
                 if end - start >= length:
                     self._free.subtract(start, start + length)

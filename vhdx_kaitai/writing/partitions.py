@@ -1,0 +1,192 @@
+"""Where the partitions of a disk end, by its MBR or its GPT.
+
+Of a disk that is made smaller nothing but that tells what is needed of it. Whatever is in
+doubt counts as needed: a table that is damaged needs the whole disk.
+
+Facts that force the design:
+
+* A partition table is made by strangers. Counts and chains are bounded, nothing is followed
+  past the end of the disk, and a chain that comes back to itself ends there.
+* A file system without a partition table may begin with the signature of an MBR, and has a
+  program where the partitions would be. So what cannot be partitions is no table.
+* The GPT has a copy at the end of the disk, which needs room there, too.
+"""
+
+from __future__ import annotations
+
+import struct
+from binascii import crc32
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..reading.disk import Disk
+from ..units import MIB, ceil_div
+
+_SECTOR_SIZES = (512, 4096)
+_MBR_LENGTH = 512
+_MBR_SIGNATURE = b"\x55\xaa"
+_MBR_ENTRIES, _MBR_ENTRY = 446, struct.Struct("<B3xB3xII")
+_EXTENDED = (0x05, 0x0F, 0x85)
+_PROTECTIVE = 0xEE
+_DYNAMIC = 0x42  # of Windows' dynamic disks, whose database is in the last MiB of the disk
+
+# Logical partitions that are followed: ours. Linux takes 60, Windows fewer than there are letters.
+_MOST_LOGICAL = 256
+
+# Signature, revision, header size, checksum, own sector, that of the copy, first and last
+# sector for partitions, GUID, first sector of the entries, their number, size and checksum.
+_GPT = struct.Struct("<8sIII4xQQQQ16sQIII")
+_GPT_SIGNATURE = b"EFI PART"
+_GPT_CHECKSUM = slice(16, 20)
+_GPT_ENTRY = struct.Struct("<16s16sQQ")
+_LEAST_GPT_ENTRY = 128
+_MOST_GPT_BYTES = MIB  # of entries: ours; 128 of 128 bytes are usual
+
+
+class PartitionTable(NamedTuple):
+    """What a partition table needs of a disk; sizes in bytes.
+
+    Attributes:
+        kind: `MBR` or `GPT`.
+        end: Virtual offset after the last partition; the end of the disk, or more, when that
+            is in doubt.
+        backup_length: What the copy of a GPT takes at the end of the disk; 0 of an MBR.
+        doubt: Why the whole disk is needed; empty when it is not.
+    """
+
+    kind: str
+    end: int
+    backup_length: int = 0
+    doubt: str = ""
+
+    @property
+    def needed(self) -> int:
+        """Bytes that the disk needs to have."""
+        return self.end + self.backup_length
+
+
+def partition_table(disk: Disk) -> PartitionTable | None:
+    """Return what the partition table of a disk needs; None when there is none.
+
+    Args:
+        disk: The disk.
+
+    Raises:
+        FormatError: What is read of the disk is lost.
+    """
+    entries = _mbr(disk, 0)
+    own = disk.logical_sector_size
+    for sector in (own, *(size for size in _SECTOR_SIZES if size != own)):
+        table = _gpt(disk, sector)
+        if table is not None:
+            return _with_hybrid(table, entries or [], own)
+    if not entries:
+        return None
+    if any(kind == _PROTECTIVE for kind, _, _ in entries):
+        return PartitionTable("GPT", disk.size, doubt="neither copy of the GPT is valid")
+    if any(kind == _DYNAMIC for kind, _, _ in entries):
+        return PartitionTable("MBR", disk.size, doubt="it is one of Windows' dynamic disks")
+    return PartitionTable("MBR", max(_ends(disk, entries)) * own)
+
+
+def _with_hybrid(
+    table: PartitionTable, entries: list[tuple[int, int, int]], sector: int
+) -> PartitionTable:
+    """Return a GPT with those partitions that an MBR has besides."""
+    ends = (first + count for kind, first, count in entries if kind != _PROTECTIVE)
+    return table._replace(end=max(table.end, *(end * sector for end in ends), 0))
+
+
+# -- MBR ------------------------------------------------------------------------------------------
+
+
+def _mbr(disk: Disk, sector: int) -> list[tuple[int, int, int]] | None:
+    """Return type, first sector and number of sectors of the partitions that a sector names.
+
+    Args:
+        disk: The disk.
+        sector: The number of the sector.
+
+    Returns:
+        None when the sector names none, or is past the end of the disk.
+    """
+    data = disk.pread(_MBR_LENGTH, sector * disk.logical_sector_size)
+    if len(data) < _MBR_LENGTH or data[-len(_MBR_SIGNATURE) :] != _MBR_SIGNATURE:
+        return None
+    raw = data[_MBR_ENTRIES : -len(_MBR_SIGNATURE)]
+    entries = list(_MBR_ENTRY.iter_unpack(raw))
+    if any(status not in (0, 0x80) for status, *_ in entries):
+        return None
+    found = [(kind, first, count) for _, kind, first, count in entries if kind and count]
+    return found if all(first or kind in _EXTENDED for kind, first, _ in found) else None
+
+
+def _ends(disk: Disk, entries: list[tuple[int, int, int]]) -> Iterator[int]:
+    """Yield the sector after each partition, logical ones included."""
+    for kind, first, count in entries:
+        yield first + count
+        if kind in _EXTENDED:
+            yield from _logical_ends(disk, first)
+
+
+def _logical_ends(disk: Disk, start: int) -> Iterator[int]:
+    """Yield the sector after each logical partition.
+
+    Args:
+        disk: The disk.
+        start: The first sector of the extended partition, from which links count.
+    """
+    at, seen = start, set[int]()
+    while at not in seen and len(seen) < _MOST_LOGICAL:
+        seen.add(at)
+        following = at
+        for kind, first, count in _mbr(disk, at) or ():
+            if kind in _EXTENDED:
+                following = start + first
+            else:
+                yield at + first + count
+        at = following
+
+
+# -- GPT ------------------------------------------------------------------------------------------
+
+
+def _gpt(disk: Disk, sector: int) -> PartitionTable | None:
+    """Return what a GPT needs: the first copy, or the last when that is damaged.
+
+    Args:
+        disk: The disk.
+        sector: Bytes of its sectors, by which a GPT counts.
+    """
+    for number in (1, disk.size // sector - 1):
+        found = _copy_of_gpt(disk, number, sector)
+        if found is not None:
+            return found
+    return None
+
+
+def _copy_of_gpt(disk: Disk, number: int, sector: int) -> PartitionTable | None:
+    data = disk.pread(sector, number * sector) if number > 0 else b""
+    if len(data) < sector:
+        return None
+    signature, _, length, checksum, own, _, first, _, _, start, count, size, of_entries = (
+        _GPT.unpack_from(data)
+    )
+    if signature != _GPT_SIGNATURE or own != number or not _GPT.size <= length <= sector:
+        return None
+    head = bytearray(data[:length])
+    head[_GPT_CHECKSUM] = bytes(4)
+    if crc32(head) != checksum:
+        return None
+    if size < _LEAST_GPT_ENTRY or size % 8 or not 0 < count * size <= _MOST_GPT_BYTES:
+        return None
+    entries = disk.pread(count * size, start * sector)
+    if len(entries) < count * size or crc32(entries) != of_entries:
+        return None
+    length_of_entries = ceil_div(count * size, sector)
+    end = max(first, 2 + length_of_entries)  # of a disk without partitions
+    for at in range(0, count * size, size):
+        kind, _, low, high = _GPT_ENTRY.unpack_from(entries, at)
+        if any(kind):
+            end = max(end, low + 1, high + 1)
+    return PartitionTable("GPT", end * sector, (length_of_entries + 1) * sector)
