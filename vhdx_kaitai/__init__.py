@@ -1,6 +1,6 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `edit` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `compact`, `edit` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .storage.overlay import Update
     from .storage.source import Source
     from .writing.blank import Created
+    from .writing.compact import compact
     from .writing.convert import convert
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
@@ -129,6 +130,7 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "compact",
     "convert",
     "create",
     "digest",
@@ -169,6 +171,7 @@ _NAMES_IN = {
     "storage.overlay": "Update",
     "storage.source": "Source",
     "writing.blank": "Created",
+    "writing.compact": "compact",
     "writing.convert": "convert",
     "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",

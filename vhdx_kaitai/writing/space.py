@@ -79,11 +79,21 @@ class Space:
         self._settled += self._given
         self._given = []
 
+    def lower_end(self, end: int) -> None:
+        """Say that nothing past a file offset is used, so that the file may end there.
+
+        What gave that space back is on the medium.
+        """
+        self._free.subtract(end, self.end)
+        self._settled = [(start, min(stop, end)) for start, stop in self._settled if start < end]
+        self.end = self._first_end = end
+
     @property
     def used_end(self) -> int:
         """File offset after all that is used and all that the file had when it was opened.
 
-        It is right when nothing is given back by changes that are not on the medium yet.
+        What the file had does not count where it was said that nothing uses it. It is right when
+        nothing is given back by changes that are not on the medium yet.
         """
         end = self.end
         free = Ranges([*self._free, *self._settled])

@@ -1,0 +1,56 @@
+"""`compact`: the file of a disk becomes smaller, and the disk reads as before."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ..showing.changed import changed_document, changed_text
+from ..writing.compact import compact
+from .arguments import Parser, add_file
+from .changing import (
+    StoppedError,
+    add_changing,
+    between_steps,
+    conclude,
+    tell_unlocked,
+    wanted_lock,
+)
+from .output import complain, print_result, progress
+from .status import DONE
+
+
+def add_arguments(command: Parser) -> None:
+    """Add what the command takes."""
+    add_file(command)
+    command.add_argument(
+        "--punch",
+        action="store_true",
+        help="make holes in the file of what reads as zeros, or belongs to nothing, too",
+    )
+    add_changing(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the file smaller, and check the image then."""
+    try:
+        with (
+            progress(arguments, os.path.getsize(arguments.file)) as told,
+            between_steps(told) as step,
+        ):
+            outcome = compact(
+                arguments.file,
+                punch=arguments.punch,
+                dry_run=arguments.dry_run,
+                lock=wanted_lock(arguments),
+                progress=step,
+            )
+    except StoppedError as error:
+        complain(arguments.file, "stopped; the disk reads as before, and the image is in order")
+        return error.status
+    tell_unlocked(arguments, outcome.is_locked or not outcome.is_changed)
+    report, status = conclude(arguments) if outcome.is_changed else (None, DONE)
+    verdict = report.verdict if report is not None else None
+    document = changed_document(arguments.file, outcome, arguments.dry_run, verdict)
+    print_result(arguments, document, changed_text)
+    return status

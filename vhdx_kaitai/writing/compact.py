@@ -1,0 +1,305 @@
+"""Compacting: what an image need not store goes, and its last blocks move into the holes.
+
+The disk reads the same at every moment, so children keep their parent: the DataWriteGuid
+stays (HDR-23). The order of writes, each step of which a crash leaves done or not:
+
+1. entries of blocks that need no place, flush; then those of sector bitmaps that no block
+   needs any more, flush;
+2. blocks are copied into holes, flush; then their entries, flush; again until all are moved;
+3. the end: the log is clean, flush; only then the file is cut.
+
+Holes are space that nothing has referred to since before the first copy went there. No page
+of theirs has been in the log of this session, since no bit of a sector bitmap changes, so no
+replay puts anything there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from ..copying.data import Progress
+from ..errors import UnsupportedError
+from ..format.bat import OFFSET_MASK, STATE_MASK
+from ..format.headers import HEADER_SECTION_LENGTH
+from ..ranges import Ranges
+from ..reading.image import Image
+from ..storage import filesystems
+from ..storage.locks import Lock
+from ..storage.source import FileSource
+from ..text import counted
+from ..units import MIB, ceil_div
+from .editor import Editor, survey_to_write
+from .needless import NOTHING, Hole, Needless, needless
+from .operation import Terms, change
+from .packing import Move, Packing, packing
+from .session import Change, Outcome
+
+_MOST_PAGES = 64  # of metadata that are changed in a step
+_MOST_COPIED = 256 * MIB  # bytes of blocks that are copied in a step, more or less
+
+
+def compact(
+    path: str | os.PathLike[str],
+    *,
+    punch: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
+    lock: Lock = "auto",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Make the file of a dynamic or differencing disk smaller; the disk reads as before.
+
+    Blocks of zeros become ZERO, partially present ones without any sector NOT_PRESENT; blocks
+    without data give up the places that they keep, and sector bitmaps go that no block needs
+    [MS-VHDX 2.5.1]. Then the last blocks move into the holes of the file, and it is cut.
+    A crash at whatever moment leaves the same disk. A fixed disk is left as it is.
+
+    Args:
+        path: The file.
+        punch: Whether pages of zeros inside stored blocks, and space of the file that belongs
+            to nothing, become holes of the file, too.
+        force: Whether that is done although children or records of backups rely on the image.
+        dry_run: Whether to say only what would be changed; nothing is written then.
+        lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
+            where the file system has no locks, True refuses, False does not ask.
+        progress: Told how many bytes of stored blocks were looked at and then moved, in all,
+            now and then. When it raises, what was done is brought to its end first.
+
+    Returns:
+        What was changed, or would be.
+
+    Raises:
+        FormatError: A rule refuses the image, or it is not to be written to.
+        InUseError: Another program has the file open.
+        UnsupportedError: There must be no holes in the file, or there can be none.
+        OSError: There is no space, or the medium fails.
+    """
+    how = _How(punch, NOTHING, progress or _silent)
+    stopped: list[BaseException] = []
+    outcome = change(
+        path,
+        partial(_plan, how=how),
+        partial(_carry_out, how=how, stopped=stopped),
+        Terms(False, force, dry_run, lock),
+    )
+    if stopped:
+        raise stopped[0]
+    return outcome
+
+
+class _How(NamedTuple):
+    """How an image is compacted.
+
+    Attributes:
+        punch: Whether holes are made.
+        unused: Virtual ranges of the disk that nobody needs.
+        progress: Told how far it is.
+    """
+
+    punch: bool
+    unused: Ranges
+    progress: Progress
+
+
+class _Plan(NamedTuple):
+    """What becomes of the blocks of an image.
+
+    Attributes:
+        needless: What need not be stored.
+        packing: Which blocks move.
+        holes: What becomes a hole, of blocks and of what belongs to nothing.
+        changes: The changes, for people.
+        looked_at: Bytes of stored blocks.
+    """
+
+    needless: Needless
+    packing: Packing
+    holes: list[Hole]
+    free: list[tuple[int, int]]
+    changes: tuple[Change, ...]
+    looked_at: int
+
+
+def _plan(image: Image, how: _How) -> _Plan:
+    if image.metadata.disk_type == "fixed":
+        return _Plan(Needless([], [], [], [], [], [], []), Packing(0, [], []), [], [], (), 0)
+    found = survey_to_write(image)
+    if how.punch:
+        _refuse_holes(image)
+    idle = needless(image, found, how.progress, unused=how.unused, with_holes=how.punch)
+    fixed = [(0, HEADER_SECTION_LENGTH), *((other.start, other.end) for other in image.occupied)]
+    packed = packing(idle.stays, fixed)
+    free = list(_stored(image, packed.free)) if how.punch else []
+    changes = tuple(_changes(image, idle, packed, free))
+    looked_at = found.stored * image.geometry.block_size
+    return _Plan(idle, packed, idle.holes, free, changes, looked_at)
+
+
+def _refuse_holes(image: Image) -> None:
+    file = image.stored
+    if isinstance(file, FileSource) and filesystems.refuses_holes(file.fd):
+        error = UnsupportedError("Windows refuses files with holes on this file system")
+        error.path = image.path
+        raise error
+
+
+def _stored(image: Image, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield what of some ranges of a file is no hole, where the system tells."""
+    for start, end in ranges:
+        stop = min(end, image.stored.size)
+        file = image.stored.local_file(start, stop)
+        yield from [(start, stop)] if file is None else file.stored_ranges(start, stop)
+
+
+def _changes(
+    image: Image, idle: Needless, packed: Packing, free: list[tuple[int, int]]
+) -> Iterator[Change]:
+    """Yield what is won, and by what."""
+    size = image.geometry.block_size
+    for what, numbers, length, after in (
+        ("blocks of zeros", idle.zeros, size, "ZERO"),
+        ("blocks that no file needs", idle.unused, size, "ZERO"),
+        ("partially present blocks without a sector", idle.empty, size, "NOT_PRESENT"),
+        ("places kept by blocks without data", idle.anchors, size, "given up"),
+        ("sector bitmaps that no block needs", idle.bitmaps, MIB, "given up"),
+    ):
+        if numbers:
+            yield Change(what, _amount(len(numbers), len(numbers) * length), after)
+    moved = sum(move.piece.length for move in packed.moves)
+    if moved:
+        yield Change("last blocks", _amount(len(packed.moves), moved), "in holes of the file")
+    holes = sum(end - start for _, start, end in idle.holes)
+    if holes:
+        yield Change("pages of zeros in blocks", f"{counted(holes, 'byte')} stored", "holes")
+    length = sum(end - start for start, end in free)
+    if length:
+        yield Change("space that belongs to nothing", f"{counted(length, 'byte')} stored", "holes")
+    before = image.source.size
+    if packed.last_end < ceil_div(before, MIB) * MIB:
+        after = counted(packed.last_end, "byte")
+        yield Change("length of the file", counted(before, "byte"), after)
+
+
+def _amount(count: int, length: int) -> str:
+    return f"{counted(count, 'block')} of {counted(length, 'byte')}"
+
+
+def _carry_out(editor: Editor, plan: _Plan, how: _How, stopped: list[BaseException]) -> None:
+    work = _Work(editor, plan)
+    try:
+        for done in work.steps(with_holes=how.punch):
+            try:
+                how.progress(plan.looked_at + done)
+            except BaseException as error:  # whatever it is, the image is in order
+                stopped.append(error)
+                break
+    except (OSError, UnsupportedError) as error:
+        if editor.session.has_failed:
+            raise
+        stopped.append(error)
+        editor.commit()
+    if work.end is not None:
+        editor.space.lower_end(work.end)
+
+
+class _Work:
+    """The changes to an image, step by step.
+
+    Attributes:
+        end: File offset after all that is used, for certain; None as long as nobody knows.
+    """
+
+    def __init__(self, editor: Editor, plan: _Plan) -> None:
+        self.end: int | None = None
+        self._editor = editor
+        self._plan = plan
+        self._buffer = memoryview(bytearray(MIB))
+
+    def steps(self, *, with_holes: bool) -> Iterator[int]:
+        """Do one thing after the other; after each all is on the medium, and sound.
+
+        Yields:
+            Bytes of blocks that were moved.
+        """
+        editor, plan = self._editor, self._plan
+        for block, state in plan.needless.dropped():
+            editor.drop_blocks(block, block + 1, state, ())
+            if editor.changed_pages >= _MOST_PAGES:
+                editor.commit()
+                yield 0
+        editor.commit()
+        for chunk in plan.needless.bitmaps:
+            editor.put_sector_bitmap(chunk, 0)
+            if editor.changed_pages >= _MOST_PAGES:
+                editor.commit()
+        editor.commit()
+        self.end = plan.packing.end
+        yield 0
+        yield from self._moves()
+        if with_holes:
+            self._punch()
+
+    def _moves(self) -> Iterator[int]:
+        editor, done, copied = self._editor, 0, 0
+        for move in self._plan.packing.moves:
+            self._copy(move)
+            self._map(move)
+            copied += move.piece.length
+            if copied >= _MOST_COPIED or editor.changed_pages >= _MOST_PAGES:
+                editor.commit()
+                self.end = move.end
+                done, copied = done + copied, 0
+                yield done
+        if copied:
+            editor.commit()
+            self.end = self._plan.packing.last_end
+            yield done + copied
+
+    def _copy(self, move: Move) -> None:
+        """Copy a block into a hole, of which anything may be known."""
+        session, piece = self._editor.session, move.piece
+        file = session.file
+        to, at = move.to - piece.place, piece.place
+        local = file.local_file(piece.place, piece.end)
+        whole = [(piece.place, piece.end)]
+        for start, end in whole if local is None else local.stored_ranges(*whole[0]):
+            session.attempt(file.zero, at + to, start - at)
+            for at in range(start, end, MIB):
+                part = self._buffer[: min(MIB, end - at)]
+                session.attempt(file.readinto, part, at)
+                session.attempt(file.write, part, at + to)
+            at = end
+        session.attempt(file.zero, at + to, piece.end - at)
+
+    def _map(self, move: Move) -> None:
+        """Let the copy be the block."""
+        editor, piece = self._editor, move.piece
+        editor.needs_barrier = True
+        if piece.is_bitmap:
+            editor.put_sector_bitmap(piece.number, move.to)
+            return
+        state = editor.entry(piece.number) & STATE_MASK
+        editor.set_entry(piece.number, state, move.to)
+        editor.space.give_back(piece.place, piece.length)
+
+    def _punch(self) -> None:
+        """Make holes of what reads as zeros, or belongs to nothing.
+
+        Raises:
+            UnsupportedError: The file system has no holes.
+        """
+        editor = self._editor
+        ranges = list(self._plan.free)
+        for block, start, end in self._plan.holes:
+            place = editor.entry(block) & OFFSET_MASK
+            ranges.append((place + start, place + end))
+        for start, end in ranges:
+            if not editor.session.attempt(editor.session.file.punch, start, end - start):
+                raise UnsupportedError("the file system has no holes; all else was done")
+
+
+def _silent(_done: int) -> None:
+    """Say nothing of how far it is."""
