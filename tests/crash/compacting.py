@@ -27,7 +27,6 @@ from tests.images.structures import (
 from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.writing import compact
 from vhdx_kaitai.writing.editor import begin_editing
-from vhdx_kaitai.writing.needless import NOTHING
 from vhdx_kaitai.writing.session import Session
 
 from .disks import DISKS, Written, garbage, littered
@@ -45,14 +44,14 @@ def is_smaller(written: Written) -> bool:
 
 
 def _plan(data: bytes, *, punch: bool) -> compact._Plan:
-    return compact._plan(Opened(data), compact._How(punch, NOTHING, compact._silent))
+    return compact._plan(Opened(data), compact._How(punch, compact._nothing, compact._silent))
 
 
 def events_of(subject: Subject, *, punch: bool = False) -> list[Event]:
     """Return what compacting does to the file of an image."""
     file = Recorder(subject.before)
     image = Opened(file)
-    how = compact._How(punch, NOTHING, compact._silent)
+    how = compact._How(punch, compact._nothing, compact._silent)
     plan = compact._plan(image, how)
     assert plan.changes
     session = Session(file, image.headers)

@@ -27,7 +27,6 @@ from vhdx_kaitai.storage import filesystems
 from vhdx_kaitai.storage.target import FileTarget
 from vhdx_kaitai.writing import compact as room
 from vhdx_kaitai.writing.editor import begin_editing
-from vhdx_kaitai.writing.needless import NOTHING
 from vhdx_kaitai.writing.session import Session
 
 ZEROS = Block(data=b"")
@@ -71,7 +70,7 @@ def test_a_file_is_as_long_as_it_has_to_be(name: str) -> None:
 def test_a_second_time_there_is_nothing_to_do(name: str) -> None:
     subject = Subject(OWN[name]())
     after = bytes(applied(subject.before, events_of(subject)))
-    how = room._How(False, NOTHING, room._silent)
+    how = room._How(False, room._nothing, room._silent)
     assert room._plan(Image(after), how).changes == ()
 
 
@@ -236,7 +235,7 @@ def test_errors_of_the_system_leave_the_disk_as_it_was(kind: str) -> None:
 
 def _compact(file: Recorder) -> None:
     image = Image(file)
-    how = room._How(False, NOTHING, room._silent)
+    how = room._How(False, room._nothing, room._silent)
     plan = room._plan(image, how)
     session = Session(file, image.headers)
     editor = begin_editing(session, image, for_data=False)

@@ -7,10 +7,11 @@ import os
 
 from ..showing.changed import changed_document, changed_text
 from ..writing.compact import compact
-from .arguments import Parser, add_file
+from .arguments import Parser, add_file, add_parents, parent_options
 from .changing import (
     StoppedError,
     add_changing,
+    add_force_to_change,
     between_steps,
     conclude,
     tell_unlocked,
@@ -24,11 +25,18 @@ def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
     add_file(command)
     command.add_argument(
+        "--free-space",
+        action="store_true",
+        help="blocks go, too, that ext2, ext3 or ext4 on the disk has free",
+    )
+    command.add_argument(
         "--punch",
         action="store_true",
         help="make holes in the file of what reads as zeros, or belongs to nothing, too",
     )
+    add_force_to_change(command)
     add_changing(command)
+    add_parents(command, may_lack=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,10 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
         ):
             outcome = compact(
                 arguments.file,
+                free_space=arguments.free_space,
                 punch=arguments.punch,
+                force=arguments.force,
                 dry_run=arguments.dry_run,
                 lock=wanted_lock(arguments),
                 progress=step,
+                **parent_options(arguments),
             )
     except StoppedError as error:
         complain(arguments.file, "stopped; the disk reads as before, and the image is in order")

@@ -1,7 +1,8 @@
 """Compacting: what an image need not store goes, and its last blocks move into the holes.
 
 The disk reads the same at every moment, so children keep their parent: the DataWriteGuid
-stays (HDR-23). The order of writes, each step of which a crash leaves done or not:
+stays (HDR-23), unless free space of file systems goes, too. The order of writes, each step
+of which a crash leaves done or not:
 
 1. entries of blocks that need no place, flush; then those of sector bitmaps that no block
    needs any more, flush;
@@ -16,16 +17,19 @@ replay puts anything there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..copying.data import Progress
 from ..errors import UnsupportedError
 from ..format.bat import OFFSET_MASK, STATE_MASK
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..ranges import Ranges
+from ..reading.disk import open_disk
 from ..reading.image import Image
+from ..reading.parents import Search
+from ..reading.unused import unused
 from ..storage import filesystems
 from ..storage.locks import Lock
 from ..storage.source import FileSource
@@ -37,6 +41,9 @@ from .operation import Terms, change
 from .packing import Move, Packing, packing
 from .session import Change, Outcome
 
+if TYPE_CHECKING:
+    from ..reading.links import Named
+
 _MOST_PAGES = 64  # of metadata that are changed in a step
 _MOST_COPIED = 256 * MIB  # bytes of blocks that are copied in a step, more or less
 
@@ -44,11 +51,15 @@ _MOST_COPIED = 256 * MIB  # bytes of blocks that are copied in a step, more or l
 def compact(
     path: str | os.PathLike[str],
     *,
+    free_space: bool = False,
     punch: bool = False,
     force: bool = False,
     dry_run: bool = False,
     lock: Lock = "auto",
     progress: Progress | None = None,
+    parent: Named = None,
+    search: Search = (),
+    follow_absolute: bool = False,
 ) -> Outcome:
     """Make the file of a dynamic or differencing disk smaller; the disk reads as before.
 
@@ -59,14 +70,21 @@ def compact(
 
     Args:
         path: The file.
+        free_space: Whether what the file systems on the disk have free counts as zeros: ext2,
+            ext3 and ext4, all over the disk or in partitions. It reads as zeros then, or as
+            before. The DataWriteGuid is a new one (HDR-22).
         punch: Whether pages of zeros inside stored blocks, and space of the file that belongs
             to nothing, become holes of the file, too.
-        force: Whether that is done although children or records of backups rely on the image.
+        force: Whether free space goes although children or records of backups rely on the
+            image, or a file system was not cleanly unmounted.
         dry_run: Whether to say only what would be changed; nothing is written then.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
         progress: Told how many bytes of stored blocks were looked at and then moved, in all,
             now and then. When it raises, what was done is brought to its end first.
+        parent: The parent, or one for each level, as `open` takes it; only to find free space.
+        search: Folders in which parents are looked for, or one folder; likewise.
+        follow_absolute: Follow absolute paths of parents; likewise.
 
     Returns:
         What was changed, or would be.
@@ -74,16 +92,24 @@ def compact(
     Raises:
         FormatError: A rule refuses the image, or it is not to be written to.
         InUseError: Another program has the file open.
-        UnsupportedError: There must be no holes in the file, or there can be none.
+        ParentError: No parent was found in which to look for free space.
+        UnsafeError: Others rely on the image, or free space may be none.
+        UnsupportedError: There must be no holes in the file, or there can be none; no file
+            system is known, or it is damaged.
         OSError: There is no space, or the medium fails.
     """
-    how = _How(punch, NOTHING, progress or _silent)
+
+    def find_unused(_image: Image) -> Ranges:
+        with open_disk(path, parent=parent, search=search, follow_absolute=follow_absolute) as disk:
+            return unused(disk, force=force)
+
+    how = _How(punch, find_unused if free_space else _nothing, progress or _silent)
     stopped: list[BaseException] = []
     outcome = change(
         path,
         partial(_plan, how=how),
         partial(_carry_out, how=how, stopped=stopped),
-        Terms(False, force, dry_run, lock),
+        Terms(free_space, force, dry_run, lock),
     )
     if stopped:
         raise stopped[0]
@@ -95,12 +121,12 @@ class _How(NamedTuple):
 
     Attributes:
         punch: Whether holes are made.
-        unused: Virtual ranges of the disk that nobody needs.
+        unused: Returns the virtual ranges of a disk that nobody needs.
         progress: Told how far it is.
     """
 
     punch: bool
-    unused: Ranges
+    unused: Callable[[Image], Ranges]
     progress: Progress
 
 
@@ -129,7 +155,7 @@ def _plan(image: Image, how: _How) -> _Plan:
     found = survey_to_write(image)
     if how.punch:
         _refuse_holes(image)
-    idle = needless(image, found, how.progress, unused=how.unused, with_holes=how.punch)
+    idle = needless(image, found, how.progress, unused=how.unused(image), with_holes=how.punch)
     fixed = [(0, HEADER_SECTION_LENGTH), *((other.start, other.end) for other in image.occupied)]
     packed = packing(idle.stays, fixed)
     free = list(_stored(image, packed.free)) if how.punch else []
@@ -299,6 +325,11 @@ class _Work:
         for start, end in ranges:
             if not editor.session.attempt(editor.session.file.punch, start, end - start):
                 raise UnsupportedError("the file system has no holes; all else was done")
+
+
+def _nothing(_image: Image) -> Ranges:
+    """Say that all of a disk is needed."""
+    return NOTHING
 
 
 def _silent(_done: int) -> None:

@@ -153,7 +153,7 @@ class _Look:
         if at == 0:
             (self.result.unused if is_hidden else self.result.zeros).append(block)
             return False
-        self._add_holes([*holes, Hole(block, at, length)])
+        self._add_holes(place, [*holes, Hole(block, at, length)])
         return True
 
     def at_partial(self, block: int, place: int) -> bool:
@@ -170,7 +170,7 @@ class _Look:
             for low, high in self._data(place, length):
                 holes.append(Hole(block, at, low))
                 at = high
-            self._add_holes([*holes, Hole(block, at, length)])
+            self._add_holes(place, [*holes, Hole(block, at, length)])
         return True
 
     def _on_disk(self, block: int) -> tuple[int, int]:
@@ -201,9 +201,13 @@ class _Look:
         data = self._image.source.read((entry & OFFSET_MASK) + start, ceil_div(bits, 8))
         return int.from_bytes(data, "little") & (1 << bits) - 1 != 0
 
-    def _add_holes(self, holes: list[Hole]) -> None:
-        """Keep of some holes what has whole pages and is stored."""
+    def _add_holes(self, place: int, holes: list[Hole]) -> None:
+        """Keep of some holes of a block what has whole pages and is stored."""
+        source = self._image.source
         for block, start, end in holes:
-            start, end = ceil_div(start, _PAGE) * _PAGE, end - end % _PAGE
-            if start < end:
-                self.result.holes.append(Hole(block, start, end))
+            file = source.local_file(place + start, place + end) if start < end else None
+            stored = [(place + start, place + end)]
+            for low, high in stored if file is None else file.stored_ranges(*stored[0]):
+                low, high = ceil_div(low, _PAGE) * _PAGE, high - high % _PAGE
+                if low < high:
+                    self.result.holes.append(Hole(block, low - place, high - place))
