@@ -13,7 +13,7 @@ import pytest
 import vhdx_kaitai
 from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
-from tests.images.image import Block, dynamic
+from tests.images.image import Block, dynamic, fixed
 from tests.images.structures import MIB
 from vhdx_kaitai.writing import compact as room
 
@@ -57,6 +57,15 @@ def test_holes_are_made_on_request(path: Path, run: Run) -> None:
     assert path.stat().st_blocks * 512 < 5 * MIB - 4096
 
 
+def test_of_a_fixed_disk_it_says_why_nothing_is_won(tmp_path: Path, run: Run) -> None:
+    path = fixed(2 * MIB, others=Block(data=b"")).build().write(tmp_path / "a.vhdx")
+    outcome = run("compact", path)
+    assert outcome.status == 0
+    assert outcome.err == f"vhdx-kaitai: {path}: a fixed disk keeps all of its blocks\n"
+    assert "nothing was changed" in outcome.out
+    assert_failed(run("compact", path, "--to", tmp_path / "new.vhdx"), 1, "fixed disk")
+
+
 def test_what_is_no_image_is_refused(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "a.vhdx"
     path.write_bytes(bytes(4 * MIB))
@@ -82,3 +91,20 @@ def test_a_request_to_end_is_heard_between_steps(
     assert_failed(outcome, 128 + signal.SIGTERM, "stopped", "in order")
     with vhdx_kaitai.open(path, replay="refuse") as disk:
         assert disk.pread(disk.size, 0) == held
+
+
+def test_a_packed_copy_leaves_the_file_as_it_is(path: Path, tmp_path: Path, run: Run) -> None:
+    before, new = path.read_bytes(), tmp_path / "new.vhdx"
+    told = document_of(run("compact", path, "--to", new, "--dry-run", "--json"), "changed")
+    assert not new.exists()
+    document = document_of(run("compact", path, "--to", new, "--json"), "changed")
+    assert (document["path"], document["changed"], document["verdict"]) == (str(new), True, "clean")
+    assert document["changes"] == told["changes"]
+    assert (path.read_bytes(), new.stat().st_size) == (before, 6 * MIB)
+    assert_failed(run("compact", path, "--to", new), 1, "exists")
+
+
+def test_free_space_needs_a_file_system_that_is_known(path: Path, run: Run) -> None:
+    before = path.read_bytes()
+    assert_failed(run("compact", path, "--free-space"), 1, "no file system is known")
+    assert path.read_bytes() == before

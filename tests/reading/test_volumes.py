@@ -50,7 +50,6 @@ def found_in(pieces: dict[int, bytes], *, sector: int = 512) -> list[tuple[int, 
 def test_partitions_of_both_kinds_are_found(sector: int) -> None:
     entries = [(0x83, 256, 64), (0, 5, 5), (7, 16, 100)]
     assert found_in({0: table(entries)}, sector=sector) == [(16, 116), (256, 320)]
-    entries = [(100, 199), (40, 50)]
     assert found_in({0: gpt([(100, 199), (40, 50)], sector)}, sector=sector) == [
         *((40, 51), (100, 200)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from ..reading.image import Image
 from ..showing.changed import changed_document, changed_text
 from ..writing.compact import compact
 from .arguments import Parser, add_file, add_parents, parent_options
@@ -17,7 +18,7 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, print_result, progress
+from .output import complain, note, print_result, progress
 from .status import DONE
 
 
@@ -33,6 +34,11 @@ def add_arguments(command: Parser) -> None:
         "--punch",
         action="store_true",
         help="make holes in the file of what reads as zeros, or belongs to nothing, too",
+    )
+    command.add_argument(
+        "--to",
+        metavar="NEW",
+        help="make a packed copy, blocks in the order of the disk; FILE stays as it is",
     )
     add_force_to_change(command)
     add_changing(command)
@@ -50,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.file,
                 free_space=arguments.free_space,
                 punch=arguments.punch,
+                to=arguments.to,
                 force=arguments.force,
                 dry_run=arguments.dry_run,
                 lock=wanted_lock(arguments),
@@ -59,7 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
     except StoppedError as error:
         complain(arguments.file, "stopped; the disk reads as before, and the image is in order")
         return error.status
-    tell_unlocked(arguments, outcome.is_locked or not outcome.is_changed)
+    with Image(arguments.file) as image:
+        if image.metadata.disk_type == "fixed":
+            note(arguments, arguments.file, "a fixed disk keeps all of its blocks")
+    if arguments.to is None:
+        tell_unlocked(arguments, outcome.is_locked or not outcome.is_changed)
+    else:
+        arguments.file = arguments.to
     report, status = conclude(arguments) if outcome.is_changed else (None, DONE)
     verdict = report.verdict if report is not None else None
     document = changed_document(arguments.file, outcome, arguments.dry_run, verdict)

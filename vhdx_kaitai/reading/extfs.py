@@ -184,8 +184,11 @@ class ExtFileSystem:
             high = (0,) * 4
             if superblock.incompat & _64BIT and length >= 64:
                 high = struct.unpack_from("<IIIH", data, at + 32)
-            places = (one | other << 32 for one, other in zip(low[:3], high[:3], strict=True))
-            yield _Group(*places, low[3] | high[3] << 16, low[6])
+            block_bitmap, inode_bitmap, inode_table = (
+                one | other << 32 for one, other in zip(low[:3], high[:3], strict=True)
+            )
+            free_blocks = low[3] | high[3] << 16
+            yield _Group(block_bitmap, inode_bitmap, inode_table, free_blocks, low[6])
 
     def _read(self, block: int, length: int) -> bytes:
         data = self._disk.pread(length, self._volume.start + block * self._superblock.block_size)

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..copying.data import Progress
-from ..errors import UnsupportedError
+from ..errors import UnsupportedError, VhdxError
 from ..format.bat import OFFSET_MASK, STATE_MASK
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..ranges import Ranges
@@ -36,8 +36,9 @@ from ..storage.source import FileSource
 from ..text import counted
 from ..units import MIB, ceil_div
 from .editor import Editor, survey_to_write
-from .needless import NOTHING, Hole, Needless, needless
+from .needless import NOTHING, Hole, Needless, amount, needless
 from .operation import Terms, change
+from .packed import PackedCopy
 from .packing import Move, Packing, packing
 from .session import Change, Outcome
 
@@ -53,6 +54,7 @@ def compact(
     *,
     free_space: bool = False,
     punch: bool = False,
+    to: str | os.PathLike[str] | None = None,
     force: bool = False,
     dry_run: bool = False,
     lock: Lock = "auto",
@@ -75,6 +77,9 @@ def compact(
             before. The DataWriteGuid is a new one (HDR-22).
         punch: Whether pages of zeros inside stored blocks, and space of the file that belongs
             to nothing, become holes of the file, too.
+        to: Where to make a packed copy, which is no longer than it has to be and has its
+            blocks in the order of the disk; the file stays as it is then, and what `changes`
+            says is true of the copy. It is the same disk for children and by its identity.
         force: Whether free space goes although children or records of backups rely on the
             image, or a file system was not cleanly unmounted.
         dry_run: Whether to say only what would be changed; nothing is written then.
@@ -87,7 +92,7 @@ def compact(
         follow_absolute: Follow absolute paths of parents; likewise.
 
     Returns:
-        What was changed, or would be.
+        What was changed, or would be; with `to` what is different in the copy.
 
     Raises:
         FormatError: A rule refuses the image, or it is not to be written to.
@@ -104,6 +109,8 @@ def compact(
             return unused(disk, force=force)
 
     how = _How(punch, find_unused if free_space else _nothing, progress or _silent)
+    if to is not None:
+        return _copy(os.fsdecode(path), os.fsdecode(to), how, free_space, dry_run=dry_run)
     stopped: list[BaseException] = []
     outcome = change(
         path,
@@ -114,6 +121,27 @@ def compact(
     if stopped:
         raise stopped[0]
     return outcome
+
+
+def _copy(path: str, to: str, how: _How, is_other: bool, *, dry_run: bool) -> Outcome:
+    """Make a packed copy, or say what it would be."""
+    with Image(path) as image:
+        try:
+            if image.metadata.disk_type == "fixed":
+                raise UnsupportedError("a fixed disk has all of its blocks, and keeps them")
+            found = survey_to_write(image)
+            idle = needless(image, found, how.progress, unused=how.unused(image))
+            copy = PackedCopy(image, idle, is_other=is_other)
+            size = image.geometry.block_size
+            before, after = counted(image.source.size, "byte"), counted(copy.length, "byte")
+            changes = (*idle.changes(size), Change("length of the file", before, after))
+            if not dry_run:
+                looked_at = found.stored * size
+                copy.write(to, lambda done: how.progress(looked_at + done))
+        except VhdxError as error:
+            error.path = error.path or path
+            raise
+        return Outcome(not dry_run, False, None, changes)
 
 
 class _How(NamedTuple):
@@ -185,18 +213,10 @@ def _changes(
 ) -> Iterator[Change]:
     """Yield what is won, and by what."""
     size = image.geometry.block_size
-    for what, numbers, length, after in (
-        ("blocks of zeros", idle.zeros, size, "ZERO"),
-        ("blocks that no file needs", idle.unused, size, "ZERO"),
-        ("partially present blocks without a sector", idle.empty, size, "NOT_PRESENT"),
-        ("places kept by blocks without data", idle.anchors, size, "given up"),
-        ("sector bitmaps that no block needs", idle.bitmaps, MIB, "given up"),
-    ):
-        if numbers:
-            yield Change(what, _amount(len(numbers), len(numbers) * length), after)
+    yield from idle.changes(size)
     moved = sum(move.piece.length for move in packed.moves)
     if moved:
-        yield Change("last blocks", _amount(len(packed.moves), moved), "in holes of the file")
+        yield Change("last blocks", amount(len(packed.moves), moved), "in holes of the file")
     holes = sum(end - start for _, start, end in idle.holes)
     if holes:
         yield Change("pages of zeros in blocks", f"{counted(holes, 'byte')} stored", "holes")
@@ -207,10 +227,6 @@ def _changes(
     if packed.last_end < ceil_div(before, MIB) * MIB:
         after = counted(packed.last_end, "byte")
         yield Change("length of the file", counted(before, "byte"), after)
-
-
-def _amount(count: int, length: int) -> str:
-    return f"{counted(count, 'block')} of {counted(length, 'byte')}"
 
 
 def _carry_out(editor: Editor, plan: _Plan, how: _How, stopped: list[BaseException]) -> None:

@@ -32,8 +32,10 @@ from ..format.bat import (
 )
 from ..ranges import Ranges
 from ..reading.image import Image
+from ..text import counted
 from ..units import KIB, MIB, ceil_div
 from .packing import Piece
+from .session import Change
 
 _PAGE = 4 * KIB  # what file systems give back is a multiple of this
 NOTHING = Ranges()
@@ -79,6 +81,27 @@ class Needless(NamedTuple):
         yield from ((block, ZERO) for block in (*self.zeros, *self.unused))
         yield from ((block, NOT_PRESENT) for block in self.empty)
         yield from self.anchors
+
+    def changes(self, block_size: int) -> Iterator[Change]:
+        """Yield what is not stored any more, for people.
+
+        Args:
+            block_size: Bytes of a block.
+        """
+        for what, numbers, length, after in (
+            ("blocks of zeros", self.zeros, block_size, "ZERO"),
+            ("blocks that no file needs", self.unused, block_size, "ZERO"),
+            ("partially present blocks without a sector", self.empty, block_size, "NOT_PRESENT"),
+            ("places kept by blocks without data", self.anchors, block_size, "given up"),
+            ("sector bitmaps that no block needs", self.bitmaps, MIB, "given up"),
+        ):
+            if numbers:
+                yield Change(what, amount(len(numbers), len(numbers) * length), after)
+
+
+def amount(count: int, length: int) -> str:
+    """Return how many blocks there are, and how many bytes they have in all."""
+    return f"{counted(count, 'block')} of {counted(length, 'byte')}"
 
 
 def needless(
