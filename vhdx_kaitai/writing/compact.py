@@ -205,7 +205,8 @@ def _stored(image: Image, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, 
     for start, end in ranges:
         stop = min(end, image.stored.size)
         file = image.stored.local_file(start, stop)
-        yield from [(start, stop)] if file is None else file.stored_ranges(start, stop)
+        if start < stop:
+            yield from [(start, stop)] if file is None else file.stored_ranges(start, stop)
 
 
 def _changes(
