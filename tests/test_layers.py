@@ -259,6 +259,7 @@ TESTED_WITH = {
     "showing.written": "commands/test_write",
     "showing.changed": "commands/test_set",
     "writing.operation": "writing/test_edit",
+    "writing.naming": "writing/test_create",
     "showing.created": "commands/test_create",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",

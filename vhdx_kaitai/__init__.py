@@ -1,6 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `compact`, `edit` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `compact`, `edit`, `rebase` and `replay` change an image that
+is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .writing.disk import WritableDisk, WritableDiskFile
     from .writing.edit import edit
     from .writing.opening import open
+    from .writing.rebase import rebase
     from .writing.replay import replay
     from .writing.session import Change, Outcome
 
@@ -138,6 +140,7 @@ __all__ = [
     "grammar_text",
     "open",
     "probe",
+    "rebase",
     "replay",
 ]
 
@@ -177,6 +180,7 @@ _NAMES_IN = {
     "writing.disk": "WritableDisk WritableDiskFile",
     "writing.edit": "edit",
     "writing.opening": "open",
+    "writing.rebase": "rebase",
     "writing.replay": "replay",
     "writing.session": "Change Outcome",
 }

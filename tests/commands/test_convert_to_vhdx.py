@@ -61,7 +61,7 @@ def test_a_disk_is_what_it_is_told_to_be(raw: Path, run: Run) -> None:
     out = raw.parent / "new.vhdx"
     options = ("--type", "fixed", "--block-size", "1M", "--sector-size", "4096", "--round", "1M")
     identity = "d15c0001-3333-4333-8333-0123456789ab"
-    assert run("convert", raw, out, *options, "--id", f"{{{identity}}}").status == 0
+    assert run("convert", raw, out, *options, "--disk-id", f"{{{identity}}}").status == 0
     with vhdx_kaitai.open(out) as disk:
         assert (disk.size, disk.disk_type, disk.block_size) == (3 * MIB, "fixed", MIB)
         assert (disk.logical_sector_size, str(disk.virtual_disk_id)) == (4096, identity)

@@ -31,7 +31,16 @@ def test_it_says_what_it_made(tmp_path: Path, run: Run) -> None:
 
 def test_a_disk_is_what_it_is_told_to_be(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "new.vhdx"
-    options = ("--type", "fixed", "--block-size", "1MiB", "--sector-size", 4096, "--id", DISK_ID)
+    options = (
+        "--type",
+        "fixed",
+        "--block-size",
+        "1MiB",
+        "--sector-size",
+        4096,
+        "--disk-id",
+        DISK_ID,
+    )
     outcome = run("create", path, "--size", "5MiB", *options, "--json")
     document = document_of(outcome, "create")
     assert document["path"] == str(path)
@@ -89,8 +98,8 @@ def test_parents_of_a_parent_may_be_elsewhere(tmp_path: Path, run: Run) -> None:
         (["--size", "1M", "--type", "differencing"], "needs a parent"),
         (["--size", "1M", "--block-size", "3M"], "a power of two"),
         (["--size", "1M", "--sector-size", "1024"], "--sector-size"),
-        (["--size", "1M", "--id", "5"], "invalid guid value"),
-        (["--size", "1M", "--id", "{" + DISK_ID], "invalid guid value"),
+        (["--size", "1M", "--disk-id", "5"], "invalid guid value"),
+        (["--size", "1M", "--disk-id", "{" + DISK_ID], "invalid guid value"),
         (["--size", "1MB"], "1MiB"),
     ],
 )

@@ -15,7 +15,13 @@ from tests.images.chain import chain
 from tests.support import SHARED
 from vhdx_kaitai.commands.main import COMMANDS
 
-WORDS = {"metadump": ("OUT",), "convert": ("OUT",), "compare": ("FILE",)}
+WORDS: dict[str, tuple[str, ...]] = {
+    "metadump": ("OUT",),
+    "convert": ("OUT",),
+    "compare": ("FILE",),
+    "rebase": ("FILE",),
+}
+WORDS["set"] = ("--disk-id", "new")
 WITH_FILE = sorted(set(COMMANDS) - {"create", "ksy", "help"})  # which read none, or a parent
 JSON = sorted(set(WITH_FILE) - {"read", "convert"})
 SAID = "not a VHDX file: it is compressed with gzip (`gunzip < FILE > OUT` or 7-Zip unpacks it)"
@@ -30,8 +36,8 @@ def packed(tmp_path: Path) -> Path:
 
 
 def words(command: str, path: Path) -> list[object]:
-    rest = {"OUT": path.with_name("out"), "FILE": path}
-    return [command, path, *(rest[word] for word in WORDS.get(command, ()))]
+    rest: dict[str, object] = {"OUT": path.with_name("out"), "FILE": path}
+    return [command, path, *(rest.get(word, word) for word in WORDS.get(command, ()))]
 
 
 @pytest.mark.parametrize("command", sorted(set(WITH_FILE) - {"check"}))

@@ -29,6 +29,7 @@ from tests.images.structures import (
     GIB,
     IS_USER,
     IS_VIRTUAL_DISK,
+    KIB,
     MIB,
     NOT_PRESENT,
     UNDEFINED,
@@ -155,7 +156,8 @@ def _sectors_of_4096() -> Written:
 def _large_blocks() -> Written:
     """Blocks of 32 MiB, as Windows makes them; the second is cut by the end of the disk."""
     image = dynamic(40 * MIB, block_size=32 * MIB, blocks={0: Block()}, gap=MIB)
-    return Written(littered(image), count=25, habits=Habits(longest=MIB))
+    windows = ((0, 2 * MIB), (31 * MIB, 34 * MIB), (39 * MIB, 40 * MIB))
+    return Written(littered(image), [], windows, Habits(longest=MIB), count=25)
 
 
 def _fixed() -> Written:
@@ -179,13 +181,22 @@ def _fixed_whose_last_block_is_cut() -> Written:
     return Written(image.but(file_length=image.layout().payload[3] + 512).layout())
 
 
+def _dynamic_whose_last_block_is_cut() -> Written:
+    """The file ends in the last block, where the disk ends, too."""
+    image = dynamic(6 * MIB + 512, block_size=2 * MIB, blocks={0: Block(), 3: Block()})
+    layout = littered(image)
+    layout.file_length = layout.payload[3] + 512
+    return Written(layout)
+
+
 # -- disks with parents ---------------------------------------------------------------------------
 
 
 def _base(size: int = 8 * MIB, **fields: Any) -> Built:
     image = dynamic(size, tag=1, data_write_guid=write_guid(0), **fields)
     if not image.blocks:
-        image = image.but(blocks=default_blocks(0, image))
+        blocks = default_blocks(0, image)
+        image = image.but(blocks=blocks | {number: Block() for number in (5,) if number in blocks})
     return image.build()
 
 
@@ -225,6 +236,14 @@ def _child_without_a_bitmap() -> Written:
     parent = _base()
     image = _child_of(parent, blocks={1: Block(ZERO), 2: Block()}, file_length=12 * MIB)
     return Written(littered(image), [parent])
+
+
+def _child_that_is_overwritten() -> Written:
+    """Whole blocks, which were the parent's, go to the end of the file."""
+    parent = _base()
+    habits = Habits(zero=0.5, discard=0.5, flush=6, whole=0.7, longest=4000)
+    image = _child_of(parent, blocks={}, gap=0)
+    return Written(image.layout(), [parent], habits=habits, count=20)
 
 
 def _child_of_a_child() -> Written:
@@ -304,6 +323,12 @@ def _odd_length() -> Written:
     return Written(littered(any_dynamic(file_length=28 * MIB + 3 * 512)))
 
 
+def _odd_length_without_gaps() -> Written:
+    """The same, and what is appended comes right after the odd bytes."""
+    image = dynamic(6 * MIB, blocks={0: Block(), 2: Block()})
+    return Written(littered(image.but(file_length=image.layout().final_length() + 3 * 512)))
+
+
 def _structures_in_another_order() -> Written:
     """Log and BAT lie after the blocks, the log is of 2 MiB."""
     order = ("blocks", "regions", "bat", "metadata", "log")
@@ -355,7 +380,7 @@ def _dirty_child() -> Written:
 
 
 def _ring_that_wraps() -> Written:
-    """Enough flushes that the log has been all around the ring several times."""
+    """Enough flushes for the log to go all around the ring several times."""
     parent = _base(3 * MIB)
     image = _child_of(parent, blocks={0: partial(range(0, 2048, 2)), 1: Block(ZERO)})
     habits = Habits(flush=10, hot=3, longest=8192, reopen=0, abandon=0.02)
@@ -375,24 +400,80 @@ def _space_of_a_child_that_is_used_again() -> Written:
     return Written(littered(_child_of(parent)), [parent], habits=habits, count=150)
 
 
+def _kept_places_alone() -> Written:
+    """The only space inside is what blocks have kept."""
+    image = dynamic(6 * MIB, blocks={0: Block()})
+    end = image.layout().final_length()
+    places = {1: Block(UNMAPPED, end), 2: Block(UNDEFINED, end + MIB), 4: Block(UNMAPPED)}
+    return Written(littered(image.but(blocks={0: Block(), **places})))
+
+
+def _sessions_that_leave_little() -> Written:
+    """What a session has appended is often given back in it."""
+    habits = Habits(write=6, zero=2, discard=6, flush=4, reopen=3, abandon=0, longest=3000, hot=3)
+    return Written(dynamic(3 * MIB).layout(), habits=habits)
+
+
+def _processes_that_are_killed() -> Written:
+    """Processes are killed before they have flushed anything, and others go on."""
+    habits = Habits(write=6, zero=1, discard=1, flush=2, abandon=6, reopen=0.3, longest=6000)
+    return Written(dynamic(6 * MIB, blocks={0: Block(), 2: Block()}).layout(), habits=habits)
+
+
+def _medium_that_is_full_at_times() -> Written:
+    """Writes fail for want of space, and the disk goes on; the file has no space inside."""
+    habits = Habits(fail=6, reopen=0.2, abandon=0.1, longest=6000, hot=4)
+    return Written(dynamic(9 * MIB, blocks={0: Block(), 2: Block()}).layout(), habits=habits)
+
+
+def _child_on_a_medium_that_is_full_at_times() -> Written:
+    """The same in a child."""
+    parent = _base()
+    habits = Habits(fail=6, reopen=0.2, abandon=0.1, longest=6000, hot=4)
+    return Written(littered(_child_of(parent)), [parent], habits=habits)
+
+
 def _many_pages() -> Written:
-    """A disk of 200 GiB; zeros and discards of all of it change more pages than an entry has."""
+    """A disk of 200 GiB, with blocks whose entries are in pages of their own."""
     blocks = {number: Block() for number in range(0, 200 << 10, 25000)}
     image = dynamic(200 * GIB, blocks=blocks, gap=MIB)
     windows = tuple((number * MIB, (number + 1) * MIB) for number in blocks)
     return Written(littered(image), [], windows, Habits(longest=9000), count=30)
 
 
+def _more_pages_than_the_ring_holds() -> Written:
+    """Zeros in much of such a disk change more pages than an entry takes, or the ring."""
+    blocks = {number: Block() for number in range(0, 200 << 10, 10000)}
+    image = dynamic(200 * GIB, blocks=blocks)
+    windows = tuple((number * MIB, number * MIB + 64 * KIB) for number in blocks)
+    habits = Habits(write=12, zero=5, discard=0, flush=8, longest=9000, wide=0.8, hot=20)
+    return Written(image.layout(), [], windows, habits, count=40)
+
+
+def _chunks_without_bitmaps() -> Written:
+    """A child of 40 GiB, each of whose chunks gets its sector bitmap with its first sectors."""
+    numbers = [chunk * 4096 + 7 for chunk in range(10)]
+    parent = _base(40 * GIB, blocks={number: Block() for number in numbers})
+    windows = tuple((number * MIB, number * MIB + 64 * KIB) for number in numbers)
+    habits = Habits(zero=0, discard=0, flush=6, reopen=0.1, abandon=0.1, longest=4000, hot=10)
+    image = _child_of(parent, blocks={})
+    return Written(image.layout(), [parent], windows, habits, count=40)
+
+
 _MAKERS: tuple[Callable[[], Written], ...] = (
     *(_dynamic, _dynamic_without_gaps, _empty_dynamic, _sectors_of_4096, _large_blocks),
     *(_fixed, _fixed_with_absent_blocks, _fixed_of_qemu, _fixed_whose_last_block_is_cut),
-    *(_child, _child_without_a_bitmap, _child_of_a_child, _child_with_sectors_of_4096),
+    *(_child, _child_without_a_bitmap, _child_that_is_overwritten),
+    *(_child_of_a_child, _child_with_sectors_of_4096),
     *(_child_larger_than_its_parent, _child_smaller_than_its_parent, _child_of_a_dirty_parent),
     *(_child_of_several_chunks, _unknown_regions_and_items, _unknown_region_at_the_end),
     *(_odd_length, _structures_in_another_order, _equal_headers, _one_header_lost),
     *(_dirty, _dirty_log_full_of_numbers, _dirty_log_that_extends_the_file, _dirty_child),
     *(_ring_that_wraps, _space_that_is_used_again, _space_of_a_child_that_is_used_again),
-    _many_pages,
+    *(_dynamic_whose_last_block_is_cut, _processes_that_are_killed),
+    *(_odd_length_without_gaps, _kept_places_alone, _sessions_that_leave_little),
+    *(_medium_that_is_full_at_times, _child_on_a_medium_that_is_full_at_times),
+    *(_many_pages, _more_pages_than_the_ring_holds, _chunks_without_bitmaps),
 )
 
 DISKS = {make.__name__.strip("_").replace("_", " "): make for make in _MAKERS}

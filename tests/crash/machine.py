@@ -25,6 +25,7 @@ from .recorder import Event, Flush, Length, Write, Zero, zeros
 SECTORS = (512, 4096)  # what most media write wholly or not at all
 _FIRST_BYTES = 96  # where a header has its fields
 _SPLITS = (16, 48, 512)  # amid the fields of a header, and after the sector that they are in
+_FEW_PIECES = 8  # of which subsets are tried in any case, as many as there is time for
 _MOST_WRITES = 16  # that count when it is shared out which epoch is cut how often
 
 
@@ -153,6 +154,11 @@ def _every_one_torn(epoch: Epoch, chance: random.Random) -> Kept:
     return kept
 
 
+def _some_pieces(epoch: Epoch, chance: random.Random) -> Kept:
+    """Keep some of the parts of each write in which the fields of headers lie."""
+    return [[piece for piece in _pieces(write) if chance.random() < 0.5] for write in epoch.writes]
+
+
 def _sectors(epoch: Epoch, chance: random.Random) -> Kept:
     """Keep some sectors of everything, few or many."""
     sector, share = chance.choice(SECTORS), chance.choice((0.1, 0.5, 0.9))
@@ -172,7 +178,7 @@ def _some_sectors(
 
 WAYS: tuple[Way, ...] = (
     *(_nothing, _all, _all_but_one, _only_one, _up_to_one, _from_one_on),
-    *(_some, _one_torn, _every_one_torn, _sectors),
+    *(_some, _one_torn, _every_one_torn, _some_pieces, _sectors),
 )
 
 
@@ -293,13 +299,14 @@ def _cuts_of(
 def _plan(epoch: Epoch, most: int) -> Iterator[tuple[str, Kept]]:
     """Yield each subset of the pieces of an epoch when there are few, or the extremes of them.
 
-    The pieces are parts of writes when those are few, whole writes otherwise.
+    The pieces are parts of writes when those are few, as where headers are written, and whole
+    writes otherwise.
     """
     whole = [[(0, write.length)] for write in epoch.writes]
     parts = [_pieces(write) for write in epoch.writes]
     for pieces in (parts, whole):
         flat = [(number, piece) for number, some in enumerate(pieces) for piece in some]
-        if 1 << len(flat) <= most:
+        if 1 << len(flat) <= most or len(flat) <= _FEW_PIECES:
             for chosen in product((False, True), repeat=len(flat)):
                 kept: Kept = [[] for _ in epoch.writes]
                 for (number, piece), is_kept in zip(flat, chosen, strict=True):

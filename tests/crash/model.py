@@ -23,7 +23,7 @@ class Operation(NamedTuple):
     """Something that is asked of a disk.
 
     Attributes:
-        verb: `write`, `zero`, `discard`, `flush`, `reopen` or `abandon`.
+        verb: One of those that scripts have habits of.
         offset: Virtual offset in bytes.
         length: Bytes.
         data: What is written.
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     def change(self, operation: Operation) -> Began:
         """Return what an operation makes of the disk."""
         start, end = operation.offset, operation.offset + operation.length
-        if operation.verb == "write":
+        if operation.verb in ("write", "fail"):
             return Began(start, operation.length, operation.data)
         if operation.verb == "discard":  # whole blocks, of the last one what is on the disk
             start = -(-start // self.block_size) * self.block_size
@@ -121,7 +121,7 @@ class Held:
         self._since: list[tuple[int, Began]] = []
 
     def move_to(self, end: int) -> None:
-        """Go on to the moment at which that number of events has been done."""
+        """Go on to the moment after the events before this one."""
         for number in range(self._next, end):
             event = self.events[number]
             if isinstance(event, Began):

@@ -26,8 +26,11 @@ class Habits(NamedTuple):
         flush: Flushes.
         reopen: The disk is closed and opened again.
         abandon: The process is killed and another one opens the disk.
+        fail: Writes of which a part is there when the medium is full.
         hot: How many blocks are hot.
         longest: Bytes of the longest write.
+        whole: The share of writes that are of whole blocks.
+        wide: The share of zeros and discards that are of much of the disk.
     """
 
     write: float = 10
@@ -36,8 +39,11 @@ class Habits(NamedTuple):
     flush: float = 5
     reopen: float = 0.5
     abandon: float = 0.3
+    fail: float = 0
     hot: int = 5
     longest: int = 3 << 20
+    whole: float = 0
+    wide: float = 0
 
 
 def script(
@@ -63,20 +69,29 @@ def script(
         for block in range(start // shape.block_size, -(-end // shape.block_size))
     ]
     hot = chance.sample(blocks, min(habits.hot, len(blocks)))
-    verbs, weights = Habits._fields[:6], habits[:6]
+    verbs, weights = Habits._fields[:7], habits[:7]
     for _ in range(count):
         verb = chance.choices(verbs, weights)[0]
         if verb in ("flush", "reopen", "abandon"):
             yield Operation(verb)
             continue
+        if verb in ("zero", "discard") and habits.wide and chance.random() < habits.wide:
+            start = chance.randrange(shape.size) // shape.sector_size * shape.sector_size
+            length = chance.choice((shape.size // 3, shape.size // 3, shape.size))
+            yield Operation(verb, start, min(length, shape.size - start))
+            continue
         block = chance.choice(hot) if chance.random() < 0.8 else chance.choice(blocks)
-        if verb != "write" and chance.random() < 0.6:
+        if verb in ("zero", "discard") and chance.random() < 0.6:
             yield _blocks(verb, block, shape, chance)
+            continue
+        if verb == "write" and habits.whole and chance.random() < habits.whole:
+            whole = _blocks(verb, block, shape, chance)
+            yield whole._replace(data=chance.randbytes(whole.length))
             continue
         start, length = _range(block, shape, habits.longest, chance)
         start, length = _inside(windows, start, length)
         data = b""
-        if verb == "write":
+        if verb in ("write", "fail"):
             data = chance.randbytes(length) if chance.random() < 0.95 else bytes(length)
         yield Operation(verb, start, length, data)
 

@@ -6,8 +6,10 @@ nobody knows are as they were; and it can be written to again.
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TypeAlias
 
@@ -21,7 +23,7 @@ from vhdx_kaitai.writing.disk import WritableDisk
 from .disks import Written
 from .machine import cuts, epochs
 from .model import Held, Operation, Shape, View
-from .recorder import Began, Event, Promised, Recorder, applied
+from .recorder import Began, Event, Flush, Promised, Recorder, Write, Zero, applied
 from .replaying import NO_GUID, Stored
 from .scripts import script
 
@@ -74,11 +76,11 @@ class Subject:
         """Open the disk to write to it."""
         return WritableDisk([Image(file), *self.parent_images])
 
-    def events(self, seed: int) -> list[Event]:
+    def events(self, seed: int, count: int | None = None) -> list[Event]:
         """Return what a writer does to the file for a script."""
-        file = Recorder(self.before)
+        file = Narrow(self.before)
         work = Work(self, file, self.contents)
-        work.do_all(self.script(seed))
+        work.do_all(self.script(seed, count))
         return file.events
 
     def read(self, image: Image) -> bytearray:
@@ -110,6 +112,8 @@ class Subject:
         header = image.headers.current
         if seen != self.contents and header.data_write_guid == self._first.data_write_guid:
             return "another disk under the old DataWriteGuid"
+        if header.file_write_guid == self._first.file_write_guid and self._is_modified(data):
+            return "modified under the old FileWriteGuid"
         if thoroughly:
             report = check(data)
             errors = [str(finding) for finding in report.findings if finding.level == "error"]
@@ -124,6 +128,9 @@ class Subject:
         if any(parent.events for parent in self.parents):
             return "a parent was written to"
         return None
+
+    def _is_modified(self, data: Bytes) -> bool:
+        return bytes(data[_HEADERS_END:]) != self.before[_HEADERS_END:]
 
     def _all_that_is_kept(self) -> Iterator[tuple[str, int, bytes]]:
         """Yield what no writer may change: its name, place and bytes."""
@@ -167,11 +174,14 @@ class Subject:
         Returns:
             What is wrong; None when nothing is.
         """
-        file = Recorder(data)
-        contents = bytes(self.read(Image(file)))
+        file = Narrow(data)
+        image = Image(file)
+        contents = bytes(self.read(image))
         Work(self, file, contents).do_all(self.script(seed, _AGAIN))
         if file.pending:
             return "written again: not all was flushed"
+        if Image(file).headers.current.file_write_guid == image.headers.current.file_write_guid:
+            return "written again under the FileWriteGuid of the session before"
         held = Held(self.view, contents, file.events)
         for cut in cuts(data, file.events, 6, seed):
             held.move_to(cut.end)
@@ -187,6 +197,25 @@ class WrongError(Exception):
     """A disk does not read as it should while it is written to."""
 
 
+class Narrow(Recorder):
+    """A file on a medium that may be full for once.
+
+    Attributes:
+        room: How many more changes fit; None when all do.
+    """
+
+    room: int | None = None
+
+    def _do(self, event: Event) -> None:
+        if self.room == 0 and not isinstance(event, Flush):
+            if isinstance(event, Write | Zero):
+                super()._do(Write(event.offset, bytes(event.part(0, event.length // 2))))
+            raise OSError(errno.ENOSPC, "full")
+        if self.room:
+            self.room -= 1
+        super()._do(event)
+
+
 class Work:
     """A disk that is written to, and looked at after each operation.
 
@@ -196,7 +225,7 @@ class Work:
         contents: What the disk holds.
     """
 
-    def __init__(self, subject: Subject, file: Recorder, contents: bytes | bytearray) -> None:
+    def __init__(self, subject: Subject, file: Narrow, contents: bytes | bytearray) -> None:
         self._subject = subject
         self._file = file
         self._held = Held(subject.view, contents, file.events)
@@ -211,9 +240,9 @@ class Work:
         Raises:
             WrongError: The disk holds something else than it should.
         """
-        start = self._subject.view.windows[-1][0]
-        for operation in (*operations, Operation("write", start, 512, b"the end " * 64)):
+        for operation in operations:
             self.do(operation)
+        self._write_something()
         self._disk.close()
         self._file.mark(Promised())
 
@@ -229,6 +258,8 @@ class Work:
         elif verb == "flush":
             self._disk.flush()
             self._file.mark(Promised())
+        elif verb == "fail":
+            self._fail(operation)
         else:
             self._file.mark(self._subject.shape.change(operation))
             if verb == "write":
@@ -237,12 +268,27 @@ class Work:
                 {"zero": self._disk.zero, "discard": self._disk.discard}[verb](offset, length)
         self._look(operation)
 
+    def _write_something(self) -> None:
+        start = self._subject.view.windows[-1][0]
+        self.do(Operation("write", start, 512, b"the end " * 64))
+
+    def _fail(self, operation: Operation) -> None:
+        """Write while the medium is full, so that some of it is there, or nothing."""
+        self._write_something()  # what a session begins with must not fail
+        self._file.mark(self._subject.shape.change(operation))
+        self._file.room = (operation.offset // 512 + operation.length) % 3
+        with suppress(OSError):
+            self._disk.pwrite(operation.data, operation.offset)
+        self._file.room = None
+        self._take_what_is_there("full")
+
     def _look(self, operation: Operation) -> None:
         self._held.move_to(len(self._file.events))
         self._subject.view.read(self._disk, self._seen)
         if self._seen != self._held.now():
             what = f"{operation.verb} {operation.offset} {operation.length}"
-            raise WrongError(f"after {what}: {self._held.wrong_with(self._seen, 1 << 63)}")
+            wrong = self._held.wrong_with(self._seen, 1 << 63) or "it reads as it did before"
+            raise WrongError(f"after {what}: {wrong}")
 
     def _abandon(self) -> None:
         """Let the process be killed; the system keeps what it has written to the file.
@@ -252,12 +298,16 @@ class Work:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self._disk = self._subject.open(self._file)
+        self._take_what_is_there("killed")
+
+    def _take_what_is_there(self, why: str) -> None:
+        """Nobody knows how much of what was asked for is there, but from now on it is."""
         events = self._file.events
         self._held.move_to(len(events))
         self._subject.view.read(self._disk, self._seen)
         wrong = self._held.wrong_with(self._seen, len(events))
         if wrong:
-            raise WrongError(f"killed: {wrong}")
+            raise WrongError(f"{why}: {wrong}")
         for at, offset, length in self._held.changed_parts():
             self._file.mark(Began(offset, length, bytes(self._seen[at : at + length])))
 
@@ -281,7 +331,7 @@ def complaints(
     """
     try:
         events = subject.events(seed) if events is None else events
-    except WrongError as wrong_at_once:
+    except (WrongError, VhdxError) as wrong_at_once:
         yield f"at once: {wrong_at_once}"
         return
     if epochs(len(subject.before), events)[-1].writes:

@@ -40,7 +40,7 @@ from tests.writing.making import (
 )
 from vhdx_kaitai.errors import FormatError, ParentError, VhdxError
 from vhdx_kaitai.storage import target
-from vhdx_kaitai.writing import create as module
+from vhdx_kaitai.writing import naming as module
 
 __all__ = ["small_folder"]  # a fixture
 

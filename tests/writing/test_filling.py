@@ -6,6 +6,7 @@ import errno
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,8 @@ def disk(tmp_path: Path) -> Iterator[WritableDisk]:
 class Pipe(io.BytesIO):
     """What gives fewer bytes than it is asked for."""
 
-    def read(self, size: int | None = -1) -> bytes:
-        return super().read(min(1000, size) if size and size > 0 else size)
+    def readinto(self, buffer: Any) -> int:
+        return super().readinto(buffer[:1000])
 
 
 @pytest.mark.parametrize("kind", [io.BytesIO, Pipe])
@@ -38,7 +39,7 @@ class Pipe(io.BytesIO):
 def test_all_of_an_input_is_written(disk: WritableDisk, kind: type, offset: int) -> None:
     before = disk.pread(SIZE, 0)
     told: list[int] = []
-    assert fill_from(disk, kind(DATA).read, offset, None, told.append) == len(DATA)
+    assert fill_from(disk, kind(DATA).readinto, offset, None, told.append) == len(DATA)
     end = offset + len(DATA)
     assert disk.pread(SIZE, 0) == before[:offset] + DATA + before[end:]
     assert told == sorted(told)
@@ -49,16 +50,16 @@ def test_all_of_an_input_is_written(disk: WritableDisk, kind: type, offset: int)
 def test_no_more_is_written_than_is_wanted_or_there(disk: WritableDisk, length: int) -> None:
     before = disk.pread(SIZE, 0)
     done = min(length, len(DATA))
-    assert fill_from(disk, io.BytesIO(DATA).read, 100, length, lambda _done: None) == done
+    assert fill_from(disk, io.BytesIO(DATA).readinto, 100, length, lambda _done: None) == done
     assert disk.pread(SIZE, 0) == before[:100] + DATA[:done] + before[100 + done :]
 
 
 def test_an_input_that_is_too_long_fills_the_disk_and_fails(disk: WritableDisk) -> None:
     with pytest.raises(OSError, match=f"past the end of the disk at {SIZE}") as raised:
-        fill_from(disk, io.BytesIO(DATA).read, SIZE - 1000, None, lambda _done: None)
+        fill_from(disk, io.BytesIO(DATA).readinto, SIZE - 1000, None, lambda _done: None)
     assert raised.value.errno == errno.ENOSPC
     assert disk.pread(1000, SIZE - 1000) == DATA[:1000]
-    fill_from(disk, io.BytesIO(DATA[:1000]).read, SIZE - 1000, None, lambda _done: None)
+    fill_from(disk, io.BytesIO(DATA[:1000]).readinto, SIZE - 1000, None, lambda _done: None)
 
 
 class Stop(Exception):  # noqa: N818 - it is no error
@@ -73,7 +74,7 @@ def test_what_was_told_is_done_when_somebody_stops_it(disk: WritableDisk) -> Non
             raise Stop(done)
 
     with pytest.raises(Stop) as raised:
-        fill_from(disk, io.BytesIO(DATA).read, 0, None, progress)
+        fill_from(disk, io.BytesIO(DATA).readinto, 0, None, progress)
     done = raised.value.args[0]
     assert disk.pread(SIZE, 0) == DATA[:done] + before[done:]
     with pytest.raises(Stop):

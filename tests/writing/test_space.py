@@ -56,13 +56,14 @@ def test_the_end_goes_back_over_what_was_appended_and_given_back() -> None:
 
 
 def test_space_that_is_being_read_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    is_reading = True
-    monkeypatch.setattr(module, "is_reading_elsewhere", lambda: is_reading)
+    reads = {(1, 1)}
+    monkeypatch.setattr(module, "reads_elsewhere", lambda: frozenset(reads))
     space = Space([], 20)
     space.give_back(4, 2)
     space.settle()
+    reads |= {(1, 2)}
     assert space.take(2).is_new
-    is_reading = False
+    reads -= {(1, 1)}  # those that have begun since then know nothing of it
     assert not space.take(2).is_new
 
 
@@ -94,3 +95,14 @@ def test_no_byte_is_ever_given_out_twice(steps: list[tuple[str, int]]) -> None:
                 space.give_back(room.offset, count * MIB)
                 waiting |= freed
     assert space.end == length * MIB
+
+
+def test_the_end_is_lowered_where_nothing_is_used() -> None:
+    space = Space([(4 * MIB, 6 * MIB)], 10 * MIB)
+    assert space.used_end == 10 * MIB
+    space.lower_end(8 * MIB)
+    assert space.used_end == 8 * MIB
+    space.lower_end(5 * MIB)
+    assert space.used_end == 5 * MIB
+    space.lower_end(10 * MIB)
+    assert space.used_end == 5 * MIB

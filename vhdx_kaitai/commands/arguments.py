@@ -298,7 +298,10 @@ def add_new_disk(
         help="the physical sector size, 4096 by default",
     )
     group.add_argument(
-        "--id", type=guid, metavar="GUID", help="the identifier of the disk, by default a new one"
+        "--disk-id",
+        type=guid,
+        metavar="GUID",
+        help="the identifier of the disk, by default a new one",
     )
     return group
 

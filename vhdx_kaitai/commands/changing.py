@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..checking.chain import check
 from ..checking.findings import Report
 from ..copying.data import Progress
 from ..storage.locks import Lock
+from ..writing.filling import ReadInto
 from .arguments import Parser, add_json
 from .output import complain, note
 from .status import CORRUPT, DONE
@@ -101,14 +102,14 @@ class Steps:
         if self._asked:
             raise StoppedError(self._asked, self._done)
 
-    def reading(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    def reading(self, readinto: ReadInto) -> ReadInto:
         """Return a function that reads the same, and may be stopped while it waits for that."""
 
-        def waiting(size: int) -> bytes:
+        def waiting(view: memoryview) -> int | None:
             self._is_waiting = True
             try:
                 self._stop_if_asked()
-                return read(size)
+                return readinto(view)
             finally:
                 self._is_waiting = False
 

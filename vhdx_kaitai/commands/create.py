@@ -7,7 +7,8 @@ from uuid import UUID
 
 from ..copying.files import refuse_to_replace
 from ..showing.created import created_document, created_text
-from ..writing.create import create, leads_out
+from ..writing.create import create
+from ..writing.naming import leads_out
 from .arguments import Parser, add_force, add_json, add_new_disk, file_name, size
 from .output import note, print_result
 from .running import interruptible
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
                 block_size=arguments.block_size,
                 logical_sector_size=arguments.sector_size,
                 physical_sector_size=arguments.physical_sector_size,
-                disk_id=arguments.id and UUID(arguments.id),
+                disk_id=arguments.disk_id and UUID(arguments.disk_id),
                 parent=parent,
                 search=arguments.search,
                 follow_absolute=arguments.follow_absolute,

@@ -14,7 +14,7 @@ from ..showing.written import written_document, written_text
 from ..text import counted
 from ..writing.disk import WritableDisk, open_writable
 from ..writing.editor import survey_to_write
-from ..writing.filling import fill_from, fill_with_nothing, refuse_input
+from ..writing.filling import fill_from, fill_with_nothing, readinto_of, refuse_input
 from ..writing.guards import refuse_what_others_need
 from .arguments import Parser, add_parents, add_range, parent_options
 from .changing import (
@@ -134,6 +134,6 @@ def _fill(
     total = disk.size - offset if length is None else length
     with progress(arguments, total) as told, between_steps(told) as step:
         if source is not None:
-            return fill_from(disk, step.reading(source.read), offset, length, step)
+            return fill_from(disk, step.reading(readinto_of(source)), offset, length, step)
         fill_with_nothing(disk.zero if kind == "zero" else disk.discard, offset, total, step)
         return total

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStructError
+from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import Finding, FormatError, Span, Where, mismatch, mismatched_signature, refusal
 from ..generated.vhdx import Vhdx
@@ -76,7 +76,7 @@ class HeaderSection:
         """Return copy 1 or 2 of the header."""
         data = self._source.read(*TOP_LEVEL[f"header_{copy}"])
         struct = Vhdx.Header(BytesStream(data))
-        return Header(
+        header = Header(
             HEADERS[copy - 1],
             data,
             struct.is_signature_valid,
@@ -91,6 +91,8 @@ class HeaderSection:
             struct.log_offset,
             struct.reserved,
         )
+        _let_go(struct)
+        return header
 
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
@@ -100,7 +102,7 @@ class HeaderSection:
             RegionEntry(_guid(entry.guid.raw), entry.file_offset, entry.length, entry.required)
             for entry in struct.entries
         ]
-        return RegionTable(
+        table = RegionTable(
             REGION_TABLES[copy - 1],
             data,
             struct.is_signature_valid,
@@ -109,6 +111,18 @@ class HeaderSection:
             struct.reserved,
             tuple(entries),
         )
+        _let_go(*struct.entries, struct)
+        return table
+
+
+def _let_go(*structs: KaitaiStruct) -> None:
+    """Let parsed structures have nothing any more, when all that is wanted was taken out of them.
+
+    One and its parts refer to each other. They would be there, with all bytes of them, until
+    the collector of such cycles comes by, which takes longer than to parse them.
+    """
+    for struct in structs:
+        vars(struct).clear()
 
 
 def identifier(data: bytes) -> FileTypeIdentifier:
@@ -177,9 +191,11 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
         )
         for entry in struct.entries
     ]
-    return MetadataTable(
+    table = MetadataTable(
         place, struct.reserved, struct.num_entries, struct.reserved_2, tuple(entries)
     )
+    _let_go(*struct.entries, struct)
+    return table
 
 
 def file_parameters(data: bytes, place: Place) -> FileParameters:
@@ -198,7 +214,10 @@ def virtual_disk_size(data: bytes, place: Place) -> int:
 
 def virtual_disk_id(data: bytes, place: Place) -> UUID:
     """Return the identity of the virtual disk."""
-    return _guid(_item(Vhdx.VirtualDiskIdItem, data, place).virtual_disk_id.raw)
+    item = _item(Vhdx.VirtualDiskIdItem, data, place)
+    disk_id = _guid(item.virtual_disk_id.raw)
+    _let_go(item)
+    return disk_id
 
 
 def logical_sector_size(data: bytes, place: Place) -> int:
@@ -222,7 +241,7 @@ def parent_locator(data: bytes, place: Place) -> ParentLocator:
         raise refusal(
             mismatch("ITEM-02", "error", place, "Length", str(len(data)), expected)
         ) from None
-    return ParentLocator(
+    locator = ParentLocator(
         place,
         _guid(struct.locator_type.raw),
         struct.reserved,
@@ -234,6 +253,8 @@ def parent_locator(data: bytes, place: Place) -> ParentLocator:
             for entry in struct.key_values
         ),
     )
+    _let_go(struct)
+    return locator
 
 
 def log_entry_header(data: bytes) -> LogEntryHeader:
@@ -252,13 +273,15 @@ def log_entry(data: bytes) -> LogEntry | None:
         struct = Vhdx.LogEntry(BytesStream(data))
     except KaitaiStructError:
         return None
-    return LogEntry(
+    entry = LogEntry(
         _log_entry_header(struct.header),
         tuple(map(_descriptor, struct.descriptors)),
         struct.padding,
         tuple(map(_data_sector, struct.data_sectors)),
         struct.len_descriptor_sectors,
     )
+    _let_go(struct)
+    return entry
 
 
 def bat_entry(data: bytes) -> BatEntry:

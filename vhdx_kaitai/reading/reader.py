@@ -93,18 +93,22 @@ def reader(top: Layer, *, zeroes_lost: bool = False) -> Reader:
     return Reader(readinto_at, pread, windows.close, windows.change, windows.forget)
 
 
-def is_reading_elsewhere() -> bool:
-    """Tell whether another thread is in the midst of a read, of whatever disk.
+def reads_elsewhere() -> frozenset[tuple[int, int]]:
+    """Return which reads, of whatever disk, other threads are in the midst of.
 
-    It may have found out already where the bytes are. To ask the system which function
+    They may have found out already where the bytes are. To ask the system which function
     each thread is in costs readers nothing, other than to be counted.
+
+    Returns:
+        Numbers that no other read has at the same time; one that comes later may.
     """
     own = get_ident()
-    return any(
-        frame.f_code in _READING
+    return frozenset(
+        (ident, id(frame))
         for ident, top in sys._current_frames().items()
         if ident != own
         for frame in _stack(top)
+        if frame.f_code in _READING
     )
 
 

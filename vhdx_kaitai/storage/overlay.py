@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,6 +47,18 @@ class Overlay(Source):
         self.size = size
         self._updates = updates
         self._starts = [update.start for update in updates]
+        self._settling = allocate_lock()
+        self._is_settled = False
+
+    def settle(self) -> None:
+        """Read the source as it is from now on: all updates have been written into it.
+
+        Who reads an update meanwhile is done when this returns, so the place where the source
+        has held it may get something else.
+        """
+        with self._settling:
+            self._is_settled = True
+            self._updates, self._starts = (), []
 
     @property
     def updates(self) -> Sequence[Update]:
@@ -54,15 +67,17 @@ class Overlay(Source):
 
     def local_file(self, start: int, end: int, /) -> FileSource | None:
         """Return the local file that holds a range just as it reads; None when there is none."""
+        updates = self._updates
         index = bisect_left(self._starts, end) - 1  # the last update that begins before the end
-        is_updated = index >= 0 and self._updates[index].end > start
+        is_updated = 0 <= index < len(updates) and updates[index].end > start
         return None if is_updated or end > self.base.size else self.base.local_file(start, end)
 
     def data_start(self, offset: int, end: int, /) -> int:
         """Return where the first data of a range may be, which is not read for that."""
+        updates = self._updates
         index = max(0, bisect_right(self._starts, offset) - 1)
         while offset < end:
-            update = self._updates[index] if index < len(self._updates) else None
+            update = updates[index] if index < len(updates) else None
             if update is not None and update.end <= offset:
                 index += 1
             elif update is not None and update.start <= offset:
@@ -80,10 +95,11 @@ class Overlay(Source):
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
         end = offset + len(buffer)
-        index = max(0, bisect_right(self._starts, offset) - 1)
+        updates, starts = self._updates, self._starts
+        index = max(0, bisect_right(starts, offset) - 1)
         position = offset
         while position < end:
-            update = self._updates[index] if index < len(self._updates) else None
+            update = updates[index] if index < len(updates) else None
             if update is not None and update.end <= position:
                 index += 1
             elif update is None or update.start > position:
@@ -112,11 +128,15 @@ class Overlay(Source):
             buffer[stored:] = bytes(len(buffer) - stored)
 
     def _read_update(self, buffer: memoryview, offset: int, update: Update) -> None:
-        if update.origin is None:
-            buffer[:] = bytes(len(buffer))
-            return
         length = update.end - update.start
-        stored = self.base.read(update.origin, length)
+        with self._settling:
+            if self._is_settled:
+                self.base.readinto(buffer, offset)
+                return
+            if update.origin is None:
+                buffer[:] = bytes(len(buffer))
+                return
+            stored = self.base.read(update.origin, length)
         inner = stored[len(update.prefix) : length - len(update.suffix)]
         whole = update.prefix + inner + update.suffix
         start = offset - update.start

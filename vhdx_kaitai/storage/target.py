@@ -80,10 +80,12 @@ class OutFile(NamedTuple):
         with _errors_named(self.path):
             _allocate(self.fd, 0, length)
 
-    @property
-    def refuses_holes(self) -> bool:
-        """Whether an image must have no holes where it is, since Windows refuses it then."""
-        return filesystems.refuses_holes(self.fd)
+    def lengthen(self, length: int) -> None:
+        """Give an image its length in bytes; it has holes where Windows does not refuse them."""
+        if filesystems.refuses_holes(self.fd):
+            self.allocate(length)
+        else:
+            self.set_length(length)
 
     def flush(self) -> None:
         """Return when all that was written is on the medium, as far as the system knows."""

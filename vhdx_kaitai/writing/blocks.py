@@ -147,14 +147,14 @@ class Blocks:
                     self._file.zero, room.offset + after, self._block_size - after
                 )
             self._put(data, room.offset + at)
+            if is_parents or not room.is_new:
+                editor.needs_barrier = True
+            with self._changed(start - at, start - at + self._length_of(block)):
+                editor.set_entry(block, FULLY_PRESENT, room.offset)
         except OSError:
             if not is_kept:
                 editor.space.put_back(room, self._block_size)
             raise
-        if is_parents or not room.is_new:
-            editor.needs_barrier = True
-        with self._changed(start - at, start - at + self._length_of(block)):
-            editor.set_entry(block, FULLY_PRESENT, room.offset)
         return room.offset
 
     def _store_partial(self, data: memoryview, start: int) -> None:
@@ -163,17 +163,17 @@ class Blocks:
         low, data = self._whole_sectors(data, start)
         bitmap = editor.sector_bitmap(block // self._chunk_ratio)
         room = editor.new_room(self._block_size)
+        whole = self._bits(block * self._block_size, (block + 1) * self._block_size)
         try:
             self._put(data, room.offset + low % self._block_size)
-        except OSError:
+            editor.needs_barrier = True
+            editor.set_bits(bitmap, *whole, is_set=False)  # there may be some from former times
+            editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
+            with self._changed(low, low + len(data)):
+                editor.set_entry(block, PARTIALLY_PRESENT, room.offset)
+        except OSError:  # when the entry is in place all the same, the session is at its end
             editor.space.put_back(room, self._block_size)
             raise
-        editor.needs_barrier = True
-        whole = self._bits(block * self._block_size, (block + 1) * self._block_size)
-        editor.set_bits(bitmap, *whole, is_set=False)  # there may be some from former times
-        editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
-        with self._changed(low, low + len(data)):
-            editor.set_entry(block, PARTIALLY_PRESENT, room.offset)
 
     def _write_partial(self, data: memoryview, start: int, offset: int) -> None:
         """Write into a block of which some sectors are here, and others are the parent's.

@@ -32,6 +32,7 @@ from ..storage.source import BufferSource, FileSource, Source
 from ..storage.target import OutFile, new_file
 from ..units import KIB, MIB, ceil_div
 from .blank import USUAL_BLOCK_SIZE, Blank, Created, NewDisk, judge, refuse_impossible
+from .filling import filled, readinto_of
 
 Convertible: TypeAlias = "Disk | RawDisk | str | os.PathLike[str] | BinaryIO"
 """What `convert` takes."""
@@ -220,7 +221,7 @@ def _of_stream(file: BinaryIO, size: int | None, *, raw: bool) -> _Inputs:
         VhdxError: It is something else than a disk.
     """
     buffer = bytearray(PIECE)
-    head = memoryview(buffer)[: _filled(file, memoryview(buffer))]
+    head = memoryview(buffer)[: filled(readinto_of(file), memoryview(buffer))]
     if not raw:
         start = BufferSource(head)
         if begins_as_vhdx(start):
@@ -237,24 +238,13 @@ def _of_stream(file: BinaryIO, size: int | None, *, raw: bool) -> _Inputs:
             buffer[: len(head)] = head
             count = len(head)
         else:
-            count = _filled(file, memoryview(buffer))
+            count = filled(readinto_of(file), memoryview(buffer))
         start, position = position, position + count
         if position > limit:
             raise VhdxError(f"the input has more than {limit} bytes")
         return DataRange(start, position) if count else None
 
     return _Inputs(size, frozenset(), (), None, take, _Usual())
-
-
-def _filled(file: BinaryIO, view: memoryview) -> int:
-    """Fill a buffer from a stream, and return how many bytes that were: all but at the end."""
-    done = 0
-    while done < len(view):
-        count = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            break
-        done += count
-    return done
 
 
 def _convert(inputs: _Inputs, path: str, wishes: _Wishes, how: _How) -> Created:
@@ -275,7 +265,7 @@ def _convert(inputs: _Inputs, path: str, wishes: _Wishes, how: _How) -> Created:
             disk = wishes.disk(inputs, copier.end)
             blank = Blank(disk, has_bat_last=True)
         length = blank.file_length(store.blocks)
-        out.set_length(length)
+        out.lengthen(length)
         blank.write(out, store.runs, store.blocks, is_durable=how.durable)
         image = judge(out)
         with contextlib.closing(image.stored):

@@ -13,14 +13,9 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from ..copying.files import refuse_source
-from ..errors import ParentError, VhdxError
-from ..format import encode
-from ..format.locator import LINKAGE, PATH_KEYS
 from ..format.metadata import DiskType
-from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..reading.disk import Disk, open_disk
 from ..reading.image import Image, check_choice
-from ..reading.links import Sought, find_parent
 from ..reading.parents import Search
 from ..storage.target import new_file
 from .blank import (
@@ -33,8 +28,7 @@ from .blank import (
     judge,
     refuse_impossible,
 )
-
-_IS_WINDOWS = os.name == "nt"
+from .naming import locator_texts, packed_locator, refuse_lost
 
 
 def create(
@@ -103,23 +97,6 @@ def create(
         return _create_child(name, disk, opened, replace=replace)
 
 
-def leads_out(path: str | os.PathLike[str], parent: str | os.PathLike[str]) -> bool:
-    """Tell whether a parent is neither in the folder of its child nor below.
-
-    Readers do not go there unless they are allowed to.
-
-    Args:
-        path: Path of the child.
-        parent: Path of the parent.
-    """
-    folder = os.path.dirname(_place_of(os.fsdecode(path)))
-    try:
-        way = os.path.relpath(_without_links(os.fsdecode(parent)), folder)
-    except ValueError:  # it is on another drive
-        return True
-    return way.split(os.sep)[0] == os.pardir
-
-
 def _create(path: str, disk: NewDisk, *, replace: bool) -> Created:
     refuse_impossible(disk)
     blank = Blank(disk)
@@ -129,7 +106,7 @@ def _create(path: str, disk: NewDisk, *, replace: bool) -> Created:
         if blocks:
             out.allocate(length)
         else:
-            out.set_length(length)
+            out.lengthen(length)
         blank.write(out, [(0, blocks)], blocks)
         with contextlib.closing(judge(out).stored):
             return blank.created(length)
@@ -174,16 +151,16 @@ def _create_child(path: str, disk: NewDisk, parent: Disk, *, replace: bool) -> C
         refuse_source((image.stored for image in parent.chain), os.stat(path), path)
     blank = Blank(
         disk,
-        locator=_locator(path, parent.image),
+        locator=packed_locator(locator_texts(path, parent.image), parent.image),
         others=_items_of_the_disk(parent.image),
     )
     length = blank.file_length(0)
     with new_file(path, replace=replace, is_durable=True) as out:
-        out.set_length(length)
+        out.lengthen(length)
         blank.write(out)
         child = judge(out)
         with contextlib.closing(child.stored):
-            _refuse_lost(child, parent.image)
+            refuse_lost(child, parent.image)
         return blank.created(length)
 
 
@@ -194,71 +171,3 @@ def _items_of_the_disk(parent: Image) -> Iterator[Item]:
             offset = parent.regions.metadata.file_offset + entry.offset
             read = partial(parent.source.read, offset, entry.length)
             yield Item(entry._replace(reserved=0, reserved_2=0), read)
-
-
-def _locator(path: str, parent: Image) -> bytes:
-    """Return the parent locator of a child, packed [MS-VHDX 2.6.2.6.3].
-
-    Keys stand in the order of Windows, but for `parent_linkage2`, which says nothing in a
-    new child and, by the text, must not be there (LOC-14). The parent's log need not be
-    replayed: its replay, be it ours or that of Windows, leaves the DataWriteGuid (HDR-23).
-
-    Raises:
-        VhdxError: No child can name this parent.
-    """
-    linkage = parent.headers.current.data_write_guid
-    if linkage == NIL:
-        raise _error(parent, "its DataWriteGuid is zero, by which no child can recognise it")
-    assert parent.path is not None
-    absolute = _without_links(parent.path)
-    texts = [(LINKAGE, f"{{{linkage}}}")]
-    if _IS_WINDOWS:
-        texts.append((PATH_KEYS[2], absolute if absolute[:2] == "\\\\" else f"\\\\?\\{absolute}"))
-    with contextlib.suppress(ValueError):  # there is none from one drive to another
-        texts.append((PATH_KEYS[0], _relative(absolute, os.path.dirname(_place_of(path)))))
-    try:
-        return encode.new_parent_locator(VHDX_PARENT_LOCATOR_TYPE, texts)
-    except ValueError as error:
-        raise _error(parent, "its path cannot be written as UTF-16, or is too long") from error
-
-
-def _relative(path: str, folder: str) -> str:
-    """Return the way to a file from a folder, as Windows writes it."""
-    way = os.path.relpath(path, folder).replace(os.sep, "\\")
-    return way if way.startswith("..\\") else f".\\{way}"
-
-
-def _without_links(path: str) -> str:
-    """Return the absolute path of a file by its own name, its folder without links."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
-
-
-def _place_of(path: str) -> str:
-    """Return the absolute path at which a new file comes to be."""
-    return os.path.realpath(path) if os.path.islink(path) else _without_links(path)
-
-
-def _refuse_lost(child: Image, parent: Image) -> None:
-    """Raise unless the paths of a child lead to its parent.
-
-    Raises:
-        VhdxError: They do not.
-    """
-    nowhere = _error(parent, "no path that a child could have leads to it")
-    try:
-        found, link = find_parent(child, Sought(follow_absolute=True))
-    except ParentError as error:
-        raise nowhere from error
-    with contextlib.closing(found):
-        one, other = found.stored.status(), parent.stored.status()
-        assert one is not None
-        assert other is not None
-        if link.key not in PATH_KEYS or not os.path.samestat(one, other):
-            raise nowhere
-
-
-def _error(image: Image, message: str) -> VhdxError:
-    error = VhdxError(message)
-    error.path = image.path
-    return error

@@ -19,7 +19,7 @@ from _thread import get_ident
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index as to_int
-from threading import Lock as Mutex
+from threading import Lock
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from ..reading.layers import Layer
 from ..reading.links import USUAL, Link, Sought
 from ..reading.parents import Search
 from ..reading.reader import bytes_of
-from ..storage.locks import Lock
+from ..storage import locks
 from ..storage.source import FileSource
 from ..storage.target import FileTarget, Target, pwrite_file
 from ..units import ceil_div
@@ -46,6 +46,38 @@ _MOST_PAGES = 2048
 
 # Places of blocks that are kept for writing into them, a hundred bytes each.
 _KEPT_PLACES = 1 << 14
+
+
+class _Mutex:
+    """A lock that its thread does not wait for when it holds it already, as it would for ever.
+
+    Python calls finalizers and signal handlers wherever a thread is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._owner: int | None = None
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Wait for the lock, and tell whether it was got."""
+        own = get_ident()
+        if self._owner == own:
+            raise RuntimeError("the disk is being changed by this thread already")
+        is_got = self._lock.acquire(timeout=timeout)
+        if is_got:
+            self._owner = own
+        return is_got
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        self._owner = None
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class WritableDisk(Disk):
@@ -65,7 +97,12 @@ class WritableDisk(Disk):
     """
 
     def __init__(
-        self, chain: Sequence[Image], links: Sequence[Link] = (), *, unused: Sequence[str] = ()
+        self,
+        chain: Sequence[Image],
+        links: Sequence[Link] = (),
+        *,
+        unused: Sequence[str] = (),
+        for_data: bool = True,
     ) -> None:
         """Put a chain of images together, the first of which can be written to.
 
@@ -73,6 +110,8 @@ class WritableDisk(Disk):
             chain: The image, over a `Target`, and all of its parents.
             links: How each parent was found.
             unused: What the caller said of parents and was for nothing.
+            for_data: Whether what is written may let the disk read otherwise, so that the
+                image gets a new DataWriteGuid.
         """
         file = chain[0].stored
         if not isinstance(file, Target):
@@ -83,7 +122,8 @@ class WritableDisk(Disk):
         super().__init__(chain, links, unused=unused)
         self._file: Any = file  # some have a descriptor
         self._has_descriptor = isinstance(file, FileSource)
-        self._map = Mutex()  # held by whoever changes where anything is
+        self._for_data = for_data
+        self._map = _Mutex()  # held by whoever changes where anything is
         self._editor: Editor | None = None
         self._blocks: Blocks | None = None
         self._session = Session(file, self.image.headers)
@@ -109,10 +149,13 @@ class WritableDisk(Disk):
             offset = to_int(offset)
         position = self._get_place(offset >> self._shift)
         if position is not None:
-            length = len(data) if type(data) is bytes else memoryview(data).nbytes
+            length = len(data) if type(data) is bytes else len(bytes_of(data))
             start = offset & self._mask
             if start <= self._mask + 1 - length:
-                done: int = pwrite_file(self._file.fd, data, position + start)
+                try:
+                    done: int = pwrite_file(self._file.fd, data, position + start)
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, self._file.path) from error
                 if done == length:
                     return done
         return self._write(data, offset)
@@ -168,6 +211,13 @@ class WritableDisk(Disk):
                 self._commit()
                 self._ended_flushes = self._begun_flushes
 
+    @contextmanager
+    def editing(self) -> Iterator[Editor]:
+        """Hold the lock, and yield the editor, for what changes more than bytes of the disk."""
+        with self._changing():
+            assert self._editor is not None
+            yield self._editor
+
     def open(self, mode: str = "rb") -> DiskFile:
         """Return a file object over the disk. Any number of them may be used at once.
 
@@ -189,13 +239,13 @@ class WritableDisk(Disk):
             OSError: The medium fails; the files are closed all the same.
         """
         with self._map:
-            if self._is_closed:
-                return
             try:
-                self._forget_places()
-                if not self._session.has_failed:
-                    with self._critical():
-                        self._session.flush() if self._editor is None else self._editor.end()
+                if not self._is_closed:
+                    self._is_closed = True  # nothing is written any more, wherever this stops
+                    self._forget_places()
+                    if not self._session.has_failed:
+                        with self._critical():
+                            self._session.flush() if self._editor is None else self._editor.end()
             finally:
                 super().close()
                 self._file.close()
@@ -235,7 +285,9 @@ class WritableDisk(Disk):
     def _begun(self) -> Blocks:
         """Return the blocks of the image, which is made ready to be changed the first time."""
         if self._blocks is None:
-            self._editor = editor = begin_editing(self._session, self.image, for_data=True)
+            self._editor = editor = begin_editing(
+                self._session, self.image, for_data=self._for_data
+            )
             self._top = Layer(editor.image, 0, self._top.parent)
             self.image = editor.image
             self.chain = (self.image, *self.chain[1:])
@@ -312,11 +364,12 @@ class WritableDisk(Disk):
 class WritableDiskFile(DiskFile):
     """A position in a virtual disk that can be written to.
 
-    Writes are full, short only at the end of the disk. `flush`, and closing it, flush the
-    disk; closing it leaves the disk open.
+    Writes are full, short only at the end of the disk. `flush` flushes the disk, closing it
+    does not, and leaves the disk open.
     """
 
     _disk: WritableDisk
+    _is_closing = False
 
     def writable(self) -> bool:
         """Return True."""
@@ -340,8 +393,17 @@ class WritableDiskFile(DiskFile):
 
     def flush(self) -> None:
         """Return when all that was written to the disk is on the medium."""
-        if not (self.closed or self._disk._is_closed):
+        if not (self._is_closing or self._disk._is_closed):
+            self._check_open()
             self._disk.flush()
+
+    def close(self) -> None:
+        """Close it, and leave to the disk when that is flushed.
+
+        An object that is dropped is closed wherever its thread is, be that amid a write.
+        """
+        self._is_closing = True
+        super().close()
 
 
 def _is_writing_in_place(frame: FrameType | None) -> bool:
@@ -361,7 +423,8 @@ def open_writable(
     parent: Named = None,
     search: Search = (),
     follow_absolute: bool = False,
-    lock: Lock = "auto",
+    lock: locks.Lock = "auto",
+    for_data: bool = True,
 ) -> WritableDisk:
     """Open a virtual disk for reading and writing; its parents are only read.
 
@@ -372,6 +435,7 @@ def open_writable(
         follow_absolute: Follow absolute paths of parents.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
+        for_data: Whether what is written may let the disk read otherwise.
 
     Raises:
         FormatError: A rule refuses an image of the chain.
@@ -388,7 +452,8 @@ def open_writable(
     try:
         chain = open_chain(file, sought, USUAL)
         levels = sum(image.locator is not None for image in chain.images)
-        return WritableDisk(chain.images, chain.links, unused=list(sought.unused(levels)))
+        unused = list(sought.unused(levels))
+        return WritableDisk(chain.images, chain.links, unused=unused, for_data=for_data)
     except BaseException:
         file.close()
         raise

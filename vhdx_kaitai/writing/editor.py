@@ -283,8 +283,8 @@ class Editor:
             start, end = max(at, offset), min(at + PAGE, offset + len(data))
             self._page(at)[start - at : end - at] = data[start - offset : end - offset]
 
-    def judge(self) -> None:
-        """Have a reader open the image as it is with its changes, before they are in the file.
+    def judge(self) -> Image:
+        """Return the image as a reader finds it with its changes, before they are in the file.
 
         They have to be few enough to get there together.
 
@@ -292,7 +292,7 @@ class Editor:
             FormatError: A reader refuses it.
         """
         assert self.changed_pages <= MOST_PAGES
-        Image(self._source)
+        return Image(self._source)
 
     def commit(self) -> None:
         """Return when all that was changed is on the medium, one way or the other.

@@ -12,7 +12,8 @@ from ..copying.files import refuse_source
 from ..units import MIB
 from .disk import WritableDisk
 
-Read: TypeAlias = Callable[[int], bytes]
+# Fills a buffer from a stream, wholly or in part, and returns how many bytes that were.
+ReadInto: TypeAlias = Callable[[memoryview], int | None]
 
 _PIECE = MIB  # of data
 _STEP = 1024 * MIB  # of what takes no data; whole blocks of every size
@@ -33,13 +34,13 @@ def refuse_input(disk: WritableDisk, source: BinaryIO) -> None:
 
 
 def fill_from(
-    disk: WritableDisk, read: Read, offset: int, length: int | None, progress: Progress
+    disk: WritableDisk, readinto: ReadInto, offset: int, length: int | None, progress: Progress
 ) -> int:
     """Write what a file or a stream holds at a virtual offset, and return how many bytes.
 
     Args:
         disk: The disk.
-        read: Returns up to as many bytes of it as it is told; none at the end.
+        readinto: Fills a buffer from it, wholly or in part.
         offset: Virtual offset in bytes.
         length: At most this many bytes; None for all that there are.
         progress: Told how far it is; when it raises, what was told is written.
@@ -53,27 +54,43 @@ def fill_from(
     while done < left:
         # Up to where pieces of the disk begin, so that those that follow are whole.
         wanted = min(_PIECE - (offset + done) % _PIECE, left - done)
-        count = _read_all(read, memoryview(buffer)[:wanted])
+        count = filled(readinto, memoryview(buffer)[:wanted])
         if count:
             disk.pwrite(memoryview(buffer)[:count], offset + done)
             done += count
             progress(done)
         if count < wanted:
             return done
-    if length is None and read(1):
+    if length is None and readinto(memoryview(bytearray(1))):
         raise OSError(errno.ENOSPC, f"the input goes on past the end of the disk at {disk.size}")
     return done
 
 
-def _read_all(read: Read, buffer: memoryview) -> int:
-    """Fill a buffer, or less of it at the end of what is read; a pipe gives less at a time."""
+def readinto_of(stream: BinaryIO) -> ReadInto:
+    """Return what fills buffers from a stream, which some streams have not."""
+    readinto: ReadInto | None = getattr(stream, "readinto", None)
+    if readinto is not None:
+        return readinto
+
+    def by_reading(view: memoryview) -> int:
+        data = stream.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    return by_reading
+
+
+def filled(readinto: ReadInto, view: memoryview) -> int:
+    """Fill a buffer from a stream, and return how many bytes that were: all but at the end.
+
+    A pipe gives fewer at a time.
+    """
     done = 0
-    while done < len(buffer):
-        data = read(len(buffer) - done)
-        if not data:
+    while done < len(view):
+        count = readinto(view[done:])
+        if not count:
             break
-        buffer[done : done + len(data)] = data
-        done += len(data)
+        done += count
     return done
 
 

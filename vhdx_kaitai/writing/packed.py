@@ -91,10 +91,7 @@ class PackedCopy:
         """
         self._refuse_another_folder(path)
         with new_file(path, replace=False, is_durable=True) as out:
-            if out.refuses_holes:
-                out.allocate(self.length)
-            else:
-                out.set_length(self.length)
+            out.lengthen(self.length)
             jobs = self._jobs()
             copy = partial(self._copy, out)
             by_two(lambda _buffer: next(jobs, None), copy, progress)

@@ -114,3 +114,4 @@ def replay_in(session: Session, image: Image, progress: Progress | None = None) 
         if progress is not None:
             progress(done)
     session.end()
+    updated.settle()

@@ -182,6 +182,8 @@ class Session:
             if error is not self._harmless:
                 self.has_failed = True
             raise
+        finally:
+            self._harmless = None  # it holds all that it went through, buffers of callers too
 
     def _update_headers(self, **changes: Any) -> None:
         """Update the headers twice, so that both say the same (HDR-27).

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..ranges import Ranges
-from ..reading.reader import is_reading_elsewhere
+from ..reading.reader import reads_elsewhere
 
 
 class Room(NamedTuple):
@@ -48,14 +48,13 @@ class Space:
         self._free = Ranges(gaps)
         self._too_long: int | None = None  # what no free range is long enough for
         self._given: list[tuple[int, int]] = []  # by changes that are not on the medium yet
-        self._settled: list[tuple[int, int]] = []  # for certain, and perhaps being read
+        # For certain, and perhaps being read: by reads that were under way then.
+        self._settled: list[tuple[list[tuple[int, int]], frozenset[tuple[int, int]]]] = []
 
     def take(self, length: int) -> Room:
         """Return space of some length in bytes, old space if there is any."""
-        if self._settled and not is_reading_elsewhere():
-            for start, end in self._settled:
-                self._add(start, end)
-            self._settled = []
+        if self._settled:
+            self._free_what_nobody_reads()
         if self._too_long is None or length < self._too_long:
             for start, end in self._free:
                 if end - start >= length:
@@ -76,17 +75,18 @@ class Space:
 
     def settle(self) -> None:
         """Say that all changes which gave space back are on the medium."""
-        self._settled += self._given
-        self._given = []
+        if self._given:
+            self._settled.append((self._given, reads_elsewhere()))
+            self._given = []
 
     def lower_end(self, end: int) -> None:
         """Say that nothing past a file offset is used, so that the file may end there.
 
         What gave that space back is on the medium.
         """
-        self._free.subtract(end, self.end)
-        self._settled = [(start, min(stop, end)) for start, stop in self._settled if start < end]
-        self.end = self._first_end = end
+        if end < self.end:
+            self._settled.append(([(end, self.end)], reads_elsewhere()))
+        self._first_end = min(self._first_end, end)
 
     @property
     def used_end(self) -> int:
@@ -96,11 +96,23 @@ class Space:
         nothing is given back by changes that are not on the medium yet.
         """
         end = self.end
-        free = Ranges([*self._free, *self._settled])
+        settled = (piece for pieces, _ in self._settled for piece in pieces)
+        free = Ranges([*self._free, *settled])
         for start, stop in free:
             if stop == end:
                 end = max(start, self._first_end)
         return end
+
+    def _free_what_nobody_reads(self) -> None:
+        under_way = reads_elsewhere()
+        waiting = []
+        for pieces, reads in self._settled:
+            if reads & under_way:
+                waiting.append((pieces, reads))
+            else:
+                for start, end in pieces:
+                    self._add(start, end)
+        self._settled = waiting
 
     def _add(self, start: int, end: int) -> None:
         self._free.add(start, end)
