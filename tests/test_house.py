@@ -29,6 +29,7 @@ MAX_TESTS = 600
 MAX_FUNCTION = 50
 LONG_FUNCTIONS = {
     "writing.convert.convert": "it says what each of its arguments does",
+    "writing.compact.compact": "it says what each of its arguments does",
     "writing.create.create": "it says what each of its arguments does",
     "writing.resize.resize": "it says what each of its arguments does",
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",

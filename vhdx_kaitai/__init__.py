@@ -1,7 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `edit`, `rebase`, `resize` and `replay` change an image that
-is there.
+Only `open(..., writable=True)`, `compact`, `edit`, `rebase`, `resize` and `replay` change an
+image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .storage.overlay import Update
     from .storage.source import Source
     from .writing.blank import Created
+    from .writing.compact import compact
     from .writing.convert import convert
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
@@ -132,6 +133,7 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "compact",
     "convert",
     "create",
     "digest",
@@ -174,6 +176,7 @@ _NAMES_IN = {
     "storage.overlay": "Update",
     "storage.source": "Source",
     "writing.blank": "Created",
+    "writing.compact": "compact",
     "writing.convert": "convert",
     "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",

@@ -95,3 +95,14 @@ def test_no_byte_is_ever_given_out_twice(steps: list[tuple[str, int]]) -> None:
                 space.give_back(room.offset, count * MIB)
                 waiting |= freed
     assert space.end == length * MIB
+
+
+def test_the_end_is_lowered_where_nothing_is_used() -> None:
+    space = Space([(4 * MIB, 6 * MIB)], 10 * MIB)
+    assert space.used_end == 10 * MIB
+    space.lower_end(8 * MIB)
+    assert space.used_end == 8 * MIB
+    space.lower_end(5 * MIB)
+    assert space.used_end == 5 * MIB
+    space.lower_end(10 * MIB)
+    assert space.used_end == 5 * MIB

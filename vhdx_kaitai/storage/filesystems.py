@@ -21,12 +21,13 @@ from ..units import KIB
 _CLONE_RANGE = 0x4020940D
 _TRIED = 64 * KIB
 
-# The request to make a range of a device zeros, which some do without writing any; and that
-# to make a range of a file zeros, which keeps the space that it takes.
+# The request to make a range of a device zeros, which some do without writing any; and those
+# to make a range of a file zeros, one of which keeps the space that it takes, the other does not.
 _ZERO_OUT = 0x127F
 _ZERO_RANGE = 0x40305839
+_PUNCH_HOLE = 0x4030582B
 
-_PAGE = 4 * KIB  # what both take in whole
+_PAGE = 4 * KIB  # what they take in whole
 
 _MOUNTS = "/proc/mounts"
 _MOUNTS_BY_DEVICE = "/proc/self/mountinfo"
@@ -64,9 +65,18 @@ def zero_of_device(fd: int, offset: int, length: int) -> bool:
 
 def zero_of_file(fd: int, offset: int, length: int) -> bool:
     """Make a range inside a file zeros, and tell whether the system can; the space stays its."""
+    return _request_for_range(fd, _ZERO_RANGE, offset, length)
+
+
+def punch_hole(fd: int, offset: int, length: int) -> bool:
+    """Make a range inside a file a hole, and tell whether the system can."""
+    return _request_for_range(fd, _PUNCH_HOLE, offset, length)
+
+
+def _request_for_range(fd: int, number: int, offset: int, length: int) -> bool:
     is_aligned = offset % _PAGE == length % _PAGE == 0
     request = struct.pack("=hh4xqqiI16x", os.SEEK_SET, 0, offset, length, 0, 0)
-    return is_aligned and _request(fd, _ZERO_RANGE, request)
+    return is_aligned and _request(fd, number, request)
 
 
 def refuses_holes(fd: int) -> bool:

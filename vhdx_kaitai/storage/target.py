@@ -217,6 +217,16 @@ class Target(Source):
         """Let a range inside the file read as zeros; what does so already costs nothing."""
         raise NotImplementedError
 
+    def punch(self, offset: int, length: int) -> bool:
+        """Let a range inside the file be a hole, and tell whether that is possible.
+
+        Args:
+            offset: File offset in bytes, a multiple of 4096.
+            length: Bytes, a multiple of 4096.
+        """
+        self.zero(offset, length)
+        return True
+
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it reads as zeros."""
         raise NotImplementedError
@@ -278,6 +288,10 @@ class FileTarget(Target, FileSource):
                 continue
             for position in range(start, end, _MOST):
                 self.write(zeros[: end - position], position)
+
+    def punch(self, offset: int, length: int) -> bool:
+        """Let a range inside the file be a hole, and tell whether that is possible."""
+        return filesystems.punch_hole(self.fd, offset, length)
 
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it is a hole, where that may be."""

@@ -159,6 +159,7 @@ class Blank:
         others: Further metadata items.
         has_bat_last: Whether the BAT comes after the payload, since nobody knows yet how
             large it will be.
+        data_write_guid: The DataWriteGuid, by which children know the disk; by default a new one.
     """
 
     def __init__(
@@ -168,8 +169,10 @@ class Blank:
         locator: bytes | None = None,
         others: Iterable[Item] = (),
         has_bat_last: bool = False,
+        data_write_guid: UUID | None = None,
     ) -> None:
         self.disk = disk
+        self._data_write_guid = data_write_guid or uuid4()
         self._items = [*_known_items(disk, locator), *others]
         end = ITEMS_FROM + sum(item.entry.length for item in self._items)
         self._metadata_length = _whole(end)
@@ -197,6 +200,7 @@ class Blank:
         runs: Iterable[tuple[int, int]] = (),
         blocks: int = 0,
         *,
+        rows: Iterable[tuple[int, array[int]]] | None = None,
         is_durable: bool = True,
     ) -> None:
         """Write everything but the payload, and last the identifier.
@@ -206,12 +210,16 @@ class Blank:
             runs: Which blocks of the disk are stored, one after the other and in order:
                 the first block of each run, and the one after its last.
             blocks: How many these are.
+            rows: The BAT, when there is more in it than these: rows of little-endian entries in
+                order, each with the index of its first one.
             is_durable: Whether there is a flush before the identifier.
         """
         bat_offset = self._bat_offset
         if bat_offset is None:
             bat_offset = self.payload_offset + blocks * self.disk.block_size
-        for offset, data in bat_pieces(self.disk.geometry, runs, self.payload_offset):
+        if rows is None:
+            rows = _rows(self.disk.geometry, runs, self.payload_offset)
+        for offset, data in _pieces(rows):
             out.write(data, bat_offset + offset)
         for offset, data in self._structures(bat_offset):
             out.write(data, offset)
@@ -241,7 +249,7 @@ class Blank:
             assert place.base is not None
             copy = RegionTable(place, b"", True, 0, len(regions), 0, regions)
             yield place.base, encode.region_table(copy)
-        yield from _headers()
+        yield from _headers(self._data_write_guid)
 
     def created(self, file_size: int) -> Created:
         """Return what the image is, given the length of its file in bytes."""
@@ -277,8 +285,13 @@ def bat_pieces(
         runs: Which blocks are stored, as `Blank.write` takes them.
         payload_offset: File offset of the first of them in bytes; the others follow.
     """
+    return _pieces(_rows(geometry, runs, payload_offset))
+
+
+def _pieces(rows: Iterable[tuple[int, array[int]]]) -> Iterator[tuple[int, bytes]]:
+    """Yield rows of a BAT as pieces of it."""
     page, entries = 0, bytearray()
-    for first, numbers in _rows(geometry, runs, payload_offset):
+    for first, numbers in rows:
         at, data = first * ENTRY_LENGTH, numbers.tobytes()
         if at + len(data) > page + _BAT_PIECE:
             if entries:
@@ -300,11 +313,12 @@ def _rows(
             end = min(stop, start - start % ratio + ratio)
             length = (end - start) * size
             numbers = range(offset + FULLY_PRESENT, offset + length + FULLY_PRESENT, size)
-            yield geometry.payload_index(start), _little_endian(array("Q", numbers))
+            yield geometry.payload_index(start), little_endian(array("Q", numbers))
             start, offset = end, offset + length
 
 
-def _little_endian(numbers: array[int]) -> array[int]:
+def little_endian(numbers: array[int]) -> array[int]:
+    """Return numbers as they stand in a file, whatever the order of the machine is."""
     if array("H", [1]).tobytes()[0] == 0:
         numbers.byteswap()
     return numbers
@@ -337,9 +351,9 @@ def _known_item(guid: UUID, data: bytes, *, is_of_disk: bool) -> Item:
     return Item(entry, lambda: data)
 
 
-def _headers() -> Iterator[tuple[int, bytes]]:
+def _headers(data_write_guid: UUID) -> Iterator[tuple[int, bytes]]:
     """Yield both headers, which say the same but for their numbers (HDR-27)."""
-    file_write_guid, data_write_guid = uuid4(), uuid4()
+    file_write_guid = uuid4()
     for number, place in enumerate(HEADERS, 1):
         header = Header(
             place=place,

@@ -173,6 +173,29 @@ class Editor:
                 self.space.give_back(entry & OFFSET_MASK, geometry.block_size)
         return bool(dropped)
 
+    def put_sector_bitmap(self, chunk: int, offset: int) -> None:
+        """Give a sector bitmap another place, at which its copy is, or none.
+
+        Args:
+            chunk: Whose.
+            offset: File offset in bytes; 0 when no block of the chunk needs it any more, on the
+                medium either.
+
+        Raises:
+            FormatError: A reader would refuse it; nothing was changed.
+        """
+        index = self.geometry.sector_bitmap_index(chunk)
+        place = bat.entry_span(self.image.regions.bat, index, f"BAT entry of sector bitmap {chunk}")
+        entry, size = offset | PRESENT if offset else 0, self._source.size
+        needed = {"is_differencing": True, "is_needed": offset > 0}
+        refuse(bat.check_sector_bitmap_entry(entry, place, size, **needed))
+        if offset:
+            refuse(bat.check_place(offset, MIB, self.image.occupied, place))
+        former = self.image.bat.entry(index)
+        self._put_entry(index, entry)
+        if former & STATE_MASK == PRESENT:
+            self.space.give_back(former & OFFSET_MASK, MIB)
+
     def runs(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield blocks as runs, each with entries that follow each other in a page of the BAT."""
         while first < end:
@@ -302,7 +325,10 @@ class Editor:
         self._source.pages.clear()
 
     def end(self) -> None:
-        """Commit, let the log be clean, and cut off what was appended and is not used."""
+        """Commit, let the log be clean, and then cut off what is not used.
+
+        That is what was appended, and what `Space.lower_end` was told of.
+        """
         self.commit()
         if self._journal.has_begun:
             self.session.end()

@@ -84,11 +84,21 @@ class Space:
             self._settled.append((self._given, reads_elsewhere()))
             self._given = []
 
+    def lower_end(self, end: int) -> None:
+        """Say that nothing past a file offset is used, so that the file may end there.
+
+        What gave that space back is on the medium.
+        """
+        if end < self.end:
+            self._settled.append(([(end, self.end)], reads_elsewhere()))
+        self._first_end = min(self._first_end, end)
+
     @property
     def used_end(self) -> int:
         """File offset after all that is used and all that the file had when it was opened.
 
-        It is right when nothing is given back by changes that are not on the medium yet.
+        What the file had does not count where it was said that nothing uses it. It is right when
+        nothing is given back by changes that are not on the medium yet.
         """
         end = self.end
         settled = (piece for pieces, _ in self._settled for piece in pieces)

@@ -1,0 +1,58 @@
+"""What nobody needs of a disk is what its file systems have free, if they can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vhdx_kaitai
+from tests.reading.extfs_fixtures import e2fsprogs, free_in, make_ext
+from tests.reading.test_volumes import table
+from tests.support import good
+from vhdx_kaitai.errors import UnsafeError, UnsupportedError
+from vhdx_kaitai.reading.unused import unused
+from vhdx_kaitai.units import MIB
+
+pytestmark = pytest.mark.slow
+
+SIZE = 20 * MIB
+OPTIONS = ("-t", "ext4", "-b", "4096")
+
+
+def disk_of(data: bytes, path: Path) -> vhdx_kaitai.Disk:
+    raw = path / "disk.raw"
+    raw.write_bytes(data)
+    vhdx_kaitai.convert(raw, path / "disk.vhdx", raw=True, replace=True, durable=False)
+    return vhdx_kaitai.open(path / "disk.vhdx")
+
+
+def test_of_a_disk_in_partitions_each_has_a_say(tmp_path: Path) -> None:
+    one, two = (make_ext(tmp_path / f"{n}", *OPTIONS, size=SIZE) for n in range(2))
+    sectors = SIZE // 512
+    head = table([(0x83, 2048, sectors), (0x83, 2048 + sectors, sectors)]).ljust(MIB, b"\0")
+    with disk_of(head + one.read_bytes() + two.read_bytes(), tmp_path) as disk:
+        blocks = {at // 4096 for start, end in unused(disk) for at in range(start, end, 4096)}
+    parts = ((MIB, one), (MIB + SIZE, two))
+    assert blocks == {start // 4096 + block for start, path in parts for block in free_in(path)}
+
+
+def test_a_file_system_that_is_in_use_is_believed_only_by_force(tmp_path: Path) -> None:
+    path = make_ext(tmp_path / "a", *OPTIONS, size=SIZE)
+    e2fsprogs("debugfs", "-w", "-R", "dirty", path)
+    with disk_of(path.read_bytes(), tmp_path) as disk:
+        with pytest.raises(UnsafeError, match="--force"):
+            unused(disk)
+        assert list(unused(disk, force=True))
+
+
+def test_who_has_no_file_system_is_told(tmp_path: Path) -> None:
+    with (
+        vhdx_kaitai.open(good("dynamic-plain").to_bytes()) as disk,
+        pytest.raises(UnsupportedError, match="no file system is known"),
+    ):
+        unused(disk)
+    path = make_ext(tmp_path / "a", *OPTIONS, size=SIZE)
+    data = table([(0x83, 2048, 2048)]) + path.read_bytes()[512:]
+    with disk_of(data, tmp_path) as disk, pytest.raises(UnsupportedError, match="partitions"):
+        unused(disk)
