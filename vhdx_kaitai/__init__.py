@@ -1,6 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `edit`, `rebase` and `replay` change an image that is there.
+Only `open(..., writable=True)`, `edit`, `rebase`, `repair`, `undo_repair` and `replay` change
+an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .writing.edit import edit
     from .writing.opening import open
     from .writing.rebase import rebase
+    from .writing.repair import RepairItem, RepairOutcome, Unrepaired, repair, undo_repair
     from .writing.replay import replay
     from .writing.session import Change, Outcome
 
@@ -113,6 +115,8 @@ __all__ = [
     "Place",
     "RegionEntry",
     "Regions",
+    "RepairItem",
+    "RepairOutcome",
     "ReplayRequiredError",
     "ReplaySummary",
     "Report",
@@ -121,6 +125,7 @@ __all__ = [
     "Source",
     "Span",
     "TruncatedError",
+    "Unrepaired",
     "UnsafeError",
     "UnsupportedError",
     "Update",
@@ -138,7 +143,9 @@ __all__ = [
     "open",
     "probe",
     "rebase",
+    "repair",
     "replay",
+    "undo_repair",
 ]
 
 _NAMES_IN = {
@@ -177,6 +184,7 @@ _NAMES_IN = {
     "writing.edit": "edit",
     "writing.opening": "open",
     "writing.rebase": "rebase",
+    "writing.repair": "RepairItem RepairOutcome Unrepaired repair undo_repair",
     "writing.replay": "replay",
     "writing.session": "Change Outcome",
 }

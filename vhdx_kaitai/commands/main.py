@@ -41,6 +41,7 @@ COMMANDS = {
     "write": "write to the disk, in the image as it stands; or zeros, or give space back",
     "rebase": "give a child another parent, or another way to the one that it has",
     "set": "change the identifier of the disk, or its physical sectors, in the image",
+    "repair": "plan repairs of a damaged image; with --write make them, and save what was there",
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
@@ -118,7 +119,7 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `write`, `rebase`, `set` and `replay` change an image.",
+        "Only `write`, `rebase`, `set`, `repair` and `replay` change an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )
