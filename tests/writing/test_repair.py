@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 
 import vhdx_kaitai
+from tests.checking.test_shift import shift_page, shifted_small, stored_everywhere
 from tests.crash.machine import cuts
 from tests.crash.recorder import Recorder, Write, applied
 from tests.images.bases import BASES
 from tests.images.image import Built
-from tests.images.structures import MIB
+from tests.images.structures import GIB, MIB
 from tests.support import damaged
 from vhdx_kaitai import RepairOutcome, repair, undo_repair
 from vhdx_kaitai.errors import FormatError, UnsupportedError
@@ -148,6 +149,31 @@ def test_a_log_without_anything_is_given_up_only_when_asked_for(tmp_path: Path) 
     done = repair(path, write=True, discard_log=True)
     assert ([item.rule for item in done.items], done.verdict) == (["LOG-31"], "clean")
     assert disk_of(path) == held(BASES["dynamic"]().build())
+
+
+def test_entries_that_qemu_has_moved_are_moved_back(tmp_path: Path) -> None:
+    layout = shifted_small()
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = digest_of(path)
+    done = repair(path, write=True)
+    assert ([item.rule for item in done.items], done.verdict) == (["BAT-15"], "clean")
+    with vhdx_kaitai.open(path, replay="refuse") as disk:
+        rows = [row for row in disk.extents() if row.kind == "data"]
+    assert [(row.offset, row.file_offset) for row in rows] == [(598 * MIB, layout.payload[598])]
+    assert rows[0].length == 2 * MIB
+    undo_repair(path, f"{path}.undo")
+    assert digest_of(path) == before
+
+
+def test_entries_are_not_moved_back_where_one_is_lost_or_another_program_was_at_work(
+    tmp_path: Path,
+) -> None:
+    many = stored_everywhere(40 * GIB, 32 * MIB)
+    shift_page(many, 1)
+    for layout in (many, shifted_small("somebody else")):
+        path = layout.build().write(tmp_path / "disk.vhdx")
+        rules = [item.rule for item in repair(path).items]
+        assert not {"BAT-15", "BAT-06"} & set(rules)
 
 
 @pytest.mark.parametrize(

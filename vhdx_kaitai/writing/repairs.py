@@ -15,7 +15,7 @@ from ..checking.classes import OCCUPYING_STATES
 from ..checking.findings import MOST_OF_ALL
 from ..checking.survey import survey
 from ..errors import Finding, UnsafeError, UnsupportedError, refuse
-from ..format import bat, encode, grammar, metadata, regions
+from ..format import bat, encode, grammar, metadata, regions, shift
 from ..format.descent import Descent
 from ..format.judge import REFUSE
 from ..format.place import TOP_LEVEL
@@ -253,6 +253,31 @@ def _change_entries(file: Target, changed: Callable[[int], int]) -> int:
     return len(pieces)
 
 
+def mend_shift(file: Target, _leave: Leave) -> Mended:
+    """Move the entries of the last page of a BAT back that QEMU has moved by one.
+
+    Only there the last entry is not lost: it stands after the end of the BAT.
+
+    Raises:
+        UnsupportedError: No page looks so, or another one does, too.
+    """
+    refuse_dirty(file)
+    image = Image(file)
+    table = image.bat
+    pages = shift.shifted_pages(table, file.size)
+    is_from_qemu = (image.creator or "").startswith("QEMU")
+    if not pages or not is_from_qemu:
+        raise UnsupportedError("no page of the BAT looks moved by QEMU")
+    last = shift.last_page(table)
+    if pages != [last] or not shift.is_last_pushed_out(table, file.size):
+        raise UnsupportedError("the last entry of a page that was moved is lost")
+    start = table.region.file_offset + (last + 1) * _ENTRY
+    length = (table.geometry.entry_count - last - 1) * _ENTRY
+    entries = shift.moved_back(table, pages).source.read(start, length)
+    _through_log(file, {start: entries + bytes(_ENTRY)})  # nothing is left after the last one
+    return Mended(f"the entries of the BAT's page at {start - _ENTRY:#x} are moved back by one")
+
+
 def _check_entry(image: Image, block: int, entry: int) -> Iterator[Finding]:
     """Yield what would be wrong with the entry of a block."""
     geometry = image.geometry
@@ -393,6 +418,8 @@ REPAIRS: tuple[tuple[str, Repair], ...] = (
     *((rule, mend_metadata) for rule in ("ITEM-03", "ITEM-07")),
     ("HDR-16", mend_header),
     *((rule, mend_regions) for rule in ("REG-07", "REG-15", "REG-18", "REG-20")),
+    ("BAT-15", mend_shift),
+    ("BAT-06", mend_shift),
     ("BAT-02", mend_entries),
     ("BAT-05", mend_partial),
 )
