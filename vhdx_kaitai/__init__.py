@@ -1,7 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `compact`, `edit`, `rebase`, `resize` and `replay` change an
-image that is there.
+Only `open(..., writable=True)`, `compact`, `edit`, `rebase`, `repair`, `undo_repair`, `resize`
+and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .writing.edit import edit
     from .writing.opening import open
     from .writing.rebase import rebase
+    from .writing.repair import RepairItem, RepairOutcome, Unrepaired, repair, undo_repair
     from .writing.replay import replay
     from .writing.resize import resize
     from .writing.session import Change, Outcome
@@ -116,6 +117,8 @@ __all__ = [
     "Place",
     "RegionEntry",
     "Regions",
+    "RepairItem",
+    "RepairOutcome",
     "ReplayRequiredError",
     "ReplaySummary",
     "Report",
@@ -124,6 +127,7 @@ __all__ = [
     "Source",
     "Span",
     "TruncatedError",
+    "Unrepaired",
     "UnsafeError",
     "UnsupportedError",
     "Update",
@@ -142,8 +146,10 @@ __all__ = [
     "open",
     "probe",
     "rebase",
+    "repair",
     "replay",
     "resize",
+    "undo_repair",
 ]
 
 _NAMES_IN = {
@@ -183,6 +189,7 @@ _NAMES_IN = {
     "writing.edit": "edit",
     "writing.opening": "open",
     "writing.rebase": "rebase",
+    "writing.repair": "RepairItem RepairOutcome Unrepaired repair undo_repair",
     "writing.replay": "replay",
     "writing.resize": "resize",
     "writing.session": "Change Outcome",

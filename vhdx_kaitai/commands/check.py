@@ -23,7 +23,7 @@ from .arguments import (
 )
 from .output import complain, print_colored, print_document, print_lines, tell_unused
 from .several import each
-from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, worst
+from .status import CORRUPT, DONE, FAILED, NOT_VHDX, OF_VERDICT, USAGE, WARNINGS, worst
 from .streams import write
 
 _EPILOG = """\
@@ -42,13 +42,6 @@ _WORDS = {
     CORRUPT: "corrupt",
     NOT_VHDX: "not VHDX",
     FAILED: "not checked wholly, or without a parent",
-}
-_OF_VERDICT = {
-    "clean": DONE,
-    "warnings": WARNINGS,
-    "unusable": FAILED,
-    "corrupt": CORRUPT,
-    "not-vhdx": NOT_VHDX,
 }
 
 
@@ -157,7 +150,7 @@ def _check_file(arguments: argparse.Namespace, ignored: list[str], results: list
 
 
 def _status_of(report: Report) -> int:
-    status = _OF_VERDICT[report.verdict]
+    status = OF_VERDICT[report.verdict]
     return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
 
 

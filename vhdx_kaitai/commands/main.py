@@ -43,6 +43,7 @@ COMMANDS = {
     "rebase": "give a child another parent, or another way to the one that it has",
     "set": "change the identifier of the disk, or its physical sectors, in the image",
     "resize": "make the disk larger or smaller, in the image as it stands",
+    "repair": "plan repairs of a damaged image; with --write make them, and save what was there",
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
@@ -120,7 +121,8 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `write`, `compact`, `rebase`, `set`, `resize` and `replay` change an image.",
+        "Only `write`, `compact`, `rebase`, `set`, `resize`, `repair` and `replay` change "
+        "an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )

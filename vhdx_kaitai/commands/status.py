@@ -6,8 +6,17 @@ from collections.abc import Iterable
 
 DONE, FAILED, CORRUPT, NOT_VHDX, USAGE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 63, 64, 130, 141
 DIFFERENT, IO_FAILED = 1, 4  # of `compare`, whose failures are never 1
-WARNINGS = 3  # of `check`
+WARNINGS = 3  # of `check`, and of `repair`
 LOST = 3  # of commands that go on past what is lost
+
+# What stands for the verdict of a check.
+OF_VERDICT = {
+    "clean": DONE,
+    "warnings": WARNINGS,
+    "unusable": FAILED,
+    "corrupt": CORRUPT,
+    "not-vhdx": NOT_VHDX,
+}
 
 # The worst of several files is what counts, in this order.
 _WORST_FIRST = (FAILED, CORRUPT, NOT_VHDX, WARNINGS, DONE)
@@ -23,7 +32,7 @@ OF_SALVAGE = f"""\
 """
 OF_ALL_COMMANDS = f"""\
 {OF_MOST_COMMANDS}  of several files the worst counts, in the order 1, 2, 63, 3, 0
-  check also: 3 usable, with warnings
+  check and repair also: 3 usable, with warnings
   map, and read, convert and hash with --salvage: 3 done, but something is lost
   compare: 0 same   1 different   4 failed; the others as above
 """

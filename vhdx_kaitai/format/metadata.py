@@ -53,7 +53,7 @@ _KINDS = {
 _NAMES = {kind: ITEM_NAMES[guid] for kind, (guid, _) in _KINDS.items()}
 _REQUIRED_KINDS = tuple(kind for kind in _KINDS if kind != "parent_locator")
 # File Parameters and Parent Locator belong to the file, the others to the disk.
-_FILE_KINDS = ("file_parameters", "parent_locator")
+FILE_KINDS = ("file_parameters", "parent_locator")
 
 
 class Metadata(NamedTuple):
@@ -150,10 +150,10 @@ def _check_entry(table: MetadataTable, index: int, region_length: int) -> Iterat
         yield mismatch("MET-15", "warning", field("reserved_2"), "Reserved2", actual, "0")
     if entry.kind == "other":
         yield from _check_unknown(entry, entry_place(table, index))
-    elif not entry.is_required or entry.is_virtual_disk == (entry.kind in _FILE_KINDS):
+    elif not entry.is_required or entry.is_virtual_disk == (entry.kind in FILE_KINDS):
         name = f"{ITEM_NAMES[entry.item_id]}: flags"
         actual = _flags(entry.is_virtual_disk, entry.is_required)
-        expected = _flags(entry.kind not in _FILE_KINDS, True)
+        expected = _flags(entry.kind not in FILE_KINDS, True)
         yield mismatch("ITEM-03", "warning", field("is_virtual_disk"), name, actual, expected)
 
 

@@ -1,0 +1,147 @@
+"""A change that is tried before it is made: the file stays, and what is done to it is kept.
+
+What is tried can be read and checked as if it were in the file, taken back, and in the
+end be done to the file step by step, in the same order and with the same flushes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..ranges import Ranges
+from ..storage.overlay import PAGE
+from ..storage.source import Source
+from ..storage.target import Target
+
+
+class Step(NamedTuple):
+    """One thing that is done to a file.
+
+    Attributes:
+        verb: The method of a target.
+        arguments: What it takes.
+    """
+
+    verb: str
+    arguments: tuple[Any, ...]
+
+    def do(self, target: Target) -> None:
+        """Do it to a file."""
+        getattr(target, self.verb)(*self.arguments)
+
+
+class Moment(NamedTuple):
+    """What was tried up to a moment, to go back to."""
+
+    steps: int
+    size: int
+    pages: dict[int, bytearray]
+
+
+class Rehearsal(Target):
+    """A file to which nothing is done, and which reads as if it were.
+
+    It only becomes longer. Pages that were changed are kept in memory, so it is for
+    changes of metadata and not for payload.
+
+    Args:
+        base: The file.
+
+    Attributes:
+        steps: What was done, in order.
+    """
+
+    def __init__(self, base: Source) -> None:
+        self.base = base
+        self.path = base.path
+        self.size = base.size
+        self.steps: list[Step] = []
+        self._pages: dict[int, bytearray] = {}
+
+    def moment(self) -> Moment:
+        """Return what was tried up to now."""
+        pages = {at: bytearray(page) for at, page in self._pages.items()}
+        return Moment(len(self.steps), self.size, pages)
+
+    def go_back(self, moment: Moment) -> None:
+        """Forget what was tried after a moment."""
+        del self.steps[moment.steps :]
+        self.size, self._pages = moment.size, moment.pages
+
+    def changed(self) -> Iterator[tuple[int, int]]:
+        """Yield the ranges that the steps write to, in order, as far as the file has them."""
+        written = Ranges(
+            (offset, min(offset + len(data), self.base.size))
+            for offset, data in self._writes()
+            if offset < self.base.size
+        )
+        yield from written
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all bytes at a file offset; the file becomes longer to hold them."""
+        kept = bytes(data)
+        self.steps.append(Step("write", (kept, offset)))
+        end = offset + len(kept)
+        self.size = max(self.size, end)
+        for at in range(offset - offset % PAGE, end, PAGE):
+            start, stop = max(at, offset), min(at + PAGE, end)
+            if at not in self._pages:
+                page = bytearray(PAGE)
+                self._read_base(memoryview(page), at)
+                self._pages[at] = page
+            self._pages[at][start - at : stop - at] = kept[start - offset : stop - offset]
+
+    def zero(self, offset: int, length: int) -> None:
+        """Let a range read as zeros."""
+        self.write(bytes(length), offset)
+
+    def set_length(self, length: int) -> None:
+        """Make the file longer; what is new of it reads as zeros."""
+        if length < self.size:
+            raise ValueError("what is rehearsed makes no file shorter")
+        self.steps.append(Step("set_length", (length,)))
+        self.size = length
+
+    def allocate(self, offset: int, length: int) -> None:
+        """Have room on the medium for a range, when the steps are done."""
+        self.steps.append(Step("allocate", (offset, length)))
+
+    def flush(self) -> None:
+        """Have all on the medium that was written, when the steps are done."""
+        self.steps.append(Step("flush", ()))
+
+    def data_start(self, offset: int, end: int, /) -> int:
+        """Return where the first data of a range may be, which is not read for that."""
+        stored = min(end, self.base.size)
+        start = self.base.data_start(offset, stored) if offset < stored else end
+        if start == stored < end:
+            start = end
+        return min([start, *(max(at, offset) for at in self._pages_in(offset, end))])
+
+    def status(self) -> os.stat_result | None:
+        """Return what the system says of the file."""
+        return self.base.status()
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        end = offset + len(buffer)
+        self._read_base(buffer, offset)
+        for at in self._pages_in(offset, end):
+            start, stop = max(at, offset), min(at + PAGE, end)
+            buffer[start - offset : stop - offset] = self._pages[at][start - at : stop - at]
+
+    def _read_base(self, buffer: memoryview, offset: int) -> None:
+        stored = max(0, min(len(buffer), self.base.size - offset))
+        if stored:
+            self.base.readinto(buffer[:stored], offset)
+        buffer[stored:] = bytes(len(buffer) - stored)
+
+    def _pages_in(self, start: int, end: int) -> list[int]:
+        return [at for at in self._pages if at < end and start < at + PAGE]
+
+    def _writes(self) -> Iterator[tuple[int, bytes]]:
+        for step in self.steps:
+            if step.verb == "write":
+                data, offset = step.arguments
+                yield offset, data

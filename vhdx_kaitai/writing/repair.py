@@ -1,0 +1,258 @@
+"""A damaged image is repaired, as far as the file itself says how it should be.
+
+What is wrong is what a check finds. Every repair is tried first, without a byte being
+written, and checked again: only those count by which findings go and no error comes. The
+plan is what was tried. When it is carried out, what the file was is first saved in a dump
+beside it; then the steps that were tried are done to the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from contextlib import closing
+from typing import NamedTuple
+
+from ..checking.chain import check
+from ..checking.findings import Report
+from ..copying.data import Progress
+from ..errors import FormatError, VhdxError, refusal
+from ..rules import catalogue
+from ..storage.locks import Lock
+from ..storage.source import open_source
+from ..storage.target import FileTarget
+from .rehearsal import Rehearsal
+from .repairs import REPAIRS, Leave
+from .undo import Undo, read_undo
+
+
+class RepairItem(NamedTuple):
+    """One repair of a plan.
+
+    Attributes:
+        rule: The rule that is broken.
+        what: What is changed, in words.
+        lost: What is lost with it; `nothing` when nothing is.
+        lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
+    """
+
+    rule: str
+    what: str
+    lost: str
+    lost_ranges: tuple[tuple[int, int], ...]
+
+
+class Unrepaired(NamedTuple):
+    """What stays as it is.
+
+    Attributes:
+        rule: The rule that is broken.
+        why: Why it is not repaired.
+        next_step: What can be done instead.
+    """
+
+    rule: str
+    why: str
+    next_step: str
+
+
+class RepairOutcome(NamedTuple):
+    """What a repair has made of an image, or would make of it.
+
+    Attributes:
+        is_changed: Whether the file was changed.
+        is_locked: Whether programs that ask for locks were kept away meanwhile.
+        items: The repairs, in their order.
+        left: What is not repaired.
+        undo: The file that holds what the image was; None when nothing was changed.
+        verdict: What a check says of the image as it is now.
+        planned: What a check says of it after the repairs of the plan.
+    """
+
+    is_changed: bool
+    is_locked: bool
+    items: tuple[RepairItem, ...]
+    left: tuple[Unrepaired, ...]
+    undo: str | None
+    verdict: str
+    planned: str
+
+
+def repair(
+    path: str | os.PathLike[str],
+    *,
+    write: bool = False,
+    only: Collection[str] | None = None,
+    undo: str | os.PathLike[str] | None = None,
+    fill_cut: bool = False,
+    forget_lost: bool = False,
+    discard_log: bool = False,
+    lock: Lock = "auto",
+    progress: Progress | None = None,
+) -> RepairOutcome:
+    """Plan repairs of an image from what a check finds, and make them if that is wanted.
+
+    The DataWriteGuid stays, so children keep their parent [MS-VHDX 2.2.2].
+
+    Args:
+        path: The file.
+        write: Whether the repairs are made; otherwise nothing is written.
+        only: Ids of the rules that count; all when it is None.
+        undo: Where what is overwritten gets saved; `.undo` after the path when it is None.
+        fill_cut: Whether zeros may stand for the missing end of a block that was cut.
+        forget_lost: Whether blocks may be given up whose place is past the end of the file.
+        discard_log: Whether a log may be given up of which nothing is valid.
+        lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
+            where the file system has no locks, True refuses, False does not ask.
+        progress: Told how many steps are done; when it raises, the rest is not, and the
+            file is what a cut of the power may leave.
+
+    Raises:
+        FormatError: The file is no VHDX file.
+        InUseError: Another program has the file open.
+        ValueError: There is no such rule.
+        OSError: The dump exists, cannot be written, or the medium fails.
+    """
+    name = os.fsdecode(path)
+    unknown = sorted(set(only or ()) - catalogue().keys())
+    if unknown:
+        raise ValueError(f"no rule {unknown[0]}")
+    leave = Leave(fill_cut, forget_lost, discard_log)
+    with closing(FileTarget(name, lock) if write else open_source(name)) as file:
+        rehearsal = Rehearsal(file)
+        planned = _plan(rehearsal, only, leave)
+        if not isinstance(file, FileTarget) or not planned.items:
+            return planned._replace(is_locked=isinstance(file, FileTarget) and file.is_locked)
+        dump = f"{name}.undo" if undo is None else os.fsdecode(undo)
+        Undo.of(rehearsal).save(dump)
+        carry_out(rehearsal, file, progress)
+        done = planned._replace(is_changed=True, is_locked=file.is_locked, undo=dump)
+    return done._replace(verdict=check(name).verdict)
+
+
+def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress | None = None) -> None:
+    """Do to a file what was tried."""
+    for done, step in enumerate(rehearsal.steps, 1):
+        step.do(file)
+        if progress is not None:
+            progress(done)
+
+
+def undo_repair(
+    path: str | os.PathLike[str], dump: str | os.PathLike[str], *, lock: Lock = "auto"
+) -> None:
+    """Make an image what it was before it was repaired, to the byte.
+
+    What was written to it since is partly lost, and the disk may be damaged by that: nobody
+    checks whether there was anything. When this is interrupted, it can be done once more.
+
+    Args:
+        path: The file.
+        dump: What `repair` has left.
+        lock: As `repair` takes it.
+
+    Raises:
+        UnsupportedError: That is no dump, or is damaged; nothing was changed.
+        InUseError: Another program has the file open.
+        OSError: A file cannot be opened, or the medium fails.
+    """
+    with closing(open_source(os.fsdecode(dump))) as source:
+        before = read_undo(source)
+    with closing(FileTarget(os.fsdecode(path), lock)) as file:
+        before.bring_back(file)
+
+
+def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> RepairOutcome:
+    """Try the repairs, and return what comes of them."""
+    report = _checked(rehearsal)
+    verdict = report.verdict
+    items: list[RepairItem] = []
+    why: dict[str, list[str]] = {}
+    for rule, mend in REPAIRS:
+        if rule not in _counts(report) or (only is not None and rule not in only):
+            continue
+        moment = rehearsal.moment()
+        try:
+            mended = mend(rehearsal, leave)
+        except VhdxError as error:
+            rehearsal.go_back(moment)
+            reason = error.finding.message if isinstance(error, FormatError) else str(error)
+            why.setdefault(rule, []).append(reason)
+            continue
+        after = _checked(rehearsal)
+        bad = _wrong_with(rule, report, after)
+        if bad is not None:
+            rehearsal.go_back(moment)
+            why.setdefault(rule, []).append(bad)
+            continue
+        items.append(RepairItem(rule, *mended))
+        report = after
+    left = tuple(_left(report, only, why))
+    return RepairOutcome(False, False, tuple(items), left, None, verdict, report.verdict)
+
+
+def _checked(rehearsal: Rehearsal) -> Report:
+    report = check(rehearsal, all_findings=True)
+    if report.verdict == "not-vhdx":
+        error = refusal(next(f for f in report.findings if f.rule == "FTI-01"))
+        error.path = rehearsal.path
+        raise error
+    return report
+
+
+def _counts(report: Report, level: str | None = None) -> Counter[str]:
+    """Return how often rules are broken, or those that are so at a level."""
+    counts = Counter(f.rule for f in report.findings if level in (None, f.level))
+    for rule in counts:
+        counts[rule] += report.more.get(rule, 0)
+    return counts
+
+
+def _wrong_with(rule: str, before: Report, after: Report) -> str | None:
+    """Return why a repair is none: it has to help, and do no harm."""
+    if _counts(after)[rule] >= _counts(before)[rule]:
+        return "what would be done does not help"
+    worse = _counts(after, "error") - _counts(before, "error")
+    if worse:
+        return f"another rule would be broken then: {', '.join(sorted(worse))}"
+    return None
+
+
+def _left(
+    report: Report, only: Collection[str] | None, why: dict[str, list[str]]
+) -> list[Unrepaired]:
+    """Return what is not repaired, with the reason and what to do about it."""
+    left: dict[str, Unrepaired] = {}
+    for finding in report.findings:
+        rule = finding.rule
+        if rule in why:
+            reason = "; ".join(why[rule])
+        elif only is not None and rule not in only and any(rule == one for one, _ in REPAIRS):
+            reason = "it was not asked for"
+        else:
+            reason = "the file does not say how it should be, or nobody has to know"
+        is_lost_log = rule == "LOG-01" and "LOG-31" in _counts(report)  # no replay helps then
+        step = _NEXT["LOG-31" if is_lost_log else rule] if rule in _NEXT else None
+        step = step or (_INTO_A_NEW_FILE if finding.level == "error" else _HARMLESS)
+        left.setdefault(rule, Unrepaired(rule, reason, step))
+    return list(left.values())
+
+
+_INTO_A_NEW_FILE = "`convert` takes what can be read into a new file, see docs/rescue.md"
+_HARMLESS = "none is needed: readers do not mind"
+_OTHER_COPY = "look at what is said of the other copy"
+_NEXT = {
+    "LOG-01": "`replay` brings what the log holds into its place",
+    "LOG-31": "`convert --as-stored` reads the file without its log",
+    "LOG-32": "`convert --salvage` replays the log of a file that was cut",
+    "HDR-05": "`convert --assume-header` follows the header that is most nearly right",
+    "HDR-02": _OTHER_COPY,
+    "HDR-03": _OTHER_COPY,
+    "REG-02": _OTHER_COPY,
+    "REG-03": _OTHER_COPY,
+    "HDR-06": "`convert --assume-header` follows one of them",
+    "REG-04": "`convert --assume-regions` looks for what the tables should name",
+    "FTI-01": "`convert --assume-vhdx` takes the file for a VHDX file",
+    "BAT-10": "`convert --salvage` saves the rest, with zeros where blocks are lost",
+}
