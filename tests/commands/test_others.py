@@ -20,6 +20,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "convert": ("OUT",),
     "compare": ("FILE",),
     "rebase": ("FILE",),
+    "resize": ("--minimum",),
 }
 WORDS["set"] = ("--disk-id", "new")
 WITH_FILE = sorted(set(COMMANDS) - {"create", "ksy", "help"})  # which read none, or a parent

@@ -121,8 +121,8 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `write`, `compact`, `rebase`, `set`, `resize`, `repair` and `replay` change "
-        "an image.",
+        "Only `write`, `compact`, `rebase`, `set`, `resize`, `repair` and "
+        "`replay`\nchange an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )
