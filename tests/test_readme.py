@@ -55,7 +55,8 @@ def run(command: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", pytest.param("docs/rescue.md", marks=pytest.mark.slow)]
+    "name",
+    ["README.md", "docs/operations.md", pytest.param("docs/rescue.md", marks=pytest.mark.slow)],
 )
 def test_transcripts_are_what_the_commands_print(name: str) -> None:
     transcripts = blocks("console", (ROOT / name).read_text(encoding="utf-8"))
@@ -63,6 +64,17 @@ def test_transcripts_are_what_the_commands_print(name: str) -> None:
     for transcript in transcripts:
         for command, printed in steps(transcript):
             assert run(command) == printed, command
+
+
+def test_what_changes_an_image_is_told_alike_everywhere() -> None:
+    told = re.search(r"^(`write`,.*?) are the only ones", README, re.MULTILINE | re.DOTALL)
+    assert told is not None
+    changing = set(re.findall(r"`(\w+)`", told[1]))
+    help_of_all = re.search(r"Only (.*?)\schange\san image", run("vhdx-kaitai --help"), re.DOTALL)
+    assert help_of_all is not None
+    assert set(re.findall(r"`(\w+)`", help_of_all[1])) == changing
+    rows = re.findall(r"^\|.*\|$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert [name for name in changing if not any(f"`{name} " in row for row in rows)] == []
 
 
 def test_the_python_example_prints_what_the_readme_says(

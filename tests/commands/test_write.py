@@ -177,6 +177,8 @@ def test_what_was_changed_is_checked_at_the_end(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_end_stops_who_waits_for_input(path: Path, number: int) -> None:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("who started the tests lets it be ignored, as shells do in the background")
     before = held_in(path)
     program = [*VHDX_KAITAI, "write", str(path)]
     pipe = subprocess.PIPE
