@@ -1,6 +1,6 @@
 """`make crash CUTS=100000`: cut the power of writers as often as that, and say what was bad.
 
-The cuts are shared out among replays and disks that are written to, which get most. Each run is
+The cuts are shared out among operations, and disks that are written to get most. Each run is
 an image, a seed and a number of cuts; a line about a bad cut says which run makes it again.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import replaying, working
+from . import compacting, replaying, sizes, working
 from .disks import DISKS
 
 _MOST = 250  # cuts of a run, so that many scripts are tried
@@ -41,9 +41,22 @@ def _disks(name: str, cuts: int, seed: int) -> Iterator[str]:
     return working.complaints(working.Subject(DISKS[name]()), cuts, seed=seed)
 
 
+def _compactings(name: str, cuts: int, seed: int) -> Iterator[str]:
+    subject = working.Subject(compacting.OWN[name]())
+    events = compacting.events_of(subject, punch=bool(seed % 2))
+    return compacting.complaints(subject, events, cuts, seed=seed)
+
+
+def _sizes(name: str, cuts: int, seed: int) -> Iterator[str]:
+    return SIZES[name]().complaints(cuts, seed=seed)
+
+
+SIZES = {make.__name__.replace("_", " "): make for make in sizes.MAKERS}
 KINDS = {
     "replay": Kind(tuple(replaying.SUBJECTS), 1, _replays),
     "disk": Kind(tuple(DISKS), 4, _disks),
+    "compact": Kind(tuple(compacting.OWN), 4, _compactings),
+    "resize": Kind(tuple(SIZES), 2, _sizes),
 }
 
 

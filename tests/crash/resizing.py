@@ -147,7 +147,7 @@ class Resized:
                 wrong = self._wrong_when_done_again(cut.data) if is_chosen else None
             if wrong:
                 yield f"{cut.what}: {wrong}"
-        if sizes != {self.old_size, self.size}:
+        if count >= 100 and sizes != {self.old_size, self.size}:  # fewer may miss one
             yield f"cuts leave sizes {sizes}"
         wrong = self.wrong_at_the_end(applied(self.before, events))
         if wrong:
