@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from . import (
+    changing,
     checking,
     converting,
     creating,
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
     **writing.BENCHMARKS,
+    **changing.BENCHMARKS,
 }
 
 _ROOT = Path(__file__).parent.parent
