@@ -27,7 +27,7 @@ from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.writing.merge import Work, planned
 
 from .machine import cuts
-from .recorder import Event, Flush, Recorder, apply, applied
+from .recorder import Event, Flush, Recorder, applied, apply
 
 Run = Callable[[Work], None]
 

@@ -7,6 +7,7 @@ import argparse
 from ..reading.disk import open_disk
 from ..showing.changed import changed_document, changed_text
 from ..writing.merge import depth_of, merge
+from ..writing.naming import leads_out
 from .arguments import Parser, add_parents, parent_options
 from .changing import (
     StoppedError,
@@ -17,7 +18,7 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, print_result, progress, tell_unused
+from .output import complain, note, print_result, progress, tell_unused
 from .status import DONE
 
 
@@ -62,6 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         complain(child, "stopped: it reads as before; the same again goes on")
         return error.status
     arguments.file = target
+    if arguments.into is not None and not arguments.delete and leads_out(child, target):
+        message = "its parent is not in its folder now, nor below"
+        note(arguments, child, f"{message}: readers need --follow-absolute, --search or --parent")
     tell_unlocked(arguments, outcome.is_locked)
     report, status = conclude(arguments) if outcome.is_changed else (None, DONE)
     verdict = report.verdict if report is not None else None
