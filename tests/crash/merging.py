@@ -78,7 +78,7 @@ class Story:
         self._kept: dict[tuple[int, int], bytes] = {}
 
     def moments(self, count: int, seed: int) -> Iterator[Moment]:
-        """Yield what cuts leave, more or less so many."""
+        """Yield what cuts leave, `count` times, more or less."""
         chance = random.Random(seed)
         weights = [len(events) + 1 for events in self.events]
         for number, events in enumerate(self.events):

@@ -23,8 +23,9 @@ from vhdx_kaitai.errors import (
     UnsupportedError,
     VhdxError,
 )
+from vhdx_kaitai.reading.disk import open_disk
 from vhdx_kaitai.reading.image import Image as Opened
-from vhdx_kaitai.storage.target import FileTarget
+from vhdx_kaitai.storage.target import FileTarget, remove_file
 from vhdx_kaitai.writing import merge as module
 
 
@@ -309,7 +310,7 @@ def test_damage_in_any_of_them_is_refused(made: Chain, number: int) -> None:
 def test_a_file_that_was_replaced_is_not_written(
     made: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = module.open_disk
+    opened = open_disk
 
     def replaced(*arguments: Any, **options: Any) -> Any:
         disk = opened(*arguments, **options)
@@ -326,7 +327,7 @@ def test_a_file_that_was_replaced_is_not_written(
 def test_an_image_that_was_changed_is_not_written(
     made: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = module.open_disk
+    opened = open_disk
 
     def changed(*arguments: Any, **options: Any) -> Any:
         disk = opened(*arguments, **options)
@@ -396,7 +397,7 @@ def test_no_step_that_fails_costs_the_child_anything(
 
 def test_files_go_only_after_all_else(made: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     held, gone = read(made.path), []
-    remove = module.remove_file
+    remove = remove_file
 
     def told(path: str, status: Any) -> None:
         assert read(made.paths[0]) == held

@@ -436,15 +436,7 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
 
 
 def remove_file(path: str, status: os.stat_result) -> None:
-    """Remove a file, and return when it is gone for good; a link that leads to it goes, too.
-
-    Args:
-        path: Its path.
-        status: What the system says of the file; another one under its name stays.
-
-    Raises:
-        OSError: It cannot be removed, or it is another one.
-    """
+    """Remove a file and a link that leads to it, for good; another one in its place stays."""
     with _errors_named(path):
         if not os.path.samestat(os.stat(path), status):
             raise OSError(errno.ESTALE, "is another file by now, and stays")
