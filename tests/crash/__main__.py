@@ -1,6 +1,6 @@
 """`make crash CUTS=100000`: cut the power of writers as often as that, and say what was bad.
 
-The cuts are shared out among replays and disks that are written to, which get most. Each run is
+The cuts are shared out among replays, merges and disks that are written to, which get most. Each run is
 an image, a seed and a number of cuts; a line about a bad cut says which run makes it again.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import replaying, working
+from . import merging, replaying, working
 from .disks import DISKS
 
 _MOST = 250  # cuts of a run, so that many scripts are tried
@@ -41,8 +41,13 @@ def _disks(name: str, cuts: int, seed: int) -> Iterator[str]:
     return working.complaints(working.Subject(DISKS[name]()), cuts, seed=seed)
 
 
+def _merges(name: str, cuts: int, seed: int) -> Iterator[str]:
+    return merging.CHAINS[name]().complaints(merging.merging, cuts, seed=seed)
+
+
 KINDS = {
     "replay": Kind(tuple(replaying.SUBJECTS), 1, _replays),
+    "merge": Kind(tuple(merging.CHAINS), 1, _merges),
     "disk": Kind(tuple(DISKS), 4, _disks),
 }
 

@@ -51,6 +51,7 @@ def bytes_of(made: Chain) -> list[bytes]:
 
 
 SMALLER = ("child-smaller-than-parent",)
+REFUSED = [name for name, case in CHAIN_DAMAGES.items() if case.outcome != "too much"]
 MERGED = sorted(GOOD_CHAINS.keys() - set(SMALLER))
 
 
@@ -81,10 +82,8 @@ def test_the_parent_is_the_disk_of_the_child_then(name: str, delete: bool, tmp_p
             assert disk.virtual_disk_id == made.model.image.virtual_disk_id
 
 
-@pytest.mark.parametrize("name", CHAIN_DAMAGES)
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_chain_that_does_not_open_is_left_as_it_is(name: str, tmp_path: Path) -> None:
-    if CHAIN_DAMAGES[name].outcome == "too much":
-        pytest.skip("258 files say no more than two")
     made = CHAIN_DAMAGES[name].build().write(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.vhdx")}
     with pytest.raises(VhdxError):
@@ -273,11 +272,10 @@ def test_only_a_parent_is_merged_into(made: Chain, tmp_path: Path) -> None:
             merge(made.path, into=wrong)
     with pytest.raises(FileNotFoundError):
         merge(made.path, into=tmp_path / "none")
-    with (
-        made.paths[1].open("rb") as file,
-        pytest.raises(UnsupportedError, match="is no path"),
-    ):
-        merge(made.path, parent=[file.read(), made.paths[0]])
+    with pytest.raises(UnsupportedError, match="is no path"):
+        merge(made.path, parent=[made.paths[1].read_bytes(), made.paths[0]])
+    with pytest.raises(TypeError, match="bytes is no path"):
+        merge(made.path.read_bytes())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

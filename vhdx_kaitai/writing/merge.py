@@ -112,6 +112,8 @@ def merge(
         UnsupportedError: There is no such ancestor, or the target has a larger disk.
         OSError: There is no space, or the medium fails.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{type(path).__name__} is no path, and only files are written")
     sought: dict[str, Any] = {"search": search, "follow_absolute": follow_absolute}
     with open_disk(path, parent=parent, **sought) as disk, ExitStack() as stack:
         depth = depth_of(disk, into)
