@@ -1,7 +1,8 @@
 """`make crash CUTS=100000`: cut the power of writers as often as that, and say what was bad.
 
-The cuts are shared out among replays, merges and disks that are written to, which get most. Each run is
-an image, a seed and a number of cuts; a line about a bad cut says which run makes it again.
+The cuts are shared out among replays, merges and disks that are written to, which get most.
+Each run is an image, a seed and a number of cuts; a line about a bad cut says which run makes
+it again.
 """
 
 from __future__ import annotations

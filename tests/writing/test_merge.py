@@ -264,6 +264,14 @@ def test_a_child_that_stays_keeps_its_children(made: Chain) -> None:
     assert read(other) == held
 
 
+def test_an_image_amid_a_chain_is_merged_and_goes(made: Chain) -> None:
+    held = read(made.path)
+    merge(made.paths[1])
+    vhdx_kaitai.rebase(made.path, made.paths[0], ignore_mismatch=True)
+    made.paths[1].unlink()
+    assert read(made.path) == held
+
+
 def test_only_a_parent_is_merged_into(made: Chain, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="no parent that it could"):
         merge(made.paths[0])
