@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ import vhdx_kaitai
 from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
 from tests.images.chain import Chain, chain
+from vhdx_kaitai.writing.merge import Work
 
 
 @pytest.fixture
@@ -62,3 +66,22 @@ def test_a_parent_elsewhere_is_noted(tmp_path: Path, run: Run) -> None:
     outcome = run("merge", made.path, "--into", made.paths[0], "--follow-absolute")
     assert outcome.status == 0
     assert f"{made.path}: its parent is not in its folder now" in outcome.err
+
+
+def test_a_request_to_end_is_heard_between_two_steps(
+    made: Chain, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = read(made.path)
+    copy = Work.copy
+
+    def asked(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        copy(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "copy", asked)
+        outcome = run("merge", made.path, "--delete")
+    assert_failed(outcome, 128 + signal.SIGTERM, "stopped: it reads as before")
+    assert read(made.path) == held
+    assert run("merge", made.path, "--delete").status == 0
+    assert read(made.paths[1]) == held

@@ -40,7 +40,7 @@ COMMANDS = {
     "create": "make a new image: fixed, dynamic, or the child of a parent",
     "write": "write to the disk, in the image as it stands; or zeros, or give space back",
     "compact": "make the file smaller: what need not be stored goes, the last blocks fill holes",
-    "merge": "write what a child holds into its parent, or a parent of that, which stays",
+    "merge": "write what a child holds into its parent, or into a parent of that",
     "rebase": "give a child another parent, or another way to the one that it has",
     "set": "change the identifier of the disk, or its physical sectors, in the image",
     "resize": "make the disk larger or smaller, in the image as it stands",
