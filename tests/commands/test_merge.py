@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_a_parent_elsewhere_is_noted(tmp_path: Path, run: Run) -> None:
     assert f"{made.path}: its parent is not in its folder now" in outcome.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to one's own process")
 def test_a_request_to_end_is_heard_between_two_steps(
     made: Chain, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
