@@ -1,7 +1,7 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
-Only `open(..., writable=True)`, `compact`, `edit`, `rebase`, `repair`, `undo_repair`, `resize`
-and `replay` change an image that is there.
+Only `open(..., writable=True)`, `compact`, `edit`, `merge`, `rebase`, `repair`, `undo_repair`,
+`resize` and `replay` change an image that is there.
 
 What `open`, `check` and the errors hand out has a name here. Names are imported
 when they are first used: the command line's --help needs none of them, and the
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
     from .writing.edit import edit
+    from .writing.merge import merge
     from .writing.opening import open
     from .writing.rebase import rebase
     from .writing.repair import RepairItem, RepairOutcome, Unrepaired, repair, undo_repair
@@ -143,6 +144,7 @@ __all__ = [
     "digest",
     "edit",
     "grammar_text",
+    "merge",
     "open",
     "probe",
     "rebase",
@@ -187,6 +189,7 @@ _NAMES_IN = {
     "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",
     "writing.edit": "edit",
+    "writing.merge": "merge",
     "writing.opening": "open",
     "writing.rebase": "rebase",
     "writing.repair": "RepairItem RepairOutcome Unrepaired repair undo_repair",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import compacting, replaying, sizes, working
+from . import compacting, merging, replaying, sizes, working
 from .disks import DISKS
 
 _MOST = 250  # cuts of a run, so that many scripts are tried
@@ -51,9 +51,14 @@ def _sizes(name: str, cuts: int, seed: int) -> Iterator[str]:
     return SIZES[name]().complaints(cuts, seed=seed)
 
 
+def _merges(name: str, cuts: int, seed: int) -> Iterator[str]:
+    return merging.CHAINS[name]().complaints(merging.merging, cuts, seed=seed)
+
+
 SIZES = {make.__name__.replace("_", " "): make for make in sizes.MAKERS}
 KINDS = {
     "replay": Kind(tuple(replaying.SUBJECTS), 1, _replays),
+    "merge": Kind(tuple(merging.CHAINS), 1, _merges),
     "disk": Kind(tuple(DISKS), 4, _disks),
     "compact": Kind(tuple(compacting.OWN), 4, _compactings),
     "resize": Kind(tuple(SIZES), 2, _sizes),

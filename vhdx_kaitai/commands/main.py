@@ -40,6 +40,7 @@ COMMANDS = {
     "create": "make a new image: fixed, dynamic, or the child of a parent",
     "write": "write to the disk, in the image as it stands; or zeros, or give space back",
     "compact": "make the file smaller: what need not be stored goes, the last blocks fill holes",
+    "merge": "write what a child holds into its parent, or into a parent of that",
     "rebase": "give a child another parent, or another way to the one that it has",
     "set": "change the identifier of the disk, or its physical sectors, in the image",
     "resize": "make the disk larger or smaller, in the image as it stands",
@@ -121,8 +122,8 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `write`, `compact`, `rebase`, `set`, `resize`, `repair` and "
-        "`replay`\nchange an image.",
+        "Only `write`, `compact`, `merge`, `rebase`, `set`, `resize`, `repair` and\n"
+        "`replay` change an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )

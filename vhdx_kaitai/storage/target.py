@@ -435,6 +435,16 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
         raise
 
 
+def remove_file(path: str, status: os.stat_result) -> None:
+    """Remove a file and a link that leads to it, for good; another one in its place stays."""
+    with _errors_named(path):
+        if not os.path.samestat(os.stat(path), status):
+            raise OSError(errno.ESTALE, "is another file by now, and stays")
+        for name in dict.fromkeys((os.path.realpath(path), path)):
+            os.unlink(name)
+            _flush_folder(os.path.dirname(name))
+
+
 def _refuse_existing(path: str) -> None:
     if os.path.lexists(path):
         raise OSError(errno.EEXIST, "exists already")

@@ -22,6 +22,7 @@ from operator import index as to_int
 from threading import RLock
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ..reading.chain import open_chain
 from ..reading.disk import Disk, DiskFile
@@ -71,6 +72,8 @@ class WritableDisk(Disk):
         *,
         unused: Sequence[str] = (),
         for_data: bool = True,
+        data_write_guid: UUID | None = None,
+        keeps_file: bool = False,
     ) -> None:
         """Put a chain of images together, the first of which can be written to.
 
@@ -80,6 +83,9 @@ class WritableDisk(Disk):
             unused: What the caller said of parents and was for nothing.
             for_data: Whether what is written may let the disk read otherwise, so that the
                 image gets a new DataWriteGuid.
+            data_write_guid: Which one, when it is not to be any.
+            keeps_file: Whether the file of the first image stays open, and locked, when the
+                disk is closed.
         """
         file = chain[0].stored
         if not isinstance(file, Target):
@@ -94,7 +100,8 @@ class WritableDisk(Disk):
         self._map = RLock()  # held by whoever changes where anything is
         self._editor: Editor | None = None
         self._blocks: Blocks | None = None
-        self._session = Session(file, self.image.headers)
+        self._keeps_file = keeps_file
+        self._session = Session(file, self.image.headers, data_write_guid)
         self._places: dict[int, int] = {}  # of blocks that are wholly on the disk and in the file
         # Flushes that began, and which of them has returned.
         self._begun_flushes = self._ended_flushes = 0
@@ -216,7 +223,8 @@ class WritableDisk(Disk):
                             self._session.flush() if self._editor is None else self._editor.end()
             finally:
                 super().close()
-                self._file.close()
+                if not self._keeps_file:
+                    self._file.close()
 
     # -- what changes the image -------------------------------------------------------------
 

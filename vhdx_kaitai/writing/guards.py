@@ -8,7 +8,7 @@ recorded of changed blocks is of no use, since they do not see these changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ..errors import UnsafeError, VhdxError
 from ..format.locator import matching_key
@@ -22,10 +22,14 @@ _TRACKING = (".rct", ".mrt")
 _NAMED = 3  # children whose names are told
 
 
-def refuse_what_others_need(image: Image) -> None:
-    """Raise when others rely on an image that is going to have a new DataWriteGuid.
+def refuse_what_others_need(image: Image, but: Container[str] = ()) -> None:
+    """Raise when others rely on an image that is going to have a new DataWriteGuid, or to go.
 
     Looked at are the files in its folder, not those below.
+
+    Args:
+        image: The image.
+        but: Children that are taken care of, by their real paths.
 
     Raises:
         UnsafeError: There are children of it, or records of change tracking.
@@ -33,7 +37,7 @@ def refuse_what_others_need(image: Image) -> None:
     if image.path is None:
         return
     folder, name = os.path.split(os.path.realpath(image.path))
-    children = list(_children(image, folder, name))
+    children = list(_children(image, folder, name, but))
     if children:
         names = ", ".join(children[:_NAMED]) + ", ..." * (len(children) > _NAMED)
         count = counted(len(children), "child", "children")
@@ -49,11 +53,11 @@ def _refuse(image: Image, why: str) -> None:
     raise error
 
 
-def _children(image: Image, folder: str, name: str) -> Iterator[str]:
+def _children(image: Image, folder: str, name: str, but: Container[str]) -> Iterator[str]:
     """Yield the names of files in a folder that are children of an image, by its DataWriteGuid."""
     guid = image.headers.current.data_write_guid
     for path in look_into(folder).images:
-        if os.path.basename(path) == name:
+        if os.path.basename(path) == name or os.path.realpath(path) in but:
             continue
         try:
             with Image(path) as other:

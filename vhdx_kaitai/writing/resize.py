@@ -235,6 +235,18 @@ def _changes(image: Image, size: int, table: PartitionTable | None) -> list[Chan
 # -- the work -------------------------------------------------------------------------------------
 
 
+def make_larger(editor: Editor, size: int, parent_size: int, progress: Progress) -> None:
+    """Give the disk of an image that is being changed a larger size, at one moment.
+
+    Args:
+        editor: The image.
+        size: The size in bytes.
+        parent_size: That of its parent; 0 when there is none.
+        progress: Told how many bytes of a larger BAT are written.
+    """
+    _carry_out(editor, _Plan(size, parent_size, ()), progress=progress)
+
+
 def _carry_out(editor: Editor, plan: _Plan, *, progress: Progress) -> None:
     is_larger = plan.size > editor.geometry.virtual_disk_size
     surplus, end = _surplus(editor, plan.size), editor.space.used_end

@@ -75,6 +75,8 @@ class Session:
     Args:
         file: The file.
         headers: Its headers, judged. What is to be written has to fit them.
+        data_write_guid: Which DataWriteGuid it gets if it gets a new one; by default one that
+            nobody has seen.
 
     Attributes:
         file: The file.
@@ -83,7 +85,8 @@ class Session:
         flushed_size: Length in bytes that the file has for certain: that of the last flush.
     """
 
-    def __init__(self, file: Target, headers: Headers) -> None:
+    def __init__(self, file: Target, headers: Headers, data_write_guid: UUID | None = None) -> None:
+        self._data_write_guid = data_write_guid
         self.file = file
         self.headers = headers
         self.has_failed = False
@@ -104,7 +107,7 @@ class Session:
             FormatError: The file has no room for newer headers (HDR-28); it is as it was.
         """
         self.refuse_without_room()
-        guids = {"data_write_guid": uuid4()} if for_data else {}
+        guids = {"data_write_guid": self._data_write_guid or uuid4()} if for_data else {}
         self._update_headers(file_write_guid=uuid4(), **guids)
 
     def refuse_without_room(self) -> None:
