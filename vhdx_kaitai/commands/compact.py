@@ -28,7 +28,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--free-space",
         action="store_true",
-        help="blocks go, too, that ext2, ext3 or ext4 on the disk has free",
+        help="blocks go, too, that ext2, ext3, ext4 or NTFS on the disk has free",
     )
     command.add_argument(
         "--punch",

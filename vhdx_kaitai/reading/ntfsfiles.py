@@ -351,7 +351,9 @@ def _library() -> _Library:
     try:
         from dissect import ntfs  # few disks have a file system that it reads
     except ImportError:
-        message = "NTFS is read with dissect.ntfs: pip install 'vhdx-kaitai[files]'"
+        message = (
+            "NTFS is read with dissect.ntfs, which is missing: pip install 'vhdx-kaitai[files]'"
+        )
         raise UnsupportedError(message) from None
     return _Library(
         ntfs.c_ntfs.c_ntfs.BOOT_SECTOR,

@@ -69,8 +69,7 @@ def _in_sectors(disk: Disk) -> Iterator[tuple[int, int]]:
     A boot sector of NTFS or FAT has the same magic, and code or text where a table has entries.
     So one that says neither yes nor no to whether it is bootable is none, as for Linux.
     """
-    first = disk.pread(_MAGIC_AT, 0)[_ENTRIES_AT :: _ENTRY.size]
-    if not set(first) <= _BOOTABLE:
+    if not set(disk.pread(_MAGIC_AT, 0)[_ENTRIES_AT :: _ENTRY.size]) <= _BOOTABLE:
         return
     for kind, first, count in _entries(disk, 0):
         if kind == _PROTECTIVE:
