@@ -20,8 +20,10 @@ from tests.reading.ntfs_fixtures import (
     ntfs3g,
     patch,
     place_of,
+    records_at,
 )
 from vhdx_kaitai.errors import UnsupportedError
+from vhdx_kaitai.reading import ntfs
 from vhdx_kaitai.reading.ntfs import NtfsFileSystem
 from vhdx_kaitai.reading.volumes import Volume
 
@@ -179,6 +181,75 @@ def test_how_the_name_of_hiberfil_is_written_does_not_matter(tmp_path: Path) -> 
     with mounted_ntfs(path) as folder:
         (folder / "HiberFil.sys").write_bytes(b"hibr" + bytes(8192))
     assert "hibernated" in str(seen(path)[0])
+
+
+def in_two_parts(path: Path) -> None:
+    """Let record 15 tell of all of $MFT but its first records, as when it is in many pieces."""
+    first, second = records_at(path)
+    data = path.read_bytes()[first : first + 16 * 1024]
+    record, other = bytearray(data[:1024]), bytearray(data[15 * 1024 :])
+    at, attributes = int.from_bytes(record[20:22], "little"), []
+    while record[at] != 0xFF:
+        length = int.from_bytes(record[at + 4 : at + 8], "little")
+        attributes.append(bytearray(record[at : at + length]))
+        at += length
+    (contents,) = (one for one in attributes if one[0] == 0x80)
+    lcn, last = first // 4096, int.from_bytes(contents[24:32], "little")
+    parts = []
+    for start, end in ((0, 4), (4, last + 1)):
+        part = contents[:64] + bytes([0x42]) + struct.pack("<HIB", end - start, lcn + start, 0)
+        struct.pack_into("<QQ", part, 16, start, end - 1)
+        struct.pack_into("<I", part, 4, len(part))
+        parts.append(part)
+    rows = [
+        *((one, 0, 0) for one in attributes if one[0] <= 0x80),
+        (contents, 4, 15),
+        *((one, 0, 0) for one in attributes if one[0] > 0x80),
+    ]
+    listed = b"".join(
+        struct.pack("<I4BQQ", one[0], 32, 0, 0, 26, start, number | max(number, 1) << 48)
+        + one[14:16].ljust(8, b"\0")  # which of the attributes it is
+        for one, start, number in rows
+    )
+    head = (0x20, 24 + len(listed), 0, 0, 24, 0, 9, len(listed), 24, 0)
+    attributes[attributes.index(contents)] = parts[0]
+    attributes.insert(1, bytearray(struct.pack("<IIBBHHHIHH", *head)) + listed)
+    for changed, inside in ((record, attributes), (other, parts[1:])):
+        at = int.from_bytes(changed[20:22], "little")
+        body = b"".join(inside) + b"\xff" * 4 + bytes(4)
+        stamp = changed[48:50]
+        changed[at:] = body.ljust(1024 - at, b"\0")
+        assert len(changed) == 1024
+        struct.pack_into("<I", changed, 24, at + len(body))
+        for place, end in ((50, 510), (52, 1022)):
+            changed[place : place + 2], changed[end : end + 2] = changed[end : end + 2], stamp
+    struct.pack_into("<Q", other, 32, 1 << 48)  # it belongs to record 0
+    patch(path, first, bytes(record))
+    patch(path, second, bytes(record))
+    patch(path, first + 15 * 1024, bytes(other))
+
+
+def test_a_table_of_files_in_several_parts_is_followed(tmp_path: Path) -> None:
+    path = make_ntfs(tmp_path / "a.raw")
+    with mounted_ntfs(path) as folder:
+        for number in range(40):
+            (folder / f"{number}").write_bytes(b"")
+        (folder / "hiberfil.sys").write_bytes(b"hibr" + bytes(8192))
+    in_two_parts(path)
+    ntfs3g("ntfs-3g.probe", "--readwrite", path, status=HIBERNATED)
+    doubt, ours = seen(path)
+    assert "hibernated" in str(doubt)
+    assert ours == free_in(path)
+
+
+def test_of_very_many_pieces_only_the_first_are_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_ntfs(tmp_path / "a.raw")
+    monkeypatch.setattr(ntfs, "_MOST_FREE", 2)
+    ours, theirs = seen(path)[1], free_in(path)
+    assert ours < theirs
+    assert ours
 
 
 def test_shadow_copies_are_in_doubt(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class NtfsFiles:
         self._library = _library()
         self.boot = self._read_boot()
         self._mft = self._first_records()
-        self.headers(_MFT)  # and with them the rest of its runs
+        self._mft = self.stream(self.named(_MFT, DATA))
         self._refuse_other_mirror()
 
     def unprotected(self, data: bytes) -> bytes:
@@ -130,7 +130,7 @@ class NtfsFiles:
         here = self.boot.clusters - self.boot.mft
         self._mft = Stream(None, [(self.boot.mft, here)], size, size, True)
         headers = self._in_record(self.record(_MFT))
-        return self.stream(self._with_name(headers, DATA, ""))
+        return self.stream(self._with_name(headers, DATA, ""), is_part=True)
 
     def named(self, number: int, kind: int, name: str = "") -> list[Any]:
         """Return the headers of an attribute of a file, of which each tells a part; or none.
@@ -164,7 +164,8 @@ class NtfsFiles:
                 raise self.error(f"file {number} has attributes in record {other}")
             found += self._in_record(record)
             if number == _MFT:  # the next ones may lie in what this one is about
-                self._mft = self.stream(self._with_name(found, DATA, ""))
+                part = self.stream(self._with_name(found, DATA, ""), is_part=True)
+                self._mft = max(self._mft, part, key=lambda stream: stream.size)
         return found
 
     def _listed(self, lists: list[Any]) -> Iterator[int]:
@@ -222,8 +223,12 @@ class NtfsFiles:
             at += length
         return found
 
-    def stream(self, headers: list[Any]) -> Stream:
+    def stream(self, headers: list[Any], *, is_part: bool = False) -> Stream:
         """Return the contents that one or several headers tell of, each of a part.
+
+        Args:
+            headers: The headers, in any order.
+            is_part: Whether others may be missing, and the end of the contents with them.
 
         Raises:
             UnsupportedError: There are none, or they are damaged.
@@ -240,10 +245,12 @@ class NtfsFiles:
             return Stream(value, [], len(value), len(value), is_plain)
         runs = self.runs(headers)
         held = sum(count for _, count in runs) * self.boot.cluster
-        valid = first.header.Form.Nonresident.ValidDataLength
-        if not 0 <= valid <= first.size <= held:
+        size, valid = first.size, first.header.Form.Nonresident.ValidDataLength
+        if is_part:
+            size, valid = min(size, held), min(valid, held)
+        if not 0 <= valid <= size <= held:
             raise self.error("an attribute is longer than its clusters")
-        return Stream(None, runs, first.size, valid, is_plain)
+        return Stream(None, runs, size, valid, is_plain)
 
     def runs(self, headers: list[Any]) -> list[tuple[int | None, int]]:
         """Return where the clusters of an attribute are, or of a part of it.
