@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from ..errors import UnsupportedError
 from ..ranges import Ranges
@@ -87,15 +88,12 @@ class NtfsFileSystem:
         Raises:
             UnsupportedError: It contradicts itself.
         """
-        files = self._files
-        size, start = files.boot.cluster, files.volume.start
-        last = files.volume.end - files.boot.sector  # there is a copy of the boot sector
-        system = Ranges(self._system_clusters())
-        for number, (first, end) in enumerate(self._free_clusters()):
-            if next(system.inside(first, end), None):
-                raise files.error(f"a system file is in clusters {first} to {end}, which are free")
-            if number < _MOST_FREE:
-                yield start + first * size, min(start + end * size, last)
+        self._refuse_free_system()
+        boot, volume = self._files.boot, self._files.volume
+        last = volume.end - boot.sector  # there is a copy of the boot sector
+        for first, end in islice(self._free_clusters(), _MOST_FREE):
+            start, stop = first * boot.cluster, end * boot.cluster
+            yield volume.start + start, min(volume.start + stop, last)
 
     def _free_clusters(self) -> Iterator[tuple[int, int]]:
         for at in range(0, ceil_div(self._files.boot.clusters, 8), _PIECE):
@@ -107,9 +105,21 @@ class NtfsFileSystem:
             for run in _FREE.finditer(text):
                 yield first + run.start(), first + run.end()
 
+    def _refuse_free_system(self) -> None:
+        """Refuse a bitmap by which anything is free that cannot be."""
+        for start, end in Ranges(self._system_clusters()):
+            for at in range(start, end, _PIECE * 8):
+                stop, first = min(at + _PIECE * 8, end), at // 8
+                data = self._files.read(self._bitmap, first, ceil_div(stop, 8) - first)
+                used = int.from_bytes(data, "little") >> at - first * 8
+                if ~used & (1 << stop - at) - 1:
+                    message = f"a system file is in clusters {at} to {stop}, and some are free"
+                    raise self._files.error(message)
+
     def _system_clusters(self) -> Iterator[tuple[int, int]]:
         """Yield the clusters that cannot be free, whatever the bitmap says."""
-        yield 0, ceil_div(8 * KIB, self._files.boot.cluster)
+        boot = self._files.boot
+        yield 0, min(ceil_div(8 * KIB, boot.cluster), boot.clusters)
         for number in _SYSTEM_FILES:
             for header in self._files.headers(number):
                 if not header.resident:
