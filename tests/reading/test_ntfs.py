@@ -23,7 +23,6 @@ from tests.reading.ntfs_fixtures import (
     records_at,
 )
 from vhdx_kaitai.errors import UnsupportedError
-from vhdx_kaitai.reading import ntfs
 from vhdx_kaitai.reading.ntfs import NtfsFileSystem
 from vhdx_kaitai.reading.volumes import Volume
 
@@ -240,16 +239,6 @@ def test_a_table_of_files_in_several_parts_is_followed(tmp_path: Path) -> None:
     doubt, ours = seen(path)
     assert "hibernated" in str(doubt)
     assert ours == free_in(path)
-
-
-def test_of_very_many_pieces_only_the_first_are_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = make_ntfs(tmp_path / "a.raw")
-    monkeypatch.setattr(ntfs, "_MOST_FREE", 2)
-    ours, theirs = seen(path)[1], free_in(path)
-    assert ours < theirs
-    assert ours
 
 
 def test_shadow_copies_are_in_doubt(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.reading.ntfs_fixtures import make_ntfs
 from tests.reading.test_volumes import table
 from tests.support import good
 from vhdx_kaitai.errors import UnsafeError, UnsupportedError
+from vhdx_kaitai.reading import unused as room
 from vhdx_kaitai.reading.unused import left_alone, unused
 from vhdx_kaitai.units import MIB
 
@@ -48,6 +49,18 @@ def test_of_file_systems_of_several_kinds_each_has_a_say(tmp_path: Path) -> None
         blocks = {at // 4096 for start, end in unused(disk) for at in range(start, end, 4096)}
     expected = {(MIB // 4096) + block for block in free_in(one)}
     assert blocks == expected | {(MIB + SIZE) // 4096 + cluster for cluster in free_in_ntfs(two)}
+
+
+def test_of_very_many_ranges_only_the_first_are_unused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (make_ntfs(tmp_path / f"{n}", size=SIZE).read_bytes() for n in range(2))
+    sectors = SIZE // 512
+    head = table([(7, 2048, sectors), (7, 2048 + sectors, sectors)]).ljust(MIB, b"\0")
+    with disk_of(head + one + two, tmp_path) as disk:
+        everything = list(unused(disk))
+        monkeypatch.setattr(room, "_MOST_RANGES", 2)
+        assert list(unused(disk)) == everything[:2]
 
 
 def test_where_two_file_systems_are_nothing_is_free(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from itertools import islice
 
 from ..errors import UnsupportedError
 from ..ranges import Ranges
@@ -51,7 +50,6 @@ _SHADOWS = bytes.fromhex("6b870838 76c1 484e b7ae 04046e6cc752")
 _CATALOG_AT = 48
 
 _PIECE = 64 * KIB  # of a bitmap
-_MOST_FREE = 2 << 20  # ranges; what comes after counts as used
 _FREE = re.compile("0+")
 
 
@@ -83,15 +81,13 @@ class NtfsFileSystem:
     def free(self) -> Iterator[tuple[int, int]]:
         """Yield the ranges of the disk that are free in the file system; virtual offsets.
 
-        Of very many ranges only the first come: the others count as used.
-
         Raises:
             UnsupportedError: It contradicts itself.
         """
         self._refuse_free_system()
         boot, volume = self._files.boot, self._files.volume
         last = volume.end - boot.sector  # there is a copy of the boot sector
-        for first, end in islice(self._free_clusters(), _MOST_FREE):
+        for first, end in self._free_clusters():
             start, stop = first * boot.cluster, end * boot.cluster
             yield volume.start + start, min(volume.start + stop, last)
 

@@ -7,6 +7,7 @@ counts as needed, as does what is in no file system.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol
 
 from ..errors import UnsafeError, UnsupportedError
@@ -28,6 +29,8 @@ class _FileSystem(Protocol):
 
 _KINDS = (ExtFileSystem, NtfsFileSystem)
 
+_MOST_RANGES = 2 << 20  # which take half a GiB of memory
+
 # What may be told of what is not known: its name, what stands in it, and where.
 _OTHERS = (
     ("XFS", b"XFSB", 0),
@@ -44,6 +47,8 @@ _OTHERS = (
 
 def unused(disk: Disk, *, force: bool = False) -> Ranges:
     """Return the ranges of a disk that its file systems have free, as virtual offsets in bytes.
+
+    Of millions of ranges only the first are returned: what comes after counts as needed.
 
     Args:
         disk: The disk.
@@ -69,7 +74,8 @@ def unused(disk: Disk, *, force: bool = False) -> Ranges:
         raise _of_disk(disk, UnsupportedError(message))
     free: list[tuple[int, int]] = []
     for kind, volume in found:
-        free += _free(disk, kind(disk, volume), volume, force=force)
+        of_volume = _free(disk, kind(disk, volume), volume, force=force)
+        free += islice(of_volume, _MOST_RANGES - len(free))
     return Ranges(free)
 
 
