@@ -108,7 +108,7 @@ def _free(
     if system.doubt is not None and not force:
         message = (
             f"the file system at {volume.start} {system.doubt}, so what it says of free space may "
-            "not be all; --force (force=True) believes it all the same"
+            "not be true; --force (force=True) believes it all the same"
         )
         raise _of_disk(disk, UnsafeError(message))
     return system.free()
