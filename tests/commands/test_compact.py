@@ -15,6 +15,8 @@ from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
 from tests.images.image import Block, dynamic, fixed
 from tests.images.structures import MIB
+from tests.reading.extfs_fixtures import make_ext
+from tests.reading.test_volumes import table
 from vhdx_kaitai.writing import compact as room
 
 
@@ -102,6 +104,19 @@ def test_a_packed_copy_leaves_the_file_as_it_is(path: Path, tmp_path: Path, run:
     assert document["changes"] == told["changes"]
     assert (path.read_bytes(), new.stat().st_size) == (before, 6 * MIB)
     assert_failed(run("compact", path, "--to", new), 1, "exists")
+
+
+@pytest.mark.slow
+def test_file_systems_that_are_left_alone_are_told(tmp_path: Path, run: Run) -> None:
+    known = make_ext(tmp_path / "a", "-t", "ext4", "-b", "4096", size=20 * MIB).read_bytes()
+    head = table([(0x83, 2048, 2048), (0x83, 4096, 40960)]).ljust(MIB, b"\0")
+    (tmp_path / "raw").write_bytes(head + b"XFSB".ljust(MIB, b"\0") + known)
+    path = tmp_path / "a.vhdx"
+    vhdx_kaitai.convert(tmp_path / "raw", path, raw=True, block_size=MIB, durable=False)
+    outcome = run("compact", path, "--free-space")
+    assert outcome.status == 0
+    assert f"{path}: what XFS at {MIB} has free is not known here, and stays" in outcome.err
+    assert run("compact", path, "--free-space", "-q").err == ""
 
 
 def test_free_space_needs_a_file_system_that_is_known(path: Path, run: Run) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
+from ..reading.disk import open_disk
 from ..reading.image import Image
+from ..reading.unused import left_alone
 from ..showing.changed import changed_document, changed_text
 from ..writing.compact import compact
 from .arguments import Parser, add_file, add_parents, parent_options
@@ -28,7 +30,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--free-space",
         action="store_true",
-        help="blocks go, too, that ext2, ext3 or ext4 on the disk has free",
+        help="blocks go, too, that ext2, ext3, ext4 or NTFS on the disk has free",
     )
     command.add_argument(
         "--punch",
@@ -66,6 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     except StoppedError as error:
         complain(arguments.file, "stopped; the disk reads as before, and the image is in order")
         return error.status
+    if arguments.free_space:
+        with open_disk(arguments.file, **parent_options(arguments)) as disk:
+            for sentence in left_alone(disk):
+                note(arguments, arguments.file, sentence)
     with Image(arguments.file) as image:
         if image.metadata.disk_type == "fixed":
             note(arguments, arguments.file, "a fixed disk keeps all of its blocks")

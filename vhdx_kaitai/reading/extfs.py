@@ -94,13 +94,14 @@ class ExtFileSystem:
         UnsupportedError: It has features that nobody here knows, or is damaged.
 
     Attributes:
-        is_clean: Whether it was unmounted cleanly.
+        doubt: Why what it says of free space may not be true; None when it is.
     """
 
     def __init__(self, disk: Disk, volume: Volume) -> None:
         self._disk, self._volume = disk, volume
         self._superblock = _superblock(disk, volume)
-        self.is_clean = self._superblock.is_clean
+        is_clean = self._superblock.is_clean
+        self.doubt = None if is_clean else "was not cleanly unmounted"
         self._refuse_unknown()
 
     @staticmethod

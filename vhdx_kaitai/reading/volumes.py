@@ -18,6 +18,7 @@ from .disk import Disk
 _MAGIC = b"\x55\xaa"
 _MAGIC_AT = 510
 _ENTRIES_AT, _ENTRY = 446, struct.Struct("<4xB3xII")  # type, first sector, sectors
+_BOOTABLE = {0x00, 0x80}
 _EXTENDED = (0x05, 0x0F, 0x85)
 _PROTECTIVE = 0xEE
 _MOST_LOGICAL = 128
@@ -63,7 +64,13 @@ def volumes(disk: Disk) -> list[Volume]:
 
 
 def _in_sectors(disk: Disk) -> Iterator[tuple[int, int]]:
-    """Yield the first sector of each partition, and how many it has."""
+    """Yield the first sector of each partition, and how many it has.
+
+    A boot sector of NTFS or FAT has the same magic, and code or text where a table has entries.
+    So one that says neither yes nor no to whether it is bootable is none, as for Linux.
+    """
+    if not set(disk.pread(_MAGIC_AT, 0)[_ENTRIES_AT :: _ENTRY.size]) <= _BOOTABLE:
+        return
     for kind, first, count in _entries(disk, 0):
         if kind == _PROTECTIVE:
             yield from _of_gpt(disk)

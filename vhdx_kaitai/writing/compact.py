@@ -73,15 +73,17 @@ def compact(
     Args:
         path: The file.
         free_space: Whether what the file systems on the disk have free counts as zeros: ext2,
-            ext3 and ext4, all over the disk or in partitions. It reads as zeros then, or as
-            before. The DataWriteGuid is a new one (HDR-22).
+            ext3, ext4 and NTFS (for which `dissect.ntfs` is needed), all over the disk or in
+            partitions. It reads as zeros then, or as before. The DataWriteGuid is a new one
+            (HDR-22).
         punch: Whether pages of zeros inside stored blocks, and space of the file that belongs
             to nothing, become holes of the file, too.
         to: Where to make a packed copy, which is no longer than it has to be and has its
             blocks in the order of the disk; the file stays as it is then, and what `changes`
             says is true of the copy. It is the same disk for children and by its identity.
         force: Whether free space goes although children or records of backups rely on the
-            image, or a file system was not cleanly unmounted.
+            image, or a file system was not cleanly unmounted, belongs to a hibernated Windows
+            or has shadow copies.
         dry_run: Whether to say only what would be changed; nothing is written then.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
