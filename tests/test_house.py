@@ -34,6 +34,7 @@ LONG_FUNCTIONS = {
     "writing.resize.resize": "it says what each of its arguments does",
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
     "writing.rebase.rebase": "it says what each of its arguments does",
+    "writing.repair.repair": "it says what each of its arguments does",
     "writing.opening.open": "the front door: it says what each of its arguments does",
 }
 

@@ -69,6 +69,15 @@ def test_what_is_lost_is_listed(tmp_path: Path, run: Run) -> None:
     assert "      0x0 to 0x100000 of the disk" in outcome.out.splitlines()
 
 
+def test_others_that_rely_on_the_image_are_told_of(tmp_path: Path, run: Run) -> None:
+    lost = damaged("bat-block-past-the-end").write(tmp_path / "lost.vhdx")
+    (tmp_path / "lost.vhdx.rct").touch()
+    refused = run("repair", lost, "--forget-lost", "--write")
+    assert refused.status == 2
+    assert "lost.vhdx.rct records changes for backups" in refused.out
+    assert run("repair", lost, "--forget-lost", "--write", "--force").status == 0
+
+
 def test_what_is_no_dump_is_refused(path: Path, run: Run) -> None:
     before = path.read_bytes()
     assert_failed(run("repair", path, "--restore", path), 1, "this is no undo dump")

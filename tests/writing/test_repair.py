@@ -13,14 +13,14 @@ from tests.checking.test_shift import shift_page, shifted_small, stored_everywhe
 from tests.crash.machine import cuts
 from tests.crash.recorder import Recorder, Write, applied
 from tests.images.bases import BASES
-from tests.images.image import Built
-from tests.images.structures import GIB, MIB
+from tests.images.image import Built, dynamic
+from tests.images.structures import FULLY_PRESENT, GIB, MIB
 from tests.support import damaged
 from vhdx_kaitai import RepairOutcome, repair, undo_repair
 from vhdx_kaitai.errors import FormatError, UnsupportedError
+from vhdx_kaitai.writing.mending import Leave
 from vhdx_kaitai.writing.rehearsal import Rehearsal
 from vhdx_kaitai.writing.repair import _plan
-from vhdx_kaitai.writing.repairs import Leave
 from vhdx_kaitai.writing.session import Session
 
 # Images that are as good as new afterwards, each with the rule by which that is done.
@@ -174,6 +174,21 @@ def test_entries_are_not_moved_back_where_one_is_lost_or_another_program_was_at_
         path = layout.build().write(tmp_path / "disk.vhdx")
         rules = [item.rule for item in repair(path).items]
         assert not {"BAT-15", "BAT-06"} & set(rules)
+
+
+def test_more_entries_than_one_of_the_log_holds_are_put_right(tmp_path: Path) -> None:
+    """One in each of 129 pages of the BAT; each is right by itself, so they need no one moment."""
+    layout = dynamic(64 * GIB).layout()
+    numbers = range(0, 64 << 10, 510)
+    for number in numbers:
+        layout.set_entry(number, FULLY_PRESENT, GIB)
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = digest_of(path)
+    outcome = repair(path, write=True, forget_lost=True)
+    assert ([item.rule for item in outcome.items], outcome.verdict) == (["BAT-10"], "clean")
+    assert outcome.items[0].lost_ranges == tuple((number * MIB, MIB) for number in numbers)
+    undo_repair(path, f"{path}.undo")
+    assert digest_of(path) == before
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
-from .changing import tell_unlocked, wanted_lock
+from .changing import add_force_to_change, tell_unlocked, wanted_lock
 from .output import note, print_result
 from .status import DONE, OF_VERDICT
 
@@ -52,6 +52,7 @@ def add_arguments(command: Parser) -> None:
         action="store_true",
         help="give up a log of which nothing is valid",
     )
+    add_force_to_change(command)
     command.add_argument(
         "--no-lock",
         action="store_true",
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         fill_cut=arguments.fill_cut,
         forget_lost=arguments.forget_lost,
         discard_log=arguments.discard_log,
+        force=arguments.force,
         lock=wanted_lock(arguments),
     )
     arguments.dry_run = not arguments.write

@@ -22,8 +22,9 @@ from ..rules import catalogue
 from ..storage.locks import Lock
 from ..storage.source import open_source
 from ..storage.target import FileTarget
+from .mending import Leave
 from .rehearsal import Rehearsal
-from .repairs import REPAIRS, Leave
+from .repairs import REPAIRS
 from .undo import Undo, read_undo
 
 
@@ -88,12 +89,14 @@ def repair(
     fill_cut: bool = False,
     forget_lost: bool = False,
     discard_log: bool = False,
+    force: bool = False,
     lock: Lock = "auto",
     progress: Progress | None = None,
 ) -> RepairOutcome:
     """Plan repairs of an image from what a check finds, and make them if that is wanted.
 
-    The DataWriteGuid stays, so children keep their parent [MS-VHDX 2.2.2].
+    The DataWriteGuid stays, so children keep their parent [MS-VHDX 2.2.2], unless the disk
+    reads otherwise then: with zeros for what was cut, or without blocks that are given up.
 
     Args:
         path: The file.
@@ -103,6 +106,8 @@ def repair(
         fill_cut: Whether zeros may stand for the missing end of a block that was cut.
         forget_lost: Whether blocks may be given up whose place is past the end of the file.
         discard_log: Whether a log may be given up of which nothing is valid.
+        force: Whether the disk may read otherwise although children, or records for backups,
+            rely on the image.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
         progress: Told how many steps are done; when it raises, the rest is not, and the
@@ -118,7 +123,7 @@ def repair(
     unknown = sorted(set(only or ()) - catalogue().keys())
     if unknown:
         raise ValueError(f"no rule {unknown[0]}")
-    leave = Leave(fill_cut, forget_lost, discard_log)
+    leave = Leave(fill_cut, forget_lost, discard_log, force=force)
     with closing(FileTarget(name, lock) if write else open_source(name)) as file:
         rehearsal = Rehearsal(file)
         planned = _plan(rehearsal, only, leave)
