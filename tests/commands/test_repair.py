@@ -78,6 +78,16 @@ def test_others_that_rely_on_the_image_are_told_of(tmp_path: Path, run: Run) -> 
     assert run("repair", lost, "--forget-lost", "--write", "--force").status == 0
 
 
+def test_a_file_that_was_written_to_since_is_restored_by_force(path: Path, run: Run) -> None:
+    before = path.read_bytes()
+    run("repair", path, "--write")
+    assert run("set", path, "--physical-sector-size", "512").status == 0
+    refused = run("repair", path, "--restore", f"{path}.undo")
+    assert_failed(refused, 1, "this one was written to since; --force")
+    assert run("repair", path, "--restore", f"{path}.undo", "--force").status == 0
+    assert path.read_bytes()[: 1 << 20] == before[: 1 << 20]
+
+
 def test_what_is_no_dump_is_refused(path: Path, run: Run) -> None:
     before = path.read_bytes()
     assert_failed(run("repair", path, "--restore", path), 1, "this is no undo dump")

@@ -11,16 +11,14 @@ import pytest
 import vhdx_kaitai
 from tests.checking.test_shift import shift_page, shifted_small, stored_everywhere
 from tests.crash.machine import cuts
-from tests.crash.recorder import Recorder, Write, applied
+from tests.crash.recorder import Write, applied
 from tests.images.bases import BASES
 from tests.images.image import Built, dynamic
 from tests.images.structures import FULLY_PRESENT, GIB, MIB
 from tests.support import damaged
-from vhdx_kaitai import RepairOutcome, repair, undo_repair
+from tests.writing.repairing import tried
+from vhdx_kaitai import repair, undo_repair
 from vhdx_kaitai.errors import FormatError, UnsupportedError
-from vhdx_kaitai.writing.mending import Leave
-from vhdx_kaitai.writing.rehearsal import Rehearsal
-from vhdx_kaitai.writing.repair import _plan
 from vhdx_kaitai.writing.session import Session
 
 # Images that are as good as new afterwards, each with the rule by which that is done.
@@ -251,16 +249,6 @@ def test_a_dump_that_is_damaged_brings_nothing_back(tmp_path: Path) -> None:
 # -- the power fails ----------------------------------------------------------------------------
 
 CUT = {**MENDED, "bat-block-over-the-end": "BAT-10", "bat-block-past-the-end": "BAT-10"}
-
-
-def tried(built: Built) -> tuple[Recorder, RepairOutcome]:
-    """A file to which all repairs were done, and what they were."""
-    file = Recorder(built.to_bytes())
-    rehearsal = Rehearsal(Recorder(built.to_bytes()))
-    outcome = _plan(rehearsal, None, Leave(True, True, True))
-    for step in rehearsal.steps:
-        step.do(file)
-    return file, outcome
 
 
 def wrong_with(before: dict[str, int], data: memoryview) -> str | None:

@@ -8,7 +8,7 @@ from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
-from .changing import add_force_to_change, tell_unlocked, wanted_lock
+from .changing import tell_unlocked, wanted_lock
 from .output import note, print_result
 from .status import DONE, OF_VERDICT
 
@@ -52,7 +52,12 @@ def add_arguments(command: Parser) -> None:
         action="store_true",
         help="give up a log of which nothing is valid",
     )
-    add_force_to_change(command)
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="do it although children of it, or records for backups, rely on the image; "
+        "restore it although it was written to since",
+    )
     command.add_argument(
         "--no-lock",
         action="store_true",
@@ -99,7 +104,9 @@ def _rules(arguments: argparse.Namespace) -> list[str] | None:
 def _restore(arguments: argparse.Namespace) -> int:
     """Make an image what it was; it may be as damaged as it was, so that is no failure."""
     if arguments.write or arguments.only or arguments.undo or arguments.json:
-        arguments.misused("--restore goes with no other option but --no-lock")
-    undo_repair(arguments.file, arguments.restore, lock=wanted_lock(arguments))
+        arguments.misused("--restore goes with no other options but --force and --no-lock")
+    undo_repair(
+        arguments.file, arguments.restore, force=arguments.force, lock=wanted_lock(arguments)
+    )
     note(arguments, arguments.file, "it is what it was before it was repaired")
     return DONE

@@ -74,10 +74,17 @@ class Rehearsal(Target):
         """Yield the ranges that the steps write to, in order, as far as the file has them."""
         written = Ranges(
             (offset, min(offset + len(data), self.base.size))
-            for offset, data in self._writes()
+            for data, offset in self.writes()
             if offset < self.base.size
         )
         yield from written
+
+    def writes(self) -> Iterator[tuple[bytes, int]]:
+        """Yield what the steps write, and where, in order."""
+        for step in self.steps:
+            if step.verb == "write":
+                data, offset = step.arguments
+                yield data, offset
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at a file offset; the file becomes longer to hold them."""
@@ -139,9 +146,3 @@ class Rehearsal(Target):
 
     def _pages_in(self, start: int, end: int) -> list[int]:
         return [at for at in self._pages if at < end and start < at + PAGE]
-
-    def _writes(self) -> Iterator[tuple[int, bytes]]:
-        for step in self.steps:
-            if step.verb == "write":
-                data, offset = step.arguments
-                yield offset, data

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..checking.chain import check
 from ..checking.findings import Report
 from ..copying.data import Progress
-from ..errors import FormatError, VhdxError, refusal
+from ..errors import FormatError, UnsafeError, VhdxError, refusal
 from ..rules import catalogue
 from ..storage.locks import Lock
 from ..storage.source import open_source
@@ -145,26 +145,39 @@ def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress | None 
 
 
 def undo_repair(
-    path: str | os.PathLike[str], dump: str | os.PathLike[str], *, lock: Lock = "auto"
+    path: str | os.PathLike[str],
+    dump: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    lock: Lock = "auto",
 ) -> None:
     """Make an image what it was before it was repaired, to the byte.
 
-    What was written to it since is partly lost, and the disk may be damaged by that: nobody
-    checks whether there was anything. When this is interrupted, it can be done once more.
+    The file may have another name by now, and the repair may have been cut off. When this is
+    interrupted, it can be done once more.
 
     Args:
         path: The file.
         dump: What `repair` has left.
+        force: Whether it is done although the dump is of another file, or this one was
+            written to since: that is partly lost then, and the disk may be damaged by it.
         lock: As `repair` takes it.
 
     Raises:
         UnsupportedError: That is no dump, or is damaged; nothing was changed.
+        UnsafeError: The dump is of another file, or that was written to since.
         InUseError: Another program has the file open.
         OSError: A file cannot be opened, or the medium fails.
     """
     with closing(open_source(os.fsdecode(dump))) as source:
         before = read_undo(source)
     with closing(FileTarget(os.fsdecode(path), lock)) as file:
+        if not force:
+            try:
+                before.refuse_other(file)
+            except UnsafeError as error:
+                error.path = file.path
+                raise
         before.bring_back(file)
 
 
