@@ -69,6 +69,20 @@ def test_what_is_lost_is_listed(tmp_path: Path, run: Run) -> None:
     assert "      0x0 to 0x100000 of the disk" in outcome.out.splitlines()
 
 
+def test_what_is_in_doubt_is_listed(tmp_path: Path, run: Run) -> None:
+    shared = damaged("bat-two-blocks-in-one-place").write(tmp_path / "shared.vhdx")
+    plan = run("repair", shared)
+    assert plan.status == 2
+    assert "--split" in plan.out
+    (item,) = document_of(run("repair", shared, "--split", "--json"), "repair")["items"]
+    place = item["doubtful"][0]["file_offset"]
+    outcome = run("repair", shared, "--split", "--write")
+    assert outcome.status == 0
+    for start, end in ((0, 1 << 20), (1 << 20, 2 << 20)):
+        line = f"      {start:#x} to {end:#x} of the disk: in doubt, it was at {place:#x}"
+        assert line in outcome.out.splitlines()
+
+
 def test_others_that_rely_on_the_image_are_told_of(tmp_path: Path, run: Run) -> None:
     lost = damaged("bat-block-past-the-end").write(tmp_path / "lost.vhdx")
     (tmp_path / "lost.vhdx.rct").touch()

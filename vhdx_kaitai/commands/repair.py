@@ -53,6 +53,11 @@ def add_arguments(command: Parser) -> None:
         help="give up a log of which nothing is valid",
     )
     command.add_argument(
+        "--split",
+        action="store_true",
+        help="give each of several blocks that share space a copy of its own; they are listed",
+    )
+    command.add_argument(
         "--force",
         action="store_true",
         help="do it although children of it, or records for backups, rely on the image; "
@@ -81,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         fill_cut=arguments.fill_cut,
         forget_lost=arguments.forget_lost,
         discard_log=arguments.discard_log,
+        split=arguments.split,
         force=arguments.force,
         lock=wanted_lock(arguments),
     )

@@ -27,6 +27,20 @@ from .session import Session
 NOTHING_LOST = "nothing"
 
 
+class Doubt(NamedTuple):
+    """A range of the disk that had its bytes in one place of the file with something else.
+
+    Attributes:
+        offset: Virtual offset in bytes.
+        length: Bytes.
+        file_offset: Where that was; ranges that shared it name the same place.
+    """
+
+    offset: int
+    length: int
+    file_offset: int
+
+
 class Mended(NamedTuple):
     """What a repair has done.
 
@@ -34,11 +48,13 @@ class Mended(NamedTuple):
         what: What it has changed, in words.
         lost: What is lost with it.
         lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
+        doubtful: Ranges of which nobody knows whether they are right.
     """
 
     what: str
     lost: str = NOTHING_LOST
     lost_ranges: tuple[tuple[int, int], ...] = ()
+    doubtful: tuple[Doubt, ...] = ()
 
 
 class Leave(NamedTuple):

@@ -22,7 +22,7 @@ from ..rules import catalogue
 from ..storage.locks import Lock
 from ..storage.source import open_source
 from ..storage.target import FileTarget
-from .mending import Leave
+from .mending import Doubt, Leave
 from .rehearsal import Rehearsal
 from .repairs import REPAIRS
 from .undo import Undo, read_undo
@@ -36,12 +36,15 @@ class RepairItem(NamedTuple):
         what: What is changed, in words.
         lost: What is lost with it; `nothing` when nothing is.
         lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
+        doubtful: Ranges of which nobody knows whether they are right: they had their bytes in
+            one place of the file with something else.
     """
 
     rule: str
     what: str
     lost: str
     lost_ranges: tuple[tuple[int, int], ...]
+    doubtful: tuple[Doubt, ...]
 
 
 class Unrepaired(NamedTuple):
@@ -89,6 +92,7 @@ def repair(
     fill_cut: bool = False,
     forget_lost: bool = False,
     discard_log: bool = False,
+    split: bool = False,
     force: bool = False,
     lock: Lock = "auto",
     progress: Progress | None = None,
@@ -106,6 +110,8 @@ def repair(
         fill_cut: Whether zeros may stand for the missing end of a block that was cut.
         forget_lost: Whether blocks may be given up whose place is past the end of the file.
         discard_log: Whether a log may be given up of which nothing is valid.
+        split: Whether blocks that share space of the file get each a copy of its own. Which of
+            them is right nobody knows, so they are listed.
         force: Whether the disk may read otherwise although children, or records for backups,
             rely on the image.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
@@ -123,7 +129,7 @@ def repair(
     unknown = sorted(set(only or ()) - catalogue().keys())
     if unknown:
         raise ValueError(f"no rule {unknown[0]}")
-    leave = Leave(fill_cut, forget_lost, discard_log, force=force)
+    leave = Leave(fill_cut, forget_lost, discard_log, split, force)
     with closing(FileTarget(name, lock) if write else open_source(name)) as file:
         rehearsal = Rehearsal(file)
         planned = _plan(rehearsal, only, leave)

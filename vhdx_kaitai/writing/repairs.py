@@ -36,6 +36,8 @@ from .mending import (
     refuse_too_many,
     through_log,
 )
+from .rehearsal import Rehearsal
+from .separating import split
 
 _ENTRY = bat.ENTRY_LENGTH
 
@@ -284,7 +286,7 @@ def _right_flags(entry: MetadataEntry) -> MetadataEntry:
     return right._replace(is_required=True, is_virtual_disk=is_virtual_disk)
 
 
-Repair = Callable[[Target, Leave], Mended]
+Repair = Callable[[Rehearsal, Leave], Mended]
 
 # Which repair helps against which rule, in the order in which they are made: what is needed
 # to open the file comes first.
@@ -306,4 +308,6 @@ REPAIRS: tuple[tuple[str, Repair], ...] = (
     ("BAT-06", mend_shift),
     ("BAT-02", mend_entries),
     ("BAT-05", mend_partial),
+    ("BAT-08", split),
+    ("OVL-06", split),
 )
