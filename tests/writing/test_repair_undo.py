@@ -12,6 +12,7 @@ import pytest
 import vhdx_kaitai
 from tests.crash.machine import cuts
 from tests.crash.recorder import Recorder, applied
+from tests.images.damage import DAMAGES
 from tests.images.image import Built
 from tests.images.structures import MIB
 from tests.support import damaged
@@ -57,7 +58,7 @@ def test_another_name_does_not_matter_and_once_more_does_no_harm(name: str, tmp_
 @pytest.mark.parametrize("name", KINDS)
 def test_another_file_is_left_alone(name: str, tmp_path: Path) -> None:
     before = repaired(name, tmp_path / "disk.vhdx")
-    layout = damaged(name).layout
+    layout = DAMAGES[name].build().layout  # not the one that other tests have
     for number, header in enumerate(layout.headers):
         header.file_write_guid = UUID(int=number + 1)
     other = tmp_path / "other.vhdx"

@@ -36,6 +36,7 @@ from .mending import (
     refuse_too_many,
     through_log,
 )
+from .rebuilding import mend_identifier, rebuild_headers
 from .rehearsal import Rehearsal
 from .separating import split
 
@@ -291,6 +292,8 @@ Repair = Callable[[Rehearsal, Leave], Mended]
 # Which repair helps against which rule, in the order in which they are made: what is needed
 # to open the file comes first.
 REPAIRS: tuple[tuple[str, Repair], ...] = (
+    ("HDR-05", rebuild_headers),
+    ("FTI-01", mend_identifier),
     ("HDR-02", mend_header),
     ("HDR-03", mend_header),
     ("LOG-31", discard_log),
