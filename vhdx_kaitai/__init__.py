@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
     from .writing.edit import edit
+    from .writing.mending import Doubt
     from .writing.opening import open
     from .writing.rebase import rebase
     from .writing.repair import RepairItem, RepairOutcome, Unrepaired, repair, undo_repair
@@ -85,6 +86,7 @@ __all__ = [
     "Digest",
     "Disk",
     "DiskFile",
+    "Doubt",
     "Extent",
     "FailedError",
     "Finding",
@@ -187,6 +189,7 @@ _NAMES_IN = {
     "writing.create": "create",
     "writing.disk": "WritableDisk WritableDiskFile",
     "writing.edit": "edit",
+    "writing.mending": "Doubt",
     "writing.opening": "open",
     "writing.rebase": "rebase",
     "writing.repair": "RepairItem RepairOutcome Unrepaired repair undo_repair",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
 from tests.support import damaged
+from vhdx_kaitai.writing.undo import Undo
 
 
 @pytest.fixture
@@ -100,6 +104,22 @@ def test_a_file_that_was_written_to_since_is_restored_by_force(path: Path, run: 
     assert_failed(refused, 1, "this one was written to since; --force")
     assert run("repair", path, "--restore", f"{path}.undo", "--force").status == 0
     assert path.read_bytes()[: 1 << 20] == before[: 1 << 20]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to one's own process")
+def test_a_request_to_end_is_heard_between_repairs(
+    path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+
+    def save(_undo: Undo, _dump: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Undo, "save", save)
+    outcome = run("repair", path, "--write")
+    assert_failed(outcome, 128 + signal.SIGTERM, "stopped; each repair is done or not")
+    assert path.read_bytes() != before
+    assert run("check", path).status == 0
 
 
 def test_what_is_no_dump_is_refused(path: Path, run: Run) -> None:

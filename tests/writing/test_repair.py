@@ -13,6 +13,7 @@ from tests.checking.test_shift import shift_page, shifted_small, stored_everywhe
 from tests.crash.machine import cuts
 from tests.crash.recorder import Write, applied
 from tests.images.bases import BASES
+from tests.images.damage import DAMAGES
 from tests.images.image import Built, dynamic
 from tests.images.structures import FULLY_PRESENT, GIB, MIB
 from tests.support import damaged
@@ -245,6 +246,27 @@ def test_a_dump_that_is_damaged_brings_nothing_back(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedError):
             undo_repair(path, dump)
         assert digest_of(path) == after
+
+
+def test_it_is_stopped_between_two_repairs(tmp_path: Path) -> None:
+    layout = DAMAGES["region-table-1-missing"].build().layout
+    layout.set_entry(5, 0, 0, reserved=1)
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = digest_of(path)
+    assert [item.rule for item in repair(path).items] == ["REG-02", "BAT-02"]
+    told: list[int] = []
+
+    def stop(done: int) -> None:
+        told.append(done)
+        if Path(f"{path}.undo").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        repair(path, write=True, progress=stop)
+    assert "BAT-02" in levels_of(path)
+    assert "REG-02" not in levels_of(path)
+    undo_repair(path, f"{path}.undo")
+    assert digest_of(path) == before
 
 
 # -- the power fails ----------------------------------------------------------------------------

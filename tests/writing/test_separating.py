@@ -149,6 +149,33 @@ def test_holes_are_copied_as_holes(tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 < 16 * MIB
 
 
+class StoppedError(Exception):
+    """Whoever is told of progress wants no more."""
+
+
+@pytest.mark.parametrize("when", range(5))
+def test_it_is_stopped_amid_the_copies(when: int, tmp_path: Path) -> None:
+    built, disk = sharing()
+    path = built.write(tmp_path / "disk.vhdx")
+    before = path.read_bytes()
+    told: list[int] = []
+
+    def stop(done: int) -> None:
+        told.append(done)
+        if done >= when * MIB > 0:
+            raise StoppedError
+
+    if when:
+        with pytest.raises(StoppedError):
+            repair(path, write=True, split=True, progress=stop)
+    else:
+        repair(path, write=True, split=True, progress=stop)
+        assert [done for done in told if done] == [MIB, 2 * MIB, 3 * MIB, 4 * MIB, 4 * MIB]
+    assert disk_of(path) == disk
+    undo_repair(path, f"{path}.undo")
+    assert path.read_bytes() == before
+
+
 # -- the power fails ----------------------------------------------------------------------------
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
-from .changing import tell_unlocked, wanted_lock
-from .output import note, print_result
+from .changing import StoppedError, between_steps, tell_unlocked, wanted_lock
+from .output import complain, note, print_result, progress
 from .status import DONE, OF_VERDICT
 
 _EPILOG = """\
@@ -78,18 +79,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.restore is not None:
         return _restore(arguments)
     only = _rules(arguments)
-    outcome = repair(
-        arguments.file,
-        write=arguments.write,
-        only=only,
-        undo=arguments.undo,
-        fill_cut=arguments.fill_cut,
-        forget_lost=arguments.forget_lost,
-        discard_log=arguments.discard_log,
-        split=arguments.split,
-        force=arguments.force,
-        lock=wanted_lock(arguments),
-    )
+    try:
+        with (
+            progress(arguments, os.path.getsize(arguments.file)) as told,
+            between_steps(told) as step,
+        ):
+            outcome = repair(
+                arguments.file,
+                write=arguments.write,
+                only=only,
+                undo=arguments.undo,
+                fill_cut=arguments.fill_cut,
+                forget_lost=arguments.forget_lost,
+                discard_log=arguments.discard_log,
+                split=arguments.split,
+                force=arguments.force,
+                lock=wanted_lock(arguments),
+                progress=step,
+            )
+    except StoppedError as error:
+        undone = "each repair is done or not, and the undo dump, if there is one, takes all back"
+        complain(arguments.file, f"stopped; {undone}" if arguments.write else "stopped")
+        return error.status
     arguments.dry_run = not arguments.write
     tell_unlocked(arguments, outcome.is_locked)
     print_result(arguments, repaired_document(arguments.file, outcome), repaired_text)

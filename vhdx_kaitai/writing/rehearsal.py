@@ -30,19 +30,25 @@ class Step(NamedTuple):
 
     def do(self, target: Target) -> None:
         """Do it to a file."""
+        for _ in self.parts(target):
+            pass
+
+    def parts(self, target: Target) -> Iterator[int]:
+        """Do it to a file; after each MiB that is copied yield how many bytes that were."""
         if self.verb == "copy":
-            _copy(target, *self.arguments)
+            yield from _copy(target, *self.arguments)
         else:
             getattr(target, self.verb)(*self.arguments)
 
 
-def _copy(file: Target, source: int, to: int, length: int) -> None:
+def _copy(file: Target, source: int, to: int, length: int) -> Iterator[int]:
     """Copy a range of a file to where it reads as zeros, a MiB at a time and no holes."""
     at, end = source, min(source + length, file.size)
-    while (at := file.data_start(at, end)) < end:
-        data = file.read(at, min(MIB, end - at))
-        file.write(data, to + at - source)
-        at += len(data)
+    while (start := file.data_start(at, end)) < end:
+        data = file.read(start, min(MIB, end - start))
+        file.write(data, to + start - source)
+        yield start + len(data) - at
+        at = start + len(data)
 
 
 class Moment(NamedTuple):
@@ -65,6 +71,7 @@ class Rehearsal(Target):
 
     Attributes:
         steps: What was done, in order.
+        pauses: After how many of them there may be a pause, and what was done is whole.
     """
 
     def __init__(self, base: Source) -> None:
@@ -72,6 +79,7 @@ class Rehearsal(Target):
         self.path = base.path
         self.size = base.size
         self.steps: list[Step] = []
+        self.pauses: list[int] = []
         self._pages: dict[int, bytearray] = {}
         self._copies: list[tuple[int, int, int]] = []  # where, its end, and of what
 
@@ -85,6 +93,10 @@ class Rehearsal(Target):
         del self.steps[moment.steps :]
         del self._copies[moment.copies :]
         self.size, self._pages = moment.size, moment.pages
+
+    def pause(self) -> None:
+        """Say that what was done up to now is whole."""
+        self.pauses.append(len(self.steps))
 
     def changed(self) -> Iterator[tuple[int, int]]:
         """Yield the ranges that the steps write to, in order, as far as the file has them."""

@@ -116,8 +116,9 @@ def repair(
             rely on the image.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
-        progress: Told how many steps are done; when it raises, the rest is not, and the
-            file is what a cut of the power may leave.
+        progress: Told how many bytes of blocks were copied, and also while the plan is made
+            and between repairs. When it raises, what was repaired stays so, and the rest is as
+            it was, but that the file may be longer; `undo_repair` takes all of it back.
 
     Raises:
         FormatError: The file is no VHDX file.
@@ -132,21 +133,26 @@ def repair(
     leave = Leave(fill_cut, forget_lost, discard_log, split, force)
     with closing(FileTarget(name, lock) if write else open_source(name)) as file:
         rehearsal = Rehearsal(file)
-        planned = _plan(rehearsal, only, leave)
+        told = progress or _silent
+        planned = _plan(rehearsal, only, leave, told)
         if not isinstance(file, FileTarget) or not planned.items:
             return planned._replace(is_locked=isinstance(file, FileTarget) and file.is_locked)
+        told(0)
         dump = f"{name}.undo" if undo is None else os.fsdecode(undo)
         Undo.of(rehearsal).save(dump)
-        carry_out(rehearsal, file, progress)
+        carry_out(rehearsal, file, told)
         done = planned._replace(is_changed=True, is_locked=file.is_locked, undo=dump)
     return done._replace(verdict=check(name).verdict)
 
 
-def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress | None = None) -> None:
+def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress) -> None:
     """Do to a file what was tried."""
-    for done, step in enumerate(rehearsal.steps, 1):
-        step.do(file)
-        if progress is not None:
+    done = 0
+    for number, step in enumerate(rehearsal.steps, 1):
+        for copied in step.parts(file):
+            done += copied
+            progress(done)
+        if number in rehearsal.pauses:
             progress(done)
 
 
@@ -187,7 +193,16 @@ def undo_repair(
         before.bring_back(file)
 
 
-def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> RepairOutcome:
+def _silent(_done: int) -> None:
+    """Say nothing of how far it is."""
+
+
+def _plan(
+    rehearsal: Rehearsal,
+    only: Collection[str] | None,
+    leave: Leave,
+    progress: Progress = _silent,
+) -> RepairOutcome:
     """Try the repairs, and return what comes of them."""
     report = _checked(rehearsal)
     verdict = report.verdict
@@ -196,6 +211,7 @@ def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> R
     for rule, mend in REPAIRS:
         if rule not in _counts(report) or (only is not None and rule not in only):
             continue
+        progress(0)
         moment = rehearsal.moment()
         try:
             mended = mend(rehearsal, leave)
@@ -210,6 +226,7 @@ def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> R
             rehearsal.go_back(moment)
             why.setdefault(rule, []).append(bad)
             continue
+        rehearsal.pause()
         items.append(RepairItem(rule, *mended))
         report = after
     left = tuple(_left(report, only, why))
