@@ -149,6 +149,20 @@ def test_holes_are_copied_as_holes(tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 < 16 * MIB
 
 
+def test_blocks_of_a_large_disk_that_are_in_order_are_no_obstacle(tmp_path: Path) -> None:
+    blocks = {100 * number: Block(data=bytes([number + 1])) for number in range(64)}
+    layout = dynamic(40 * GIB, blocks=blocks).layout()
+    layout.set_entry(40_000, FULLY_PRESENT, layout.payload[300])
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    outcome = repair(path, write=True, split=True)
+    assert ([item.rule for item in outcome.items], outcome.verdict) == (["BAT-08"], "clean")
+    with vhdx_kaitai.open(path) as disk:
+        for block in (*blocks, 40_000):
+            first = 3 if block == 40_000 else block // 100
+            assert disk.pread(2, block * MIB) == bytes([first + 1, 0])
+    assert path.stat().st_blocks * 512 < 4 * MIB
+
+
 class StoppedError(Exception):
     """Whoever is told of progress wants no more."""
 

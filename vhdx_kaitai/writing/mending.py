@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..checking.classes import OCCUPYING_STATES
-from ..checking.findings import MOST_OF_ALL
-from ..checking.survey import survey
+from ..checking.survey import payload_entries, survey
 from ..errors import UnsupportedError
 from ..format import bat
 from ..format.descent import Descent
@@ -84,6 +83,7 @@ class Block(NamedTuple):
         needed: Where what the disk needs of it ends.
         end: Where it ends.
         is_stored: Whether its contents are there, or should be.
+        is_plain: Whether its entry has no reserved bits; one that has may not be one at all.
     """
 
     number: int
@@ -91,20 +91,26 @@ class Block(NamedTuple):
     needed: int
     end: int
     is_stored: bool
+    is_plain: bool
 
 
-def blocks(image: Image) -> Iterator[Block]:
-    """Yield the blocks that have a place, in no order."""
+def blocks(image: Image, past: int = 0) -> Iterator[Block]:
+    """Yield the blocks that have a place, by number.
+
+    Args:
+        image: The image.
+        past: File offset in bytes; only blocks that end past it count.
+    """
     geometry = image.geometry
-    for sample in survey(image, MOST_OF_ALL).payload.values():
-        refuse_too_many(sample.total, len(sample.numbers))
-        for block, entry in zip(sample.numbers, sample.entries, strict=True):
+    size = geometry.block_size
+    for first, entries in payload_entries(image):
+        for block, entry in enumerate(entries, first) if any(entries) else ():
             start, state = entry & bat.OFFSET_MASK, entry & bat.STATE_MASK
-            if start and state in OCCUPYING_STATES:
-                left = geometry.virtual_disk_size - block * geometry.block_size
-                needed = start + min(geometry.block_size, left)
+            if start and start + size > past and state in OCCUPYING_STATES:
+                needed = start + min(size, geometry.virtual_disk_size - block * size)
                 is_stored = state in (bat.FULLY_PRESENT, bat.PARTIALLY_PRESENT)
-                yield Block(block, start, needed, start + geometry.block_size, is_stored)
+                is_plain = not entry & bat.RESERVED_MASK
+                yield Block(block, start, needed, start + size, is_stored, is_plain)
 
 
 def bitmaps(image: Image) -> list[int]:

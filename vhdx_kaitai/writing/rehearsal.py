@@ -14,7 +14,7 @@ from ..ranges import Ranges
 from ..storage.overlay import PAGE
 from ..storage.source import Source
 from ..storage.target import Target
-from ..units import MIB
+from ..units import MIB, ceil_div
 
 
 class Step(NamedTuple):
@@ -42,11 +42,16 @@ class Step(NamedTuple):
 
 
 def _copy(file: Target, source: int, to: int, length: int) -> Iterator[int]:
-    """Copy a range of a file to where it reads as zeros, a MiB at a time and no holes."""
+    """Copy a range of a file to where it reads as zeros, a MiB at a time.
+
+    What follows the last byte of a MiB that is not zero stays a hole.
+    """
     at, end = source, min(source + length, file.size)
     while (start := file.data_start(at, end)) < end:
         data = file.read(start, min(MIB, end - start))
-        file.write(data, to + start - source)
+        used = len(data.rstrip(b"\0"))
+        if used:
+            file.write(data[: ceil_div(used, PAGE) * PAGE], to + start - source)
         yield start + len(data) - at
         at = start + len(data)
 

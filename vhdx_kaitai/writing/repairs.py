@@ -78,7 +78,7 @@ def mend_length(file: Target, leave: Leave) -> Mended:
     refuse_dirty(file)
     size = file.size
     image = Image(file)
-    placed = list(blocks(image))
+    placed = list(blocks(image, size))
     cut = [block for block in placed if block.start < size < block.end]
     end = max([ceil_div(size, MIB) * MIB, *(block.end for block in cut)])
     if any(size <= block.start < end for block in placed):
@@ -110,9 +110,10 @@ def forget_lost(file: Target, leave: Leave) -> Mended:
     """
     refuse_dirty(file)
     size, image = file.size, Image(file)
-    gone = [block for block in blocks(image) if block.is_stored and block.start >= size]
+    past = [block for block in blocks(image, size) if block.is_stored and block.start >= size]
+    gone = [block for block in past if block.is_plain]
     if not gone:
-        raise UnsupportedError("no block is past the end as a whole")
+        raise UnsupportedError("no entry says plainly that a whole block is past the end")
     if not leave.forget_lost:
         message = f"{counted(len(gone), 'block is', 'blocks are')} past the end of the file; "
         raise UnsafeError(message + "--forget-lost (forget_lost=True) gives them up")
@@ -122,10 +123,7 @@ def forget_lost(file: Target, leave: Leave) -> Mended:
     refuse_others(image, leave)
     session = begun(file, for_data=True)
     through_log(file, dict.fromkeys(places, undefined), is_one=False, session=session)
-    lost = tuple(
-        (block.number * geometry.block_size, block.needed - block.start)
-        for block in sorted(gone, key=lambda block: block.number)
-    )
+    lost = tuple((block.number * geometry.block_size, block.needed - block.start) for block in gone)
     amount = human_size(sum(length for _, length in lost))
     what = f"{counted(len(gone), 'block becomes', 'blocks become')} UNDEFINED"
     return Mended(what, f"{amount} of the disk, which no reader refuses any more", lost)

@@ -8,6 +8,7 @@ them keep what they read as.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from ..errors import UnsafeError, UnsupportedError
@@ -18,6 +19,8 @@ from ..text import counted, human_size
 from ..units import MIB, ceil_div
 from .mending import Block, Doubt, Leave, Mended, begun, bitmaps, blocks, refuse_dirty, through_log
 from .rehearsal import Rehearsal
+
+_MOST = 1 << 20  # blocks that are compared; they take some 200 bytes each
 
 
 class _Places(NamedTuple):
@@ -75,9 +78,13 @@ def _places(image: Image) -> _Places:
     """Return what has a place in the file.
 
     Raises:
-        UnsupportedError: Something is past the end, where a longer file would have other bytes.
+        UnsupportedError: Something is past the end, where a longer file would have other bytes;
+            or there are too many blocks.
     """
-    size, found, own = image.source.size, list(blocks(image)), bitmaps(image)
+    size, own = image.source.size, bitmaps(image)
+    found = list(islice(blocks(image), _MOST + 1))
+    if len(found) > _MOST:
+        raise UnsupportedError(f"there are more than {_MOST} blocks, which are not compared")
     if any(block.start >= size or (block.is_stored and block.needed > size) for block in found):
         raise UnsupportedError("blocks are past the end of the file; that has to be repaired first")
     if any(start + MIB > size for start in own):
