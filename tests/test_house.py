@@ -35,6 +35,7 @@ LONG_FUNCTIONS = {
     "reading.reader._by_window": "two closures, which keep the hot path free of attributes",
     "writing.merge.merge": "it says what each of its arguments does",
     "writing.rebase.rebase": "it says what each of its arguments does",
+    "writing.repair.repair": "it says what each of its arguments does",
     "writing.opening.open": "the front door: it says what each of its arguments does",
 }
 

@@ -262,6 +262,7 @@ TESTED_WITH = {
     "writing.operation": "writing/test_edit",
     "writing.tables": "writing/test_resize",
     "writing.rehearsal": "writing/test_repair",
+    "writing.mending": "writing/test_repair",
     "writing.repairs": "writing/test_repair",
     "writing.undo": "writing/test_repair",
     "writing.naming": "writing/test_create",

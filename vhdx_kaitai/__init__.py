@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .writing.create import create
     from .writing.disk import WritableDisk, WritableDiskFile
     from .writing.edit import edit
+    from .writing.mending import Doubt
     from .writing.merge import merge
     from .writing.opening import open
     from .writing.rebase import rebase
@@ -86,6 +87,7 @@ __all__ = [
     "Digest",
     "Disk",
     "DiskFile",
+    "Doubt",
     "Extent",
     "FailedError",
     "Finding",
@@ -190,6 +192,7 @@ _NAMES_IN = {
     "writing.disk": "WritableDisk WritableDiskFile",
     "writing.edit": "edit",
     "writing.merge": "merge",
+    "writing.mending": "Doubt",
     "writing.opening": "open",
     "writing.rebase": "rebase",
     "writing.repair": "RepairItem RepairOutcome Unrepaired repair undo_repair",

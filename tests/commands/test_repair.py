@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
 from tests.support import damaged
+from vhdx_kaitai.writing.undo import Undo
 
 
 @pytest.fixture
@@ -67,6 +71,55 @@ def test_what_is_lost_is_listed(tmp_path: Path, run: Run) -> None:
     outcome = run("repair", lost, "--forget-lost", "--write")
     assert outcome.status == 0
     assert "      0x0 to 0x100000 of the disk" in outcome.out.splitlines()
+
+
+def test_what_is_in_doubt_is_listed(tmp_path: Path, run: Run) -> None:
+    shared = damaged("bat-two-blocks-in-one-place").write(tmp_path / "shared.vhdx")
+    plan = run("repair", shared)
+    assert plan.status == 2
+    assert "--split" in plan.out
+    (item,) = document_of(run("repair", shared, "--split", "--json"), "repair")["items"]
+    place = item["doubtful"][0]["file_offset"]
+    outcome = run("repair", shared, "--split", "--write")
+    assert outcome.status == 0
+    for start, end in ((0, 1 << 20), (1 << 20, 2 << 20)):
+        line = f"      {start:#x} to {end:#x} of the disk: in doubt, it was at {place:#x}"
+        assert line in outcome.out.splitlines()
+
+
+def test_others_that_rely_on_the_image_are_told_of(tmp_path: Path, run: Run) -> None:
+    lost = damaged("bat-block-past-the-end").write(tmp_path / "lost.vhdx")
+    (tmp_path / "lost.vhdx.rct").touch()
+    refused = run("repair", lost, "--forget-lost", "--write")
+    assert refused.status == 2
+    assert "lost.vhdx.rct records changes for backups" in refused.out
+    assert run("repair", lost, "--forget-lost", "--write", "--force").status == 0
+
+
+def test_a_file_that_was_written_to_since_is_restored_by_force(path: Path, run: Run) -> None:
+    before = path.read_bytes()
+    run("repair", path, "--write")
+    assert run("set", path, "--physical-sector-size", "512").status == 0
+    refused = run("repair", path, "--restore", f"{path}.undo")
+    assert_failed(refused, 1, "this one was written to since; --force")
+    assert run("repair", path, "--restore", f"{path}.undo", "--force").status == 0
+    assert path.read_bytes()[: 1 << 20] == before[: 1 << 20]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to one's own process")
+def test_a_request_to_end_is_heard_between_repairs(
+    path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+
+    def save(_undo: Undo, _dump: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Undo, "save", save)
+    outcome = run("repair", path, "--write")
+    assert_failed(outcome, 128 + signal.SIGTERM, "stopped; each repair is done or not")
+    assert path.read_bytes() != before
+    assert run("check", path).status == 0
 
 
 def test_what_is_no_dump_is_refused(path: Path, run: Run) -> None:

@@ -11,20 +11,21 @@ import pytest
 import vhdx_kaitai
 from tests.checking.test_shift import shift_page, shifted_small, stored_everywhere
 from tests.crash.machine import cuts
-from tests.crash.recorder import Recorder, Write, applied
+from tests.crash.recorder import Write, applied
 from tests.images.bases import BASES
-from tests.images.image import Built
-from tests.images.structures import GIB, MIB
+from tests.images.damage import DAMAGES
+from tests.images.image import Built, dynamic
+from tests.images.structures import FULLY_PRESENT, GIB, MIB
 from tests.support import damaged
-from vhdx_kaitai import RepairOutcome, repair, undo_repair
+from tests.writing.repairing import tried
+from vhdx_kaitai import repair, undo_repair
 from vhdx_kaitai.errors import FormatError, UnsupportedError
-from vhdx_kaitai.writing.rehearsal import Rehearsal
-from vhdx_kaitai.writing.repair import _plan
-from vhdx_kaitai.writing.repairs import Leave
 from vhdx_kaitai.writing.session import Session
 
 # Images that are as good as new afterwards, each with the rule by which that is done.
 MENDED = {
+    "identifier-signature-wrong": "FTI-01",
+    "identifier-signature-reversed": "FTI-01",
     "header-1-checksum-wrong": "HDR-03",
     "header-2-checksum-wrong": "HDR-03",
     "header-2-missing": "HDR-02",
@@ -176,10 +177,24 @@ def test_entries_are_not_moved_back_where_one_is_lost_or_another_program_was_at_
         assert not {"BAT-15", "BAT-06"} & set(rules)
 
 
+def test_more_entries_than_one_of_the_log_holds_are_put_right(tmp_path: Path) -> None:
+    """One in each of 129 pages of the BAT; each is right by itself, so they need no one moment."""
+    layout = dynamic(64 * GIB).layout()
+    numbers = range(0, 64 << 10, 510)
+    for number in numbers:
+        layout.set_entry(number, FULLY_PRESENT, GIB)
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = digest_of(path)
+    outcome = repair(path, write=True, forget_lost=True)
+    assert ([item.rule for item in outcome.items], outcome.verdict) == (["BAT-10"], "clean")
+    assert outcome.items[0].lost_ranges == tuple((number * MIB, MIB) for number in numbers)
+    undo_repair(path, f"{path}.undo")
+    assert digest_of(path) == before
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "both-header-checksums-wrong",
         "both-region-table-checksums-wrong",
         "headers-differ-under-one-sequence-number",
         "log-empty-although-dirty",
@@ -233,19 +248,30 @@ def test_a_dump_that_is_damaged_brings_nothing_back(tmp_path: Path) -> None:
         assert digest_of(path) == after
 
 
+def test_it_is_stopped_between_two_repairs(tmp_path: Path) -> None:
+    layout = DAMAGES["region-table-1-missing"].build().layout
+    layout.set_entry(5, 0, 0, reserved=1)
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = digest_of(path)
+    assert [item.rule for item in repair(path).items] == ["REG-02", "BAT-02"]
+    told: list[int] = []
+
+    def stop(done: int) -> None:
+        told.append(done)
+        if Path(f"{path}.undo").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        repair(path, write=True, progress=stop)
+    assert "BAT-02" in levels_of(path)
+    assert "REG-02" not in levels_of(path)
+    undo_repair(path, f"{path}.undo")
+    assert digest_of(path) == before
+
+
 # -- the power fails ----------------------------------------------------------------------------
 
 CUT = {**MENDED, "bat-block-over-the-end": "BAT-10", "bat-block-past-the-end": "BAT-10"}
-
-
-def tried(built: Built) -> tuple[Recorder, RepairOutcome]:
-    """A file to which all repairs were done, and what they were."""
-    file = Recorder(built.to_bytes())
-    rehearsal = Rehearsal(Recorder(built.to_bytes()))
-    outcome = _plan(rehearsal, None, Leave(True, True, True))
-    for step in rehearsal.steps:
-        step.do(file)
-    return file, outcome
 
 
 def wrong_with(before: dict[str, int], data: memoryview) -> str | None:

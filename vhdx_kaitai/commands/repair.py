@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
-from .changing import tell_unlocked, wanted_lock
-from .output import note, print_result
+from .changing import StoppedError, between_steps, tell_unlocked, wanted_lock
+from .output import complain, note, print_result, progress
 from .status import DONE, OF_VERDICT
 
 _EPILOG = """\
@@ -53,6 +54,17 @@ def add_arguments(command: Parser) -> None:
         help="give up a log of which nothing is valid",
     )
     command.add_argument(
+        "--split",
+        action="store_true",
+        help="give each of several blocks that share space a copy of its own; they are listed",
+    )
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="do it although children of it, or records for backups, rely on the image; "
+        "restore it although it was written to since",
+    )
+    command.add_argument(
         "--no-lock",
         action="store_true",
         help="do not lock the file; whoever else writes to it meanwhile destroys it",
@@ -67,16 +79,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.restore is not None:
         return _restore(arguments)
     only = _rules(arguments)
-    outcome = repair(
-        arguments.file,
-        write=arguments.write,
-        only=only,
-        undo=arguments.undo,
-        fill_cut=arguments.fill_cut,
-        forget_lost=arguments.forget_lost,
-        discard_log=arguments.discard_log,
-        lock=wanted_lock(arguments),
-    )
+    try:
+        with (
+            progress(arguments, os.path.getsize(arguments.file)) as told,
+            between_steps(told) as step,
+        ):
+            outcome = repair(
+                arguments.file,
+                write=arguments.write,
+                only=only,
+                undo=arguments.undo,
+                fill_cut=arguments.fill_cut,
+                forget_lost=arguments.forget_lost,
+                discard_log=arguments.discard_log,
+                split=arguments.split,
+                force=arguments.force,
+                lock=wanted_lock(arguments),
+                progress=step,
+            )
+    except StoppedError as error:
+        undone = "each repair is done or not, and the undo dump, if there is one, takes all back"
+        complain(arguments.file, f"stopped; {undone}" if arguments.write else "stopped")
+        return error.status
     arguments.dry_run = not arguments.write
     tell_unlocked(arguments, outcome.is_locked)
     print_result(arguments, repaired_document(arguments.file, outcome), repaired_text)
@@ -97,7 +121,9 @@ def _rules(arguments: argparse.Namespace) -> list[str] | None:
 def _restore(arguments: argparse.Namespace) -> int:
     """Make an image what it was; it may be as damaged as it was, so that is no failure."""
     if arguments.write or arguments.only or arguments.undo or arguments.json:
-        arguments.misused("--restore goes with no other option but --no-lock")
-    undo_repair(arguments.file, arguments.restore, lock=wanted_lock(arguments))
+        arguments.misused("--restore goes with no other options but --force and --no-lock")
+    undo_repair(
+        arguments.file, arguments.restore, force=arguments.force, lock=wanted_lock(arguments)
+    )
     note(arguments, arguments.file, "it is what it was before it was repaired")
     return DONE

@@ -36,6 +36,7 @@ def repaired_document(path: str, outcome: RepairOutcome) -> Document:
                 "lost_ranges": [
                     {"offset": offset, "length": length} for offset, length in item.lost_ranges
                 ],
+                "doubtful": [doubt._asdict() for doubt in item.doubtful],
             }
             for item in outcome.items
         ],
@@ -59,7 +60,8 @@ def repaired_text(document: Document) -> Iterator[str]:
     for item in document["items"]:
         yield f"  {item['what']} [{item['rule']}]"
         yield f"    lost: {item['lost']}"
-        yield from _ranges(item["lost_ranges"])
+        yield from _ranges(item["lost_ranges"], "of the disk")
+        yield from _ranges(item["doubtful"], "of the disk: in doubt, it was at {file_offset:#x}")
     if document["left"]:
         yield "Not repaired"
     for left in document["left"]:
@@ -72,9 +74,10 @@ def repaired_text(document: Document) -> Iterator[str]:
         yield f"Check: {document['verdict']}"
 
 
-def _ranges(ranges: list[Document]) -> Iterator[str]:
-    """Yield where something of the disk is lost, unless that is too much to read."""
+def _ranges(ranges: list[Document], what: str) -> Iterator[str]:
+    """Yield where the disk is not as it was or should be, unless that is too much to read."""
     for one in ranges[:_RANGES_SHOWN]:
-        yield f"      {one['offset']:#x} to {one['offset'] + one['length']:#x} of the disk"
+        end = one["offset"] + one["length"]
+        yield f"      {one['offset']:#x} to {end:#x} {what.format(**one)}"
     if len(ranges) > _RANGES_SHOWN:
         yield f"      ... and {len(ranges) - _RANGES_SHOWN} more ranges, see --json"

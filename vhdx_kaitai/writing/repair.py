@@ -17,13 +17,14 @@ from typing import NamedTuple
 from ..checking.chain import check
 from ..checking.findings import Report
 from ..copying.data import Progress
-from ..errors import FormatError, VhdxError, refusal
+from ..errors import FormatError, UnsafeError, VhdxError, refusal
 from ..rules import catalogue
 from ..storage.locks import Lock
 from ..storage.source import open_source
 from ..storage.target import FileTarget
+from .mending import Doubt, Leave
 from .rehearsal import Rehearsal
-from .repairs import REPAIRS, Leave
+from .repairs import REPAIRS
 from .undo import Undo, read_undo
 
 
@@ -35,12 +36,15 @@ class RepairItem(NamedTuple):
         what: What is changed, in words.
         lost: What is lost with it; `nothing` when nothing is.
         lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
+        doubtful: Ranges of which nobody knows whether they are right: they had their bytes in
+            one place of the file with something else.
     """
 
     rule: str
     what: str
     lost: str
     lost_ranges: tuple[tuple[int, int], ...]
+    doubtful: tuple[Doubt, ...]
 
 
 class Unrepaired(NamedTuple):
@@ -88,12 +92,15 @@ def repair(
     fill_cut: bool = False,
     forget_lost: bool = False,
     discard_log: bool = False,
+    split: bool = False,
+    force: bool = False,
     lock: Lock = "auto",
     progress: Progress | None = None,
 ) -> RepairOutcome:
     """Plan repairs of an image from what a check finds, and make them if that is wanted.
 
-    The DataWriteGuid stays, so children keep their parent [MS-VHDX 2.2.2].
+    The DataWriteGuid stays, so children keep their parent [MS-VHDX 2.2.2], unless the disk
+    reads otherwise then: with zeros for what was cut, or without blocks that are given up.
 
     Args:
         path: The file.
@@ -103,10 +110,15 @@ def repair(
         fill_cut: Whether zeros may stand for the missing end of a block that was cut.
         forget_lost: Whether blocks may be given up whose place is past the end of the file.
         discard_log: Whether a log may be given up of which nothing is valid.
+        split: Whether blocks that share space of the file get each a copy of its own. Which of
+            them is right nobody knows, so they are listed.
+        force: Whether the disk may read otherwise although children, or records for backups,
+            rely on the image.
         lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
             where the file system has no locks, True refuses, False does not ask.
-        progress: Told how many steps are done; when it raises, the rest is not, and the
-            file is what a cut of the power may leave.
+        progress: Told how many bytes of blocks were copied, and also while the plan is made
+            and between repairs. When it raises, what was repaired stays so, and the rest is as
+            it was, but that the file may be longer; `undo_repair` takes all of it back.
 
     Raises:
         FormatError: The file is no VHDX file.
@@ -118,52 +130,79 @@ def repair(
     unknown = sorted(set(only or ()) - catalogue().keys())
     if unknown:
         raise ValueError(f"no rule {unknown[0]}")
-    leave = Leave(fill_cut, forget_lost, discard_log)
+    leave = Leave(fill_cut, forget_lost, discard_log, split, force)
     with closing(FileTarget(name, lock) if write else open_source(name)) as file:
         rehearsal = Rehearsal(file)
-        planned = _plan(rehearsal, only, leave)
+        told = progress or _silent
+        planned = _plan(rehearsal, only, leave, told)
         if not isinstance(file, FileTarget) or not planned.items:
             return planned._replace(is_locked=isinstance(file, FileTarget) and file.is_locked)
+        told(0)
         dump = f"{name}.undo" if undo is None else os.fsdecode(undo)
         Undo.of(rehearsal).save(dump)
-        carry_out(rehearsal, file, progress)
+        carry_out(rehearsal, file, told)
         done = planned._replace(is_changed=True, is_locked=file.is_locked, undo=dump)
     return done._replace(verdict=check(name).verdict)
 
 
-def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress | None = None) -> None:
+def carry_out(rehearsal: Rehearsal, file: FileTarget, progress: Progress) -> None:
     """Do to a file what was tried."""
-    for done, step in enumerate(rehearsal.steps, 1):
-        step.do(file)
-        if progress is not None:
+    done = 0
+    for number, step in enumerate(rehearsal.steps, 1):
+        for copied in step.parts(file):
+            done += copied
+            progress(done)
+        if number in rehearsal.pauses:
             progress(done)
 
 
 def undo_repair(
-    path: str | os.PathLike[str], dump: str | os.PathLike[str], *, lock: Lock = "auto"
+    path: str | os.PathLike[str],
+    dump: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    lock: Lock = "auto",
 ) -> None:
     """Make an image what it was before it was repaired, to the byte.
 
-    What was written to it since is partly lost, and the disk may be damaged by that: nobody
-    checks whether there was anything. When this is interrupted, it can be done once more.
+    The file may have another name by now, and the repair may have been cut off. When this is
+    interrupted, it can be done once more.
 
     Args:
         path: The file.
         dump: What `repair` has left.
+        force: Whether it is done although the dump is of another file, or this one was
+            written to since: that is partly lost then, and the disk may be damaged by it.
         lock: As `repair` takes it.
 
     Raises:
         UnsupportedError: That is no dump, or is damaged; nothing was changed.
+        UnsafeError: The dump is of another file, or that was written to since.
         InUseError: Another program has the file open.
         OSError: A file cannot be opened, or the medium fails.
     """
     with closing(open_source(os.fsdecode(dump))) as source:
         before = read_undo(source)
     with closing(FileTarget(os.fsdecode(path), lock)) as file:
+        if not force:
+            try:
+                before.refuse_other(file)
+            except UnsafeError as error:
+                error.path = file.path
+                raise
         before.bring_back(file)
 
 
-def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> RepairOutcome:
+def _silent(_done: int) -> None:
+    """Say nothing of how far it is."""
+
+
+def _plan(
+    rehearsal: Rehearsal,
+    only: Collection[str] | None,
+    leave: Leave,
+    progress: Progress = _silent,
+) -> RepairOutcome:
     """Try the repairs, and return what comes of them."""
     report = _checked(rehearsal)
     verdict = report.verdict
@@ -172,6 +211,7 @@ def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> R
     for rule, mend in REPAIRS:
         if rule not in _counts(report) or (only is not None and rule not in only):
             continue
+        progress(0)
         moment = rehearsal.moment()
         try:
             mended = mend(rehearsal, leave)
@@ -186,6 +226,7 @@ def _plan(rehearsal: Rehearsal, only: Collection[str] | None, leave: Leave) -> R
             rehearsal.go_back(moment)
             why.setdefault(rule, []).append(bad)
             continue
+        rehearsal.pause()
         items.append(RepairItem(rule, *mended))
         report = after
     left = tuple(_left(report, only, why))

@@ -2,16 +2,15 @@
 
 Each begins with new FileWriteGuids in both headers, like every change, and ends with all of
 it on the medium. Damaged copies are overwritten by whole ones, when those are on the medium;
-structures that are in use get their new contents through the log, all of them together. So
-a cut leaves each repair undone or done.
+structures that are in use get their new contents through the log, all of them together or,
+of entries each of which makes sense alone, a beginning. So a cut leaves each repair undone
+or done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from ..checking.classes import OCCUPYING_STATES
 from ..checking.findings import MOST_OF_ALL
 from ..checking.survey import survey
 from ..errors import Finding, UnsafeError, UnsupportedError, refuse
@@ -22,49 +21,31 @@ from ..format.place import TOP_LEVEL
 from ..format.structures import MetadataEntry, RegionEntry, RegionTable
 from ..guids import REGION_NAMES
 from ..reading.image import Image
-from ..storage.overlay import PAGE
 from ..storage.target import Target
 from ..text import counted, human_size
 from ..units import MIB, ceil_div
-from .journal import MOST_PAGES, Journal, Page, refuse_without_log
-from .session import Session
-
-NOTHING_LOST = "nothing"
+from .mending import (
+    Block,
+    Leave,
+    Mended,
+    begun,
+    bitmaps,
+    blocks,
+    refuse_dirty,
+    refuse_others,
+    refuse_too_many,
+    through_log,
+)
+from .rebuilding import mend_identifier, rebuild_headers
+from .rehearsal import Rehearsal
+from .separating import split
 
 _ENTRY = bat.ENTRY_LENGTH
 
 
-class Mended(NamedTuple):
-    """What a repair has done.
-
-    Attributes:
-        what: What it has changed, in words.
-        lost: What is lost with it.
-        lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
-    """
-
-    what: str
-    lost: str = NOTHING_LOST
-    lost_ranges: tuple[tuple[int, int], ...] = ()
-
-
-class Leave(NamedTuple):
-    """What the caller lets a repair do.
-
-    Attributes:
-        fill_cut: Whether the missing end of a block that was cut may become zeros.
-        forget_lost: Whether blocks whose place is past the end may be given up.
-        discard_log: Whether a log of which nothing is valid may be given up.
-    """
-
-    fill_cut: bool = False
-    forget_lost: bool = False
-    discard_log: bool = False
-
-
 def mend_header(file: Target, _leave: Leave) -> Mended:
     """Write a newer header, made of the whole one, over the damaged one, then over the other."""
-    session = _begun(file)
+    session = begun(file)
     session.flush()
     number = session.headers.current.sequence_number
     return Mended(f"both headers are written anew from the whole one, up to number {number}")
@@ -80,7 +61,7 @@ def mend_table(file: Target, _leave: Leave) -> Mended:
     assert whole is not None
     refuse(regions.check_table(whole.table, file.size))
     damaged = 3 - whole.copy
-    session = _begun(file)
+    session = begun(file)
     session.flush()
     session.write(whole.table.raw, TOP_LEVEL[f"region_table_{damaged}"][0])
     session.flush()
@@ -91,24 +72,27 @@ def mend_length(file: Target, leave: Leave) -> Mended:
     """Make a file longer that ends amid a MiB or amid a block.
 
     Raises:
-        UnsafeError: Bytes of the disk are missing there, and would be zeros.
+        UnsafeError: Bytes of the disk are missing there, and would be zeros; or others rely
+            on the image, for which the disk would be another one.
     """
     refuse_dirty(file)
     size = file.size
     image = Image(file)
-    blocks = list(_blocks(image))
-    cut = [block for block in blocks if block.start < size < block.end]
+    placed = list(blocks(image, size))
+    cut = [block for block in placed if block.start < size < block.end]
     end = max([ceil_div(size, MIB) * MIB, *(block.end for block in cut)])
-    if any(size <= block.start < end for block in blocks):
+    if any(size <= block.start < end for block in placed):
         raise UnsupportedError("a block whose place is past the end would become zeros unseen")
-    if any(size < start + MIB and start < end for start in _bitmaps(image)):
+    if any(size < start + MIB and start < end for start in bitmaps(image)):
         raise UnsupportedError("a sector bitmap is cut, and nobody knows what was in it")
     lost = tuple(_missing(image, cut, size))
     missing = sum(length for _, length in lost)
     if missing and not leave.fill_cut:
         message = f"{human_size(missing)} of the disk are missing there and would read as zeros; "
         raise UnsafeError(message + "--fill-cut (fill_cut=True) takes zeros for them")
-    session = _begun(file)
+    if missing:
+        refuse_others(image, leave)
+    session = begun(file, for_data=missing > 0)
     session.flush()
     session.set_length(end)
     session.flush()
@@ -122,24 +106,24 @@ def forget_lost(file: Target, leave: Leave) -> Mended:
     """Let blocks be undefined whose place is past the end of the file.
 
     Raises:
-        UnsafeError: That was not asked for.
+        UnsafeError: That was not asked for; or others rely on the image.
     """
     refuse_dirty(file)
     size, image = file.size, Image(file)
-    gone = [block for block in _blocks(image) if block.is_stored and block.start >= size]
+    past = [block for block in blocks(image, size) if block.is_stored and block.start >= size]
+    gone = [block for block in past if block.is_plain]
     if not gone:
-        raise UnsupportedError("no block is past the end as a whole")
+        raise UnsupportedError("no entry says plainly that a whole block is past the end")
     if not leave.forget_lost:
         message = f"{counted(len(gone), 'block is', 'blocks are')} past the end of the file; "
         raise UnsafeError(message + "--forget-lost (forget_lost=True) gives them up")
     geometry = image.geometry
     base, undefined = image.regions.bat.file_offset, bat.UNDEFINED.to_bytes(_ENTRY, "little")
     places = [base + geometry.payload_index(block.number) * _ENTRY for block in gone]
-    _through_log(file, dict.fromkeys(places, undefined))
-    lost = tuple(
-        (block.number * geometry.block_size, block.needed - block.start)
-        for block in sorted(gone, key=lambda block: block.number)
-    )
+    refuse_others(image, leave)
+    session = begun(file, for_data=True)
+    through_log(file, dict.fromkeys(places, undefined), is_one=False, session=session)
+    lost = tuple((block.number * geometry.block_size, block.needed - block.start) for block in gone)
     amount = human_size(sum(length for _, length in lost))
     what = f"{counted(len(gone), 'block becomes', 'blocks become')} UNDEFINED"
     return Mended(what, f"{amount} of the disk, which no reader refuses any more", lost)
@@ -157,59 +141,16 @@ def discard_log(file: Target, leave: Leave) -> Mended:
     if not leave.discard_log:
         message = "what the log may have held is not known; --discard-log (discard_log=True)"
         raise UnsafeError(message + " gives it up")
-    _begun(file).end()
+    begun(file).end()
     return Mended("both headers say that the log is clean", "whatever the log held, if anything")
 
 
-class _Block(NamedTuple):
-    """A payload block that has a place.
-
-    Attributes:
-        number: Which.
-        start: Where it begins in the file, in bytes.
-        needed: Where what the disk needs of it ends.
-        end: Where it ends.
-        is_stored: Whether its contents are there, or should be.
-    """
-
-    number: int
-    start: int
-    needed: int
-    end: int
-    is_stored: bool
-
-
-def _blocks(image: Image) -> Iterator[_Block]:
-    """Yield the blocks that have a place, in no order."""
-    geometry = image.geometry
-    for sample in survey(image, MOST_OF_ALL).payload.values():
-        _refuse_too_many(sample.total, len(sample.numbers))
-        for block, entry in zip(sample.numbers, sample.entries, strict=True):
-            start, state = entry & bat.OFFSET_MASK, entry & bat.STATE_MASK
-            if start and state in OCCUPYING_STATES:
-                left = geometry.virtual_disk_size - block * geometry.block_size
-                needed = start + min(geometry.block_size, left)
-                is_stored = state in (bat.FULLY_PRESENT, bat.PARTIALLY_PRESENT)
-                yield _Block(block, start, needed, start + geometry.block_size, is_stored)
-
-
-def _bitmaps(image: Image) -> list[int]:
-    """Return where sector bitmaps are."""
-    entries = survey(image, 1).bitmaps.values()
-    return [entry & bat.OFFSET_MASK for entry in entries if entry & bat.STATE_MASK == bat.PRESENT]
-
-
-def _missing(image: Image, cut: list[_Block], size: int) -> Iterator[tuple[int, int]]:
+def _missing(image: Image, cut: list[Block], size: int) -> Iterator[tuple[int, int]]:
     """Yield what of the disk the file lacks because it ends amid blocks: offset and length."""
     for block in cut:
         if block.is_stored and block.needed > size:
             start = block.number * image.geometry.block_size + size - block.start
             yield start, block.needed - size
-
-
-def _refuse_too_many(total: int, kept: int) -> None:
-    if total > kept:
-        raise UnsupportedError(f"{total} blocks are alike, which is more than are looked at")
 
 
 def mend_entries(file: Target, _leave: Leave) -> Mended:
@@ -243,13 +184,13 @@ def _change_entries(file: Target, changed: Callable[[int], int]) -> int:
     for sample in survey(image, MOST_OF_ALL).payload.values():
         if all(changed(entry) == entry for entry in sample.entries):
             continue
-        _refuse_too_many(sample.total, len(sample.numbers))
+        refuse_too_many(sample.total, len(sample.numbers))
         for block, entry in zip(sample.numbers, sample.entries, strict=True):
             right = changed(entry)
             refuse(_check_entry(image, block, right))
             place = base + geometry.payload_index(block) * _ENTRY
             pieces[place] = right.to_bytes(_ENTRY, "little")
-    _through_log(file, pieces)
+    through_log(file, pieces, is_one=False)
     return len(pieces)
 
 
@@ -274,7 +215,7 @@ def mend_shift(file: Target, _leave: Leave) -> Mended:
     start = table.region.file_offset + (last + 1) * _ENTRY
     length = (table.geometry.entry_count - last - 1) * _ENTRY
     entries = shift.moved_back(table, pages).source.read(start, length)
-    _through_log(file, {start: entries + bytes(_ENTRY)})  # nothing is left after the last one
+    through_log(file, {start: entries + bytes(_ENTRY)})  # nothing is left after the last one
     return Mended(f"the entries of the BAT's page at {start - _ENTRY:#x} are moved back by one")
 
 
@@ -304,7 +245,7 @@ def mend_regions(file: Target, _leave: Leave) -> Mended:
     table: RegionTable = copy.table._replace(entries=entries, reserved=0)
     data = encode.region_table(table)
     pieces = {TOP_LEVEL[f"region_table_{number}"][0]: data for number in (1, 2)}
-    _through_log(file, pieces)
+    through_log(file, pieces)
     what = "both region tables are written anew: known regions are required, the rest is as it was"
     return Mended(what)
 
@@ -332,7 +273,7 @@ def mend_metadata(file: Target, _leave: Leave) -> Mended:
         if entry.kind == "file_parameters":
             parameters = items.get("file_parameters")._replace(reserved=0)
             pieces[start + entry.offset] = encode.file_parameters(parameters)
-    _through_log(file, pieces)
+    through_log(file, pieces)
     return Mended("reserved bits of the metadata are cleared, and known items have their flags")
 
 
@@ -344,67 +285,13 @@ def _right_flags(entry: MetadataEntry) -> MetadataEntry:
     return right._replace(is_required=True, is_virtual_disk=is_virtual_disk)
 
 
-def _through_log(file: Target, pieces: dict[int, bytes]) -> None:
-    """Change metadata by one entry of the log, and let the log be clean.
-
-    Args:
-        file: The file.
-        pieces: What is to be there, by file offset.
-
-    Raises:
-        UnsupportedError: It is more than an entry holds; or the file has no log.
-    """
-    pages: dict[int, bytearray] = {}
-    for offset, data in pieces.items():
-        for at in range(offset - offset % PAGE, offset + len(data), PAGE):
-            if at not in pages:
-                pages[at] = bytearray(file.read(at, PAGE))
-            start, end = max(at, offset), min(at + PAGE, offset + len(data))
-            pages[at][start - at : end - at] = data[start - offset : end - offset]
-    pages = {at: page for at, page in pages.items() if page != file.read(at, PAGE)}
-    if len(pages) > MOST_PAGES:
-        raise UnsupportedError(f"{len(pages)} pages would change, too many for an entry")
-    header = Descent(file, REFUSE).header
-    assert header is not None
-    refuse_without_log(header, file.size)
-    session = _begun(file)
-    session.file.allocate(header.log_offset, header.log_length)
-    for at in pages:  # putting them into their places must not fail for want of space
-        session.file.allocate(at, PAGE)
-    session.flush()
-    journal = Journal(session)
-    # What the file ends with may be cut: a replay must not make it longer, with zeros unseen.
-    needed = file.size // MIB * MIB
-    journal.write([Page(at, bytes(page)) for at, page in sorted(pages.items())], needed)
-    session.end()
-
-
-def _begun(file: Target) -> Session:
-    """Return a session of a file whose headers have a new FileWriteGuid."""
-    way = Descent(file, REFUSE)
-    assert way.headers is not None
-    assert way.header is not None
-    session = Session(file, way.headers)
-    session.begin()
-    return session
-
-
-def refuse_dirty(file: Target) -> None:
-    """Raise when the log has to be replayed first.
-
-    Raises:
-        UnsupportedError: It has.
-        FormatError: Or it cannot be known.
-    """
-    if Descent(file, REFUSE).is_dirty:
-        raise UnsupportedError("the log is dirty; `vhdx-kaitai replay FILE` has to come first")
-
-
-Repair = Callable[[Target, Leave], Mended]
+Repair = Callable[[Rehearsal, Leave], Mended]
 
 # Which repair helps against which rule, in the order in which they are made: what is needed
 # to open the file comes first.
 REPAIRS: tuple[tuple[str, Repair], ...] = (
+    ("HDR-05", rebuild_headers),
+    ("FTI-01", mend_identifier),
     ("HDR-02", mend_header),
     ("HDR-03", mend_header),
     ("LOG-31", discard_log),
@@ -422,4 +309,6 @@ REPAIRS: tuple[tuple[str, Repair], ...] = (
     ("BAT-06", mend_shift),
     ("BAT-02", mend_entries),
     ("BAT-05", mend_partial),
+    ("BAT-08", split),
+    ("OVL-06", split),
 )
