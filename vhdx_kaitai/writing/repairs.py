@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from ..checking.findings import MOST_OF_ALL
 from ..checking.survey import survey
 from ..errors import Finding, UnsafeError, UnsupportedError, refuse
-from ..format import bat, encode, grammar, metadata, regions, shift
+from ..format import bat, encode, grammar, metadata, regions
 from ..format.descent import Descent
 from ..format.judge import REFUSE
 from ..format.place import TOP_LEVEL
@@ -36,6 +36,7 @@ from .mending import (
     refuse_too_many,
     through_log,
 )
+from .moved import mend_shift
 from .rebuilding import mend_identifier, rebuild_headers
 from .rehearsal import Rehearsal
 from .separating import split
@@ -192,31 +193,6 @@ def _change_entries(file: Target, changed: Callable[[int], int]) -> int:
             pieces[place] = right.to_bytes(_ENTRY, "little")
     through_log(file, pieces, is_one=False)
     return len(pieces)
-
-
-def mend_shift(file: Target, _leave: Leave) -> Mended:
-    """Move the entries of the last page of a BAT back that QEMU has moved by one.
-
-    Only there the last entry is not lost: it stands after the end of the BAT.
-
-    Raises:
-        UnsupportedError: No page looks so, or another one does, too.
-    """
-    refuse_dirty(file)
-    image = Image(file)
-    table = image.bat
-    pages = shift.shifted_pages(table, file.size)
-    is_from_qemu = (image.creator or "").startswith("QEMU")
-    if not pages or not is_from_qemu:
-        raise UnsupportedError("no page of the BAT looks moved by QEMU")
-    last = shift.last_page(table)
-    if pages != [last] or not shift.is_last_pushed_out(table, file.size):
-        raise UnsupportedError("the last entry of a page that was moved is lost")
-    start = table.region.file_offset + (last + 1) * _ENTRY
-    length = (table.geometry.entry_count - last - 1) * _ENTRY
-    entries = shift.moved_back(table, pages).source.read(start, length)
-    through_log(file, {start: entries + bytes(_ENTRY)})  # nothing is left after the last one
-    return Mended(f"the entries of the BAT's page at {start - _ENTRY:#x} are moved back by one")
 
 
 def _check_entry(image: Image, block: int, entry: int) -> Iterator[Finding]:
