@@ -17,6 +17,7 @@ from vhdx_kaitai import repair, undo_repair
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.writing.rehearsal import Rehearsal
 from vhdx_kaitai.writing.repair import _plan
+from vhdx_kaitai.writing.undo import Undo
 
 SIZE = 2 * MIB  # of a block
 
@@ -193,29 +194,33 @@ def test_it_is_stopped_amid_the_copies(when: int, tmp_path: Path) -> None:
 # -- the power fails ----------------------------------------------------------------------------
 
 
-def separated() -> tuple[bytes, bytes, Recorder]:
-    """Return a file, the disk in it, and the file to which all was done."""
+def separated() -> tuple[bytes, bytes, Recorder, Undo]:
+    """Return a file, the disk in it, the file to which all was done, and what takes it back."""
     built, disk = sharing()
     stored = built.to_bytes()
     rehearsal, file = Rehearsal(Recorder(stored)), Recorder(stored)
     assert _plan(rehearsal, None, EVERYTHING._replace(split=True)).items
     for step in rehearsal.steps:
         step.do(file)
-    return stored, disk, file
+    return stored, disk, file, Undo.of(rehearsal)
 
 
 def test_the_disk_reads_the_same_whatever_a_cut_leaves() -> None:
-    stored, disk, file = separated()
-    for cut in cuts(stored, file.events, 60, 1):
+    stored, disk, file, undo = separated()
+    for cut in cuts(stored, file.events, 15, 1):
         assert disk_of(bytes(cut.data)) == disk, cut.what
         errors = {f.rule for f in vhdx_kaitai.check(bytes(cut.data)).findings if f.level == "error"}
         assert errors <= {"BAT-08", "OVL-06"}, cut.what
+        left = Recorder(bytes(cut.data))
+        undo.refuse_other(left)
+        undo.bring_back(left)
+        assert bytes(applied(bytes(cut.data), left.events)) == stored, cut.what
     assert vhdx_kaitai.check(bytes(applied(stored, file.events))).verdict == "clean"
 
 
 def test_without_the_copies_on_the_medium_a_cut_leaves_another_disk() -> None:
     """The mutant of the rule that copies are on the medium before an entry leads there."""
-    stored, disk, file = separated()
+    stored, disk, file, _ = separated()
     copies = [e for e in file.events if isinstance(e, Write) and e.offset >= len(stored)]
     assert sum(copy.length for copy in copies) == 2 * SIZE
     mutant = [*(event for event in file.events if event not in copies), *copies]

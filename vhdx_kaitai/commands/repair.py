@@ -51,7 +51,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--discard-log",
         action="store_true",
-        help="give up a log of which nothing is valid",
+        help="give up a log of which nothing is valid; or what looks like one, without headers",
     )
     command.add_argument(
         "--split",
