@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ pytestmark = pytest.mark.slow
 SIZE = 128 * MIB
 
 
-def filled(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """A file system with files of which half were deleted, and hashes of those that stay."""
-    path = make_ntfs(tmp_path / "system.raw", size=SIZE)
+    path = make_ntfs(tmp_path_factory.mktemp("ntfs") / "system.raw", size=SIZE)
     chance, kept = random.Random(11), {}
     with mounted_ntfs(path) as folder:
         for number in range(12):
@@ -68,8 +70,10 @@ HEADS = {
 
 
 @pytest.mark.parametrize("where", HEADS)
-def test_files_stay_and_deleted_ones_take_no_space(where: str, tmp_path: Path) -> None:
-    system, kept = filled(tmp_path)
+def test_files_stay_and_deleted_ones_take_no_space(
+    where: str, filled: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    system, kept = filled
     image = on_a_disk(tmp_path, HEADS[where], system)
     before = image.stat().st_size
     compact(image, free_space=True, punch=where == "MBR")
@@ -78,8 +82,11 @@ def test_files_stay_and_deleted_ones_take_no_space(where: str, tmp_path: Path) -
     assert vhdx_kaitai.check(image).verdict == "clean"
 
 
-def test_who_is_in_doubt_is_compacted_only_by_force(tmp_path: Path) -> None:
-    system, kept = filled(tmp_path)
+def test_who_is_in_doubt_is_compacted_only_by_force(
+    filled: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    system = shutil.copyfile(filled[0], tmp_path / "system.raw")
+    kept = filled[1]
     ntfs3g("ntfsfix", system)
     image = on_a_disk(tmp_path, b"", system)
     before = image.read_bytes()
