@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vhdx_kaitai
 from tests.crash.merging import Merged, merging
 from tests.images.chain import chain
 from tests.images.image import Block, Image, dynamic, fixed, partial
-from tests.images.structures import MIB, UNDEFINED, UNMAPPED, ZERO
+from tests.images.structures import KIB, MIB, UNDEFINED, UNMAPPED, ZERO
 from tests.support import fewer
+from vhdx_kaitai import merge
+from vhdx_kaitai.errors import VhdxError
 
 
 def _blocks(image: Image, chance: random.Random) -> dict[int, Block]:
@@ -57,3 +62,46 @@ def test_a_chain_of_any_shape_is_merged_into_any_of_it(seed: int) -> None:
     made = chain(depth, base=make(MIB, logical_sector_size=sector), blocks=None, change=change)
     merged = Merged(made, into)
     assert list(merged.complaints(merging, 12, seed=seed, often=4)) == []
+
+
+_CHAIN = chain(3)
+
+
+@pytest.mark.slow
+@given(st.integers(0, 2**32))
+@fewer(4)
+def test_damage_is_refused_or_does_no_harm(seed: int) -> None:
+    """Whatever bytes of the metadata are others, the child reads as before, or it did not open."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        made = _CHAIN.write(folder)
+        number = chance.randrange(3)
+        layout, data = made.images[number].layout, bytearray(made.paths[number].read_bytes())
+        start, length = chance.choice(
+            [
+                *((offset, 150) for offset in (0, 64 * KIB, 128 * KIB, 192 * KIB, 256 * KIB)),
+                (layout.metadata_offset, 400),
+                (layout.metadata_offset + 64 * KIB, 800),
+                (layout.bat_offset, 80),
+            ]
+        )
+        for _ in range(chance.choice((1, 2, 8))):
+            data[start + chance.randrange(length)] = chance.randrange(256)
+        made.paths[number].write_bytes(data)
+        held = _read(made.path)
+        try:
+            into = chance.choice(made.paths[:2])
+            merge(made.path, into=into, delete=chance.random() < 0.3, force=True)
+        except VhdxError:
+            assert _read(made.path) == held
+        else:
+            assert _read(into) == held
+            assert not made.path.exists() or _read(made.path) == held
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with vhdx_kaitai.open(path) as disk:
+            return disk.pread(disk.size, 0)
+    except VhdxError:
+        return None
