@@ -330,7 +330,10 @@ def never_fully_present() -> Patch:
 
 
 def old_space_is_zeros() -> Patch:
-    return around(Space, "take", lambda old, *arguments: old(*arguments)._replace(is_new=True))
+    def take(old: Callable[..., Room], *arguments: object, **options: object) -> Room:
+        return old(*arguments, **options)._replace(is_new=True)
+
+    return around(Space, "take", take)
 
 
 def kept_place_is_zeros() -> Patch:
