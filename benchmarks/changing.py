@@ -17,7 +17,7 @@ import vhdx_kaitai
 
 from . import images
 from .framework import OURS, Bench, Benchmark, Runner, at_most
-from .images import ABSENT, GIB, MIB, TIB, Made
+from .images import ABSENT, GIB, KIB, MIB, TIB, Made
 
 _COPYING, _READING, _SMALL = "copying", "reading", "128 GiB"
 
@@ -78,6 +78,40 @@ def compact_zeros(bench: Bench) -> None:
     bench.race("compact, zeros looked for", runners, goals, rounds=rounds, unit="s")
 
 
+def merge_scattered(bench: Bench) -> None:
+    """Every other 4 KiB of a disk are in the child, and get into the parent."""
+    size = bench.pick(2 * GIB, 128 * MIB)
+    is_here = np.arange(size // images.SECTOR) // 8 % 2 == 0
+
+    def make() -> Made:
+        places = images.in_order(size // (32 * MIB))
+        parent = images.image(bench.folder / "parent.vhdx", size, 32 * MIB, places)
+        made = images.child(bench.folder / "child.vhdx", parent, 2 * MIB, is_here)
+        images.warm(made)
+        return made
+
+    def copying(made: Made) -> float:
+        """Copy what is in the child to where the parent has it, and wait for the medium once."""
+        child, parent = (os.open(path, os.O_RDWR) for path in made.files)
+        assert made.parent is not None
+        start = time.perf_counter()
+        for offset in range(0, size, 8 * KIB):
+            data = os.pread(child, 4 * KIB, made.payload + offset)
+            os.pwrite(parent, data, made.parent.payload + offset)
+        os.fdatasync(parent)
+        seconds = time.perf_counter() - start
+        os.close(child)
+        os.close(parent)
+        return seconds
+
+    runners: dict[str, Runner] = {
+        OURS: lambda: _seconds_on(make(), vhdx_kaitai.merge),
+        _COPYING: lambda: copying(make()),
+    }
+    goals, rounds = [at_most(1.3, _COPYING)], bench.pick(5, 3)
+    bench.race("merge, every other 4 KiB", runners, goals, rounds=rounds, unit="s")
+
+
 def resize_large(bench: Bench) -> None:
     """A disk of 32 TiB becomes larger by 1 GiB, and so does one of 128 GiB with as many blocks."""
     _large_and_small(bench, "resize, 32 TiB", lambda made: made.size + GIB, vhdx_kaitai.resize)
@@ -132,6 +166,7 @@ def _seconds_on(made: Made, change: Callable[[Path], object]) -> float:
 BENCHMARKS: dict[str, Benchmark] = {
     "compact-half-empty": compact_half_empty,
     "compact-zeros": compact_zeros,
+    "merge-scattered": merge_scattered,
     "resize-large": resize_large,
     "repair-large": repair_large,
 }
