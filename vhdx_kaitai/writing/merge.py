@@ -17,7 +17,7 @@ it is begun again: it takes the DataWriteGuid that the target has by then for th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ from ..format.locator import LINKAGE, LINKAGE_2, PATH_KEYS, matching_key
 from ..reading.disk import Disk, open_disk
 from ..reading.extents import Extent
 from ..reading.image import Image
+from ..reading.map import Map
 from ..reading.parents import Search
 from ..storage.locks import Lock
 from ..storage.target import FileTarget, Target, remove_file
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ..reading.links import Named
 
 _PIECE = MIB  # of data
+_NEAR = 64 << 10  # bytes that are read in vain rather than by another call
 _STEP = 1024 * MIB  # of zeros; whole blocks of every size
 
 # What another parent lets the child say anew.
@@ -201,11 +203,60 @@ def _held(upper: Disk) -> Iterator[Extent]:
     Raises:
         FormatError: Some of it is lost.
     """
-    for extent in upper.extents():
-        if extent.finding is not None:
-            raise _about(upper.chain[extent.depth], refusal(extent.finding))
-        if extent.kind != "parent":
-            yield extent
+    for columns in Map(upper, 0, upper.size).columns():
+        for start, length, (state, depth, kind, _), place in zip(*columns, strict=True):
+            if kind == "lost":
+                finding = next(upper.lost(start, length)).finding
+                assert finding is not None
+                raise _about(upper.chain[depth], refusal(finding))
+            if kind != "parent":
+                yield Extent(start, length, state, depth, place, "data" if place else "zero")
+
+
+def _pieces(extents: Iterable[Extent]) -> Iterator[Extent]:
+    """Yield extents in pieces that are not too long to be read, or zeroed, at once."""
+    for extent in extents:
+        most = _PIECE if extent.kind == "data" else _STEP
+        at, end, place = extent.offset, extent.offset + extent.length, extent.file_offset
+        while end - at > most - at % most:
+            length = most - at % most
+            yield extent._replace(offset=at, length=length, file_offset=place)
+            at, place = at + length, None if place is None else place + length
+        yield extent._replace(offset=at, length=end - at, file_offset=place)
+
+
+def _with_bytes(upper: Disk) -> Iterator[tuple[Extent, memoryview | None]]:
+    """Yield what images hold, with the bytes; what is near each other in a file is read at once."""
+    near: list[Extent] = []
+    first = end = 0
+    for extent in _pieces(_held(upper)):
+        start = extent.file_offset or 0
+        goes_on = (
+            bool(near)
+            and (extent.kind, extent.depth) == (near[0].kind, near[0].depth)
+            and 0 <= start - end <= _NEAR
+            and start + extent.length - first <= _PIECE
+        )
+        if not goes_on:
+            yield from _read(upper, near)
+            near, first = [], start
+        near.append(extent)
+        end = start + extent.length
+    yield from _read(upper, near)
+
+
+def _read(upper: Disk, near: Sequence[Extent]) -> Iterator[tuple[Extent, memoryview | None]]:
+    if not near or near[0].file_offset is None:
+        yield from ((extent, None) for extent in near)
+        return
+    first, last = near[0].file_offset, near[-1]
+    assert last.file_offset is not None
+    source = upper.chain[last.depth].source
+    data = memoryview(source.read(first, last.file_offset + last.length - first))
+    for extent in near:
+        assert extent.file_offset is not None
+        start = extent.file_offset - first
+        yield extent, data[start : start + extent.length]
 
 
 def _changes(
@@ -352,17 +403,12 @@ class Work:
 
     def copy(self, upper: Disk, disk: WritableDisk, progress: Progress) -> None:
         """Write what images hold to the disk of the target, sector by sector."""
-        for extent in _held(upper):
-            length = _PIECE if extent.kind == "data" else _STEP
-            at, end = extent.offset, extent.offset + extent.length
-            while at < end:
-                stop = min(end, at - at % length + length)
-                if extent.kind == "data":
-                    disk.pwrite(upper.pread(stop - at, at), at)
-                else:
-                    disk.zero(at, stop - at)
-                at = stop
-                progress(at)
+        for extent, data in _with_bytes(upper):
+            if data is None:
+                disk.zero(extent.offset, extent.length)
+            else:
+                disk.pwrite(data, extent.offset)
+            progress(extent.offset + extent.length)
         progress(disk.size)
 
     def relink(self) -> None:
