@@ -218,6 +218,9 @@ def _pieces(extents: Iterable[Extent]) -> Iterator[Extent]:
     for extent in extents:
         most = _PIECE if extent.kind == "data" else _STEP
         at, end, place = extent.offset, extent.offset + extent.length, extent.file_offset
+        if end - at <= most - at % most:  # as nearly all are
+            yield extent
+            continue
         while end - at > most - at % most:
             length = most - at % most
             yield extent._replace(offset=at, length=length, file_offset=place)
@@ -225,7 +228,7 @@ def _pieces(extents: Iterable[Extent]) -> Iterator[Extent]:
         yield extent._replace(offset=at, length=end - at, file_offset=place)
 
 
-def _with_bytes(upper: Disk) -> Iterator[tuple[Extent, memoryview | None]]:
+def _with_bytes(upper: Disk) -> Iterator[tuple[Extent, bytes | None]]:
     """Yield what images hold, with the bytes; what is near each other in a file is read at once."""
     near: list[Extent] = []
     first = end = 0
@@ -245,14 +248,14 @@ def _with_bytes(upper: Disk) -> Iterator[tuple[Extent, memoryview | None]]:
     yield from _read(upper, near)
 
 
-def _read(upper: Disk, near: Sequence[Extent]) -> Iterator[tuple[Extent, memoryview | None]]:
+def _read(upper: Disk, near: Sequence[Extent]) -> Iterator[tuple[Extent, bytes | None]]:
     if not near or near[0].file_offset is None:
         yield from ((extent, None) for extent in near)
         return
     first, last = near[0].file_offset, near[-1]
     assert last.file_offset is not None
     source = upper.chain[last.depth].source
-    data = memoryview(source.read(first, last.file_offset + last.length - first))
+    data = source.read(first, last.file_offset + last.length - first)
     for extent in near:
         assert extent.file_offset is not None
         start = extent.file_offset - first

@@ -38,6 +38,7 @@ from .packing import Piece
 from .session import Change
 
 _PAGE = 4 * KIB  # what file systems give back is a multiple of this
+_FIRST = 128 * KIB  # bytes that are read of a block before the others
 NOTHING = Ranges()
 
 
@@ -208,8 +209,9 @@ class _Look:
         file = source.local_file(place, place + length)
         stored = [(place, place + length)]
         for low, high in stored if file is None else file.stored_ranges(*stored[0]):
-            for at in range(low, high, PIECE):
-                count = min(PIECE, high - at)
+            begins = low + _FIRST  # most blocks hold something there, and the rest is not read
+            for at in (low, *range(begins, high, PIECE)):
+                count = min(PIECE if at >= begins else _FIRST, high - at)
                 source.readinto(view[:count], at)
                 for begin, stop in written_ranges(self._buffer, count):
                     yield at + begin - place, at + stop - place
