@@ -14,9 +14,9 @@ import vhdx_kaitai
 from tests.commands.launching import assert_failed, document_of
 from tests.conftest import Run
 from tests.images.image import Block, dynamic, fixed
+from tests.images.partitioned import mbr
 from tests.images.structures import MIB
 from tests.reading.extfs_fixtures import make_ext
-from tests.reading.test_volumes import table
 from vhdx_kaitai.writing import compact as room
 
 
@@ -109,7 +109,7 @@ def test_a_packed_copy_leaves_the_file_as_it_is(path: Path, tmp_path: Path, run:
 @pytest.mark.slow
 def test_file_systems_that_are_left_alone_are_told(tmp_path: Path, run: Run) -> None:
     known = make_ext(tmp_path / "a", "-t", "ext4", "-b", "4096", size=20 * MIB).read_bytes()
-    head = table([(0x83, 2048, 2048), (0x83, 4096, 40960)]).ljust(MIB, b"\0")
+    head = mbr((0x83, 2048, 2048), (0x83, 4096, 40960)).ljust(MIB, b"\0")
     (tmp_path / "raw").write_bytes(head + b"XFSB".ljust(MIB, b"\0") + known)
     path = tmp_path / "a.vhdx"
     vhdx_kaitai.convert(tmp_path / "raw", path, raw=True, block_size=MIB, durable=False)

@@ -83,3 +83,34 @@ def test_the_same_disk_as_vhd_is_no_raw_image(tmp_path: Path, run: Run) -> None:
     outcome = run("compare", vhd, twin, "--json")
     assert outcome.status == 63
     assert "it is a fixed VHD image" in json.loads(outcome.out)["error"]["message"]
+
+
+def test_bare_names_will_do_for_whatever_changes_a_file(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bytes").write_bytes(b"x" * 5000)
+    for line in (
+        "create a.vhdx --size 64MiB --block-size 1MiB",
+        "write a.vhdx -i bytes",
+        "set a.vhdx --disk-id new",
+        "resize a.vhdx 80MiB",
+        "write a.vhdx --discard",
+        "compact a.vhdx",
+        "compact a.vhdx --to packed.vhdx",
+        "create b.avhdx --parent a.vhdx",
+        "create c.avhdx --parent b.avhdx",
+        "write c.avhdx -i bytes --offset 7MiB",
+        "rebase b.avhdx packed.vhdx",
+        "merge c.avhdx --delete",
+        "merge b.avhdx --into packed.vhdx --delete",
+        "replay packed.vhdx",
+        "repair packed.vhdx --write",
+        "convert packed.vhdx d.vhdx",
+        "compare packed.vhdx d.vhdx",
+    ):
+        outcome = run(*line.split())
+        assert outcome.status == 0, (line, outcome.err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("a.vhdx", "bytes", "d.vhdx", "packed.vhdx")
+    ]

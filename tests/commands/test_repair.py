@@ -83,7 +83,7 @@ def test_what_is_in_doubt_is_listed(tmp_path: Path, run: Run) -> None:
     outcome = run("repair", shared, "--split", "--write")
     assert outcome.status == 0
     for start, end in ((0, 1 << 20), (1 << 20, 2 << 20)):
-        line = f"      {start:#x} to {end:#x} of the disk: in doubt, it was at {place:#x}"
+        line = f"      {start:#x} to {end:#x} of the disk: in doubt, found at {place:#x}"
         assert line in outcome.out.splitlines()
 
 

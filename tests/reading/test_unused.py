@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import vhdx_kaitai
+from tests.images.partitioned import mbr
 from tests.reading.extfs_fixtures import e2fsprogs, free_in, make_ext
 from tests.reading.ntfs_fixtures import free_in as free_in_ntfs
 from tests.reading.ntfs_fixtures import make_ntfs
-from tests.reading.test_volumes import table
 from tests.support import good
 from vhdx_kaitai.errors import UnsafeError, UnsupportedError
 from vhdx_kaitai.reading import unused as room
@@ -33,7 +33,7 @@ def disk_of(data: bytes, path: Path) -> vhdx_kaitai.Disk:
 def test_of_a_disk_in_partitions_each_has_a_say(tmp_path: Path) -> None:
     one, two = (make_ext(tmp_path / f"{n}", *OPTIONS, size=SIZE) for n in range(2))
     sectors = SIZE // 512
-    head = table([(0x83, 2048, sectors), (0x83, 2048 + sectors, sectors)]).ljust(MIB, b"\0")
+    head = mbr((0x83, 2048, sectors), (0x83, 2048 + sectors, sectors)).ljust(MIB, b"\0")
     with disk_of(head + one.read_bytes() + two.read_bytes(), tmp_path) as disk:
         blocks = {at // 4096 for start, end in unused(disk) for at in range(start, end, 4096)}
     parts = ((MIB, one), (MIB + SIZE, two))
@@ -44,7 +44,7 @@ def test_of_file_systems_of_several_kinds_each_has_a_say(tmp_path: Path) -> None
     one = make_ext(tmp_path / "one", *OPTIONS, size=SIZE)
     two = make_ntfs(tmp_path / "two", size=SIZE)
     sectors = SIZE // 512
-    head = table([(7, 2048 + sectors, sectors), (0x83, 2048, sectors)]).ljust(MIB, b"\0")
+    head = mbr((7, 2048 + sectors, sectors), (0x83, 2048, sectors)).ljust(MIB, b"\0")
     with disk_of(head + one.read_bytes() + two.read_bytes(), tmp_path) as disk:
         blocks = {at // 4096 for start, end in unused(disk) for at in range(start, end, 4096)}
     expected = {(MIB // 4096) + block for block in free_in(one)}
@@ -56,7 +56,7 @@ def test_of_very_many_ranges_only_the_first_are_unused(
 ) -> None:
     one, two = (make_ntfs(tmp_path / f"{n}", size=SIZE).read_bytes() for n in range(2))
     sectors = SIZE // 512
-    head = table([(7, 2048, sectors), (7, 2048 + sectors, sectors)]).ljust(MIB, b"\0")
+    head = mbr((7, 2048, sectors), (7, 2048 + sectors, sectors)).ljust(MIB, b"\0")
     with disk_of(head + one + two, tmp_path) as disk:
         everything = list(unused(disk))
         monkeypatch.setattr(room, "_MOST_RANGES", 2)
@@ -78,7 +78,7 @@ def test_code_in_the_boot_sector_of_a_file_system_is_no_table(tmp_path: Path) ->
     with disk_of(bytes(data), tmp_path) as disk:
         blocks = {at // 4096 for start, end in unused(disk) for at in range(start, end, 4096)}
     assert blocks == free_in_ntfs(path)
-    data[446:510] = table([(7, 2048, 4096)])[446:510]
+    data[446:510] = mbr((7, 2048, 4096))[446:510]
     with disk_of(bytes(data), tmp_path) as disk, pytest.raises(UnsupportedError, match="over all"):
         unused(disk)
 
@@ -99,7 +99,7 @@ def test_who_has_no_file_system_is_told(tmp_path: Path) -> None:
     ):
         unused(disk)
     path = make_ext(tmp_path / "a", *OPTIONS, size=SIZE)
-    data = table([(0x83, 2048, 2048)]) + path.read_bytes()[512:]
+    data = mbr((0x83, 2048, 2048)) + path.read_bytes()[512:]
     with disk_of(data, tmp_path) as disk, pytest.raises(UnsupportedError, match="partitions"):
         unused(disk)
 
@@ -107,7 +107,7 @@ def test_who_has_no_file_system_is_told(tmp_path: Path) -> None:
 def test_what_is_not_known_is_told_and_left_alone(tmp_path: Path) -> None:
     known = make_ext(tmp_path / "a", *OPTIONS, size=SIZE).read_bytes()
     sectors = SIZE // 512
-    head = table([(0x83, 2048, 2048), (0x83, 4096, sectors)]).ljust(MIB, b"\0")
+    head = mbr((0x83, 2048, 2048), (0x83, 4096, sectors)).ljust(MIB, b"\0")
     with disk_of(head + b"XFSB".ljust(MIB, b"\0") + known, tmp_path) as disk:
         (told,) = left_alone(disk)
         assert told.startswith(f"what XFS at {MIB} has free is not known here")

@@ -423,6 +423,17 @@ def test_a_link_goes_with_what_it_leads_to(made: Chain) -> None:
     assert not made.path.exists()
 
 
+@pytest.mark.parametrize("where", ["bare name", "linked folder"])
+def test_a_file_goes_by_whatever_way_it_was_named(
+    made: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.chdir(made.path.parent)
+    (tmp_path / "folder").symlink_to(made.path.parent, target_is_directory=True)
+    name = {"bare name": Path(), "linked folder": tmp_path / "folder"}[where] / made.path.name
+    merge(name, delete=True)
+    assert not made.path.exists()
+
+
 def test_a_parent_that_is_lost_is_told(made: Chain) -> None:
     made.paths[0].unlink()
     with pytest.raises(ParentError):

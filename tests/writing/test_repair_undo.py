@@ -150,3 +150,11 @@ def test_a_return_that_was_cut_off_is_made_once_more(name: str) -> None:
         undo.refuse_other(left)
         undo.bring_back(left)
         assert bytes(applied(bytes(cut.data), left.events)) == stored, cut.what
+
+
+def test_a_dump_that_tells_of_no_writes_is_of_another_file(tmp_path: Path) -> None:
+    """Whoever has made it."""
+    path = damaged("header-2-missing").write(tmp_path / "disk.vhdx")
+    size = path.stat().st_size
+    Undo(size, size, ((0, b"#" * 1024),), ()).save(str(tmp_path / "dump"))
+    assert "none of the repair" in refused(path)

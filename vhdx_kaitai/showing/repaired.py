@@ -61,7 +61,7 @@ def repaired_text(document: Document) -> Iterator[str]:
         yield f"  {item['what']} [{item['rule']}]"
         yield f"    lost: {item['lost']}"
         yield from _ranges(item["lost_ranges"], "of the disk")
-        yield from _ranges(item["doubtful"], "of the disk: in doubt, it was at {file_offset:#x}")
+        yield from _ranges(item["doubtful"], "of the disk: in doubt, found at {file_offset:#x}")
     if document["left"]:
         yield "Not repaired"
     for left in document["left"]:

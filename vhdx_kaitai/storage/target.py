@@ -440,7 +440,7 @@ def remove_file(path: str, status: os.stat_result) -> None:
     with _errors_named(path):
         if not os.path.samestat(os.stat(path), status):
             raise OSError(errno.ESTALE, "is another file by now, and stays")
-        for name in dict.fromkeys((os.path.realpath(path), path)):
+        for name in (os.path.realpath(path), *([path] if os.path.islink(path) else ())):
             os.unlink(name)
             _flush_folder(os.path.dirname(name))
 

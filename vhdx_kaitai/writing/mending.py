@@ -27,12 +27,12 @@ NOTHING_LOST = "nothing"
 
 
 class Doubt(NamedTuple):
-    """A range of the disk that had its bytes in one place of the file with something else.
+    """A range of the disk of which nobody knows whether it has the right bytes.
 
     Attributes:
         offset: Virtual offset in bytes.
         length: Bytes.
-        file_offset: Where that was; ranges that shared it name the same place.
+        file_offset: Where they were found; ranges that shared a place name the same one.
     """
 
     offset: int

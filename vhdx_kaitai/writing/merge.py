@@ -34,7 +34,7 @@ from ..reading.parents import Search
 from ..storage.locks import Lock
 from ..storage.target import FileTarget, Target, remove_file
 from ..text import full_size, human_size
-from ..units import MIB
+from ..units import KIB, MIB
 from .disk import WritableDisk
 from .editor import begin_editing, survey_to_write
 from .guards import refuse_what_others_need
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ..reading.links import Named
 
 _PIECE = MIB  # of data
-_NEAR = 64 << 10  # bytes that are read in vain rather than by another call
+_NEAR = 64 * KIB  # bytes that are read in vain rather than by another call
 _STEP = 1024 * MIB  # of zeros; whole blocks of every size
 
 # What another parent lets the child say anew.

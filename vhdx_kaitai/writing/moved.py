@@ -12,13 +12,21 @@ from ..reading.image import Image
 from ..storage.target import Target
 from ..text import counted
 from ..units import MIB
-from .mending import Leave, Mended, refuse_dirty, through_log
+from .mending import (
+    Doubt,
+    Leave,
+    Mended,
+    begun,
+    refuse_dirty,
+    refuse_others,
+    through_log,
+)
 from .rehearsal import Rehearsal
 
 _ENTRY = bat.ENTRY_LENGTH
 
 
-def mend_shift(file: Target, _leave: Leave) -> Mended:
+def mend_shift(file: Target, leave: Leave) -> Mended:
     """Move the entries of pages of a BAT back that QEMU has moved by one.
 
     The last entry of such a page is lost, but for that of the last page, which stands after
@@ -26,7 +34,10 @@ def mend_shift(file: Target, _leave: Leave) -> Mended:
     file in which there is no room for another block that of a block is, too; and if there
     is room for just one that nothing refers to, and one entry is lost, it was there.
 
+    The disk reads otherwise then, so its DataWriteGuid is a new one (HDR-22).
+
     Raises:
+        UnsafeError: Others rely on the image as it is.
         UnsupportedError: No page looks so, or it is not certain what an entry was.
     """
     refuse_dirty(file)
@@ -40,10 +51,17 @@ def mend_shift(file: Target, _leave: Leave) -> Mended:
     if found is not None:
         place = image.regions.bat.file_offset + lost[0] * _ENTRY
         pieces[place] = (found | bat.FULLY_PRESENT).to_bytes(_ENTRY, "little")
-    through_log(file, pieces)
+    refuse_others(image, leave)
+    through_log(file, pieces, session=begun(file, for_data=True))
     told = counted(len(pages), "page of the BAT is", "pages of the BAT are")
-    more = "" if found is None else f"; the lost entry led to {found:#x}, to which no other does"
-    return Mended(f"{told} moved back by one entry{more}")
+    what = f"{told} moved back by one entry"
+    if found is None:
+        return Mended(what)
+    geometry = image.geometry
+    start = (lost[0] - lost[0] // (geometry.chunk_ratio + 1)) * geometry.block_size
+    length = min(geometry.block_size, geometry.virtual_disk_size - start)
+    only = f"nothing, if the block at {found:#x}, to which nothing refers, is the one of the entry"
+    return Mended(what, f"{only} that was lost", doubtful=(Doubt(start, length, found),))
 
 
 def _moved_back(table: bat.Bat, pages: Sequence[int]) -> dict[int, bytes]:

@@ -36,8 +36,7 @@ class RepairItem(NamedTuple):
         what: What is changed, in words.
         lost: What is lost with it; `nothing` when nothing is.
         lost_ranges: Ranges of the disk that are lost: virtual offset and length in bytes.
-        doubtful: Ranges of which nobody knows whether they are right: they had their bytes in
-            one place of the file with something else.
+        doubtful: Ranges of which nobody knows whether they are right.
     """
 
     rule: str

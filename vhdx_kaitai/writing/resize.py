@@ -43,6 +43,7 @@ from ..reading.disk import Disk
 from ..reading.image import Image
 from ..reading.links import USUAL, Sought
 from ..reading.parents import Search
+from ..reading.partitions import PartitionTable, partition_table
 from ..storage.locks import Lock
 from ..storage.overlay import PAGE
 from ..text import full_size
@@ -50,7 +51,6 @@ from ..units import MIB, ceil_div
 from .editor import Editor, survey_to_write
 from .items import put_item
 from .operation import Terms, change
-from .partitions import PartitionTable, partition_table
 from .session import Change, Outcome
 from .tables import NewBlocks, Surplus, copy_of_bat, length_of_bat, name_bat
 

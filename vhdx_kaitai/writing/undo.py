@@ -97,9 +97,9 @@ class Undo(NamedTuple):
         for offset, stored in self.ranges:
             found = file.read(offset, len(stored))
             for start, end in _parts(offset, offset + len(stored)):
-                piece, before = found[start - offset : end - offset], stored[start - offset :]
-                if not before.startswith(piece):
-                    _refuse_bytes(start, piece, before, writes[start // _PART])
+                piece, before = (data[start - offset : end - offset] for data in (found, stored))
+                if piece != before:
+                    _refuse_bytes(start, piece, before, writes.get(start // _PART, []))
 
     def bring_back(self, file: Target) -> None:
         """Make a file what it was. When that is interrupted, it can be done once more."""

@@ -1,7 +1,8 @@
-"""Where the partitions of a disk end, by its MBR or its GPT.
+"""Where the partitions of a disk are, by its MBR or its GPT.
 
-Of a disk that is made smaller nothing but that tells what is needed of it. Whatever is in
-doubt counts as needed: a table that is damaged needs the whole disk.
+Of a disk that is made smaller nothing but that tells what is needed of it, and file systems
+are looked for nowhere else. Whatever is in doubt counts as needed: a table that is damaged
+needs the whole disk.
 
 Facts that force the design:
 
@@ -19,8 +20,8 @@ from binascii import crc32
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..reading.disk import Disk
 from ..units import MIB, ceil_div
+from .disk import Disk
 
 _SECTOR_SIZES = (512, 4096)
 _MBR_LENGTH = 512
@@ -52,12 +53,15 @@ class PartitionTable(NamedTuple):
             is in doubt.
         backup_length: What the copy of a GPT takes at the end of the disk; 0 of an MBR.
         doubt: Why the whole disk is needed; empty when it is not.
+        parts: Start and end of each partition as virtual offsets, in any order; of an extended
+            one those that are in it.
     """
 
     kind: str
     end: int
     backup_length: int = 0
     doubt: str = ""
+    parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def needed(self) -> int:
@@ -66,7 +70,7 @@ class PartitionTable(NamedTuple):
 
 
 def partition_table(disk: Disk) -> PartitionTable | None:
-    """Return what the partition table of a disk needs; None when there is none.
+    """Return what the partition table of a disk says; None when there is none.
 
     Args:
         disk: The disk.
@@ -86,15 +90,24 @@ def partition_table(disk: Disk) -> PartitionTable | None:
         return PartitionTable("GPT", disk.size, doubt="neither copy of the GPT is valid")
     if any(kind == _DYNAMIC for kind, _, _ in entries):
         return PartitionTable("MBR", disk.size, doubt="it is one of Windows' dynamic disks")
-    return PartitionTable("MBR", max(_ends(disk, entries)) * own)
+    parts = [(first, first + count) for first, count in _parts(disk, entries)]
+    ends = [first + count for _, first, count in entries]  # extended ones are needed themselves
+    end = max(*ends, *(end for _, end in parts), 0)
+    return PartitionTable("MBR", end * own, parts=_in_bytes(parts, own))
 
 
 def _with_hybrid(
     table: PartitionTable, entries: list[tuple[int, int, int]], sector: int
 ) -> PartitionTable:
     """Return a GPT with those partitions that an MBR has besides."""
-    ends = (first + count for kind, first, count in entries if kind != _PROTECTIVE)
-    return table._replace(end=max(table.end, *(end * sector for end in ends), 0))
+    others = [(kind, first, first + count) for kind, first, count in entries if kind != _PROTECTIVE]
+    end = max(table.end, *(end * sector for _, _, end in others), 0)
+    parts = [(start, end) for kind, start, end in others if kind not in _EXTENDED]
+    return table._replace(end=end, parts=(*table.parts, *_in_bytes(parts, sector)))
+
+
+def _in_bytes(parts: list[tuple[int, int]], sector: int) -> tuple[tuple[int, int], ...]:
+    return tuple((start * sector, end * sector) for start, end in parts)
 
 
 # -- MBR ------------------------------------------------------------------------------------------
@@ -121,16 +134,17 @@ def _mbr(disk: Disk, sector: int) -> list[tuple[int, int, int]] | None:
     return found if all(first or kind in _EXTENDED for kind, first, _ in found) else None
 
 
-def _ends(disk: Disk, entries: list[tuple[int, int, int]]) -> Iterator[int]:
-    """Yield the sector after each partition, logical ones included."""
+def _parts(disk: Disk, entries: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the first sector of each partition that is no extended one, and how many it has."""
     for kind, first, count in entries:
-        yield first + count
         if kind in _EXTENDED:
-            yield from _logical_ends(disk, first)
+            yield from _logical(disk, first)
+        else:
+            yield first, count
 
 
-def _logical_ends(disk: Disk, start: int) -> Iterator[int]:
-    """Yield the sector after each logical partition.
+def _logical(disk: Disk, start: int) -> Iterator[tuple[int, int]]:
+    """Yield the first sector of each logical partition, and how many it has.
 
     Args:
         disk: The disk.
@@ -144,7 +158,7 @@ def _logical_ends(disk: Disk, start: int) -> Iterator[int]:
             if kind in _EXTENDED:
                 following = start + first
             else:
-                yield at + first + count
+                yield at + first, count
         at = following
 
 
@@ -185,8 +199,11 @@ def _copy_of_gpt(disk: Disk, number: int, sector: int) -> PartitionTable | None:
         return None
     length_of_entries = ceil_div(count * size, sector)
     end = max(first, 2 + length_of_entries)  # of a disk without partitions
+    parts = []
     for at in range(0, count * size, size):
         kind, _, low, high = _GPT_ENTRY.unpack_from(entries, at)
         if any(kind):
+            parts.append((low, high + 1))
             end = max(end, low + 1, high + 1)
-    return PartitionTable("GPT", end * sector, (length_of_entries + 1) * sector)
+    backup = (length_of_entries + 1) * sector
+    return PartitionTable("GPT", end * sector, backup, parts=_in_bytes(parts, sector))
