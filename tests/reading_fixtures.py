@@ -252,7 +252,7 @@ def rows_in_bulk(disk: Disk, offset: int, length: int) -> list[Row]:
     return [
         (start, length, state, depth, place, kind)
         for some in bulk.extents(disk, offset, length)
-        for start, length, (state, depth, kind, _), place in zip(*some, strict=True)
+        for start, length, (state, depth, kind, _), place in some.rows()
     ]
 
 

@@ -8,12 +8,17 @@ for the decisions a caller can take; which rule was broken is in the finding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from .records import TYPE_CHECKING, NamedTuple
 from .text import plain_signature, quoted, signature_text
 
+if TYPE_CHECKING:
+    from typing import Any, Literal, Protocol, TypeAlias
+else:
+    Protocol = object  # which only type checkers look at
+
 # A limit is one of our own: the file may be fine, but is too much to be looked at.
-Level: TypeAlias = Literal["error", "warning", "note", "limit"]
+Level: TypeAlias = 'Literal["error", "warning", "note", "limit"]'
 
 # Rules that are broken when bytes which the image needs are not in the file.
 _TRUNCATION_RULES = frozenset({"GEN-07", "HDR-13", "REG-13", "LOG-32", "BAT-10"})

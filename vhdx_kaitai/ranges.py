@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import TypeVar
 
-T = TypeVar("T")
+from .records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 class Ranges:

@@ -75,8 +75,9 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
     words: list[str], end: signal.Signals, files: Files, tmp_path: Path
 ) -> None:
     program = (
-        "import os, sys\n"
+        "import os, signal, sys\n"
         "from vhdx_kaitai.commands import main\n"
+        f"signal.signal({int(end)}, signal.SIG_DFL)\n"  # ignored under nohup
         "write = os.pwrite\n"
         "def last(fd, data, at):\n"
         f"    os.kill(os.getpid(), {end})\n"

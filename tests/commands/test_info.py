@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.launching import GRAMMAR, document_of, imported
+from tests.commands.launching import GRAMMAR, HEAVY, document_of, imported
 from tests.conftest import Files, Run
 from tests.images.chain import chain
 from tests.images.damage import DAMAGES
@@ -112,8 +112,9 @@ def test_what_opens_although_damaged_is_described(name: str, files: Files, run: 
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--allocation"]])
-def test_info_imports_neither_numpy_nor_rich(
+def test_info_imports_nothing_that_takes_time(
     options: list[str], files: Files, tmp_path: Path
 ) -> None:
-    names = imported("info", *options, files.good("dynamic-plain"), cwd=tmp_path)
-    assert names == GRAMMAR
+    arguments = ("info", *options, files.good("dynamic-plain"))
+    modules = HEAVY if "--allocation" in options else (*HEAVY, "typing")
+    assert imported(*arguments, cwd=tmp_path, modules=modules) == GRAMMAR

@@ -49,7 +49,7 @@ def assert_maps_alike(disk: Disk, model: Model, monkeypatch: pytest.MonkeyPatch)
         for offset, length in ranges:
             expected = model_extents(model, offset, length)
             assert rows_in_bulk(disk, offset, length) == expected
-            assert bulk.count_extents(disk, offset, length) == len(expected)
+            assert bulk.count_extents(disk, offset, length) == (len(expected), False)
 
 
 @pytest.mark.parametrize("name", [name for name in GOODS if name != "largest-disk"])
@@ -76,7 +76,7 @@ def assert_lost_alike(disk: Disk) -> None:
     rows = rows_in_bulk(disk, 0, disk.size)
     assert rows == disk_extents(disk)
     assert "lost" in {row[5] for row in rows}
-    assert bulk.count_extents(disk, 0, disk.size) == len(rows)
+    assert bulk.count_extents(disk, 0, disk.size) == (len(rows), True)
     rules = [what[3] for some in bulk.extents(disk, 0, disk.size) for what in some.what]
     assert rules == [row.finding and row.finding.rule for row in disk.extents()]
 
@@ -152,7 +152,7 @@ def test_a_range_from_the_end_of_a_parent_on_is_mapped_alike_in_bulk(offset: int
             length = min(length, 8 * MIB - offset)
             expected = model_extents(made.model, offset, length)
             assert rows_in_bulk(disk, offset, length) == expected
-            assert bulk.count_extents(disk, offset, length) == len(expected)
+            assert bulk.count_extents(disk, offset, length) == (len(expected), False)
 
 
 def test_what_belongs_to_no_parent_is_mapped_alike_in_bulk_beside_a_cut_block() -> None:
@@ -172,7 +172,7 @@ def test_a_disk_of_many_blocks_is_mapped_in_bulk_in_little_memory() -> None:
     with opened(dynamic(8 * TIB, blocks={}).build()) as disk:
         bulk.count_extents(disk, 0, MIB)
         with measured_memory() as peak:
-            assert bulk.count_extents(disk, 0, disk.size) == 1
+            assert bulk.count_extents(disk, 0, disk.size) == (1, False)
     assert peak.bytes < 24 * MIB
 
 
@@ -191,4 +191,4 @@ def test_the_last_entry_of_a_table_may_be_the_last_thing_in_a_file() -> None:
     assert layout.image.geometry.entry_count * 8 == MIB
     layout.file_length = layout.bat_offset + MIB
     with opened(layout.build()) as disk:
-        assert bulk.count_extents(disk, 0, disk.size) == 1
+        assert bulk.count_extents(disk, 0, disk.size) == (1, False)

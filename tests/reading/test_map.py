@@ -29,7 +29,7 @@ def rows_of(found: Map) -> list[Row]:
     return [
         (start, length, state, depth, place, kind)
         for some in found.columns()
-        for start, length, (state, depth, kind, _), place in zip(*some, strict=True)
+        for start, length, (state, depth, kind, _), place in some.rows()
     ]
 
 

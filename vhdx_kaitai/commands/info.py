@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from ..errors import VhdxError
 from ..format.judge import Assumable
 from ..reading.image import Image
+from ..records import TYPE_CHECKING
 from ..showing.document import plain_message
 from ..showing.info import add_links, add_parent, info_document, info_text
 from .arguments import (

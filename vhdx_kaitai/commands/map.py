@@ -46,6 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
                 write(piece)
         else:
             print_lines(map_text(found.columns()))
-        if not arguments.salvage and not found.has_lost():
+        if not arguments.salvage and not found.has_lost:
             return DONE
         return conclude_salvage(arguments, disk, offset, length)

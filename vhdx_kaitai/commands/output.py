@@ -6,8 +6,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from ..records import TYPE_CHECKING
 from ..showing.document import json_text
 from ..text import printable
 from .streams import write

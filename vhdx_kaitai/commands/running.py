@@ -7,13 +7,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
 
 from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
+from ..records import TYPE_CHECKING
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document
 from .status import CORRUPT, NOT_VHDX
 from .streams import OutputError, flush, forget, refuse_input
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,10 +13,10 @@ from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Finding, Span, mismatch
 from ..ranges import overlap
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
 from ..units import MIB, ceil_div

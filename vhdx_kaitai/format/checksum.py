@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
-from typing import Any
 
 from ..errors import Finding, Level, Where
+from ..records import TYPE_CHECKING
 from .place import span_of
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # Headers, region tables and log entries have it in the same place; a test says so.
 _START, _LENGTH = span_of("header", "checksum")

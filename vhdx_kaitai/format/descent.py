@@ -16,9 +16,8 @@ not read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from ..errors import FormatError, LimitError
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from . import bat, grammar, headers, metadata, regions
 from .bat import Bat, Geometry

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStruct, KaitaiStructError
 
 from ..errors import Finding, FormatError, Span, Where, mismatch, mismatched_signature, refusal
 from ..generated.vhdx import Vhdx
+from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from .place import (
     END_OF_IDENTIFIER,
@@ -44,6 +44,9 @@ from .structures import (
     RegionEntry,
     RegionTable,
 )
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DescriptorKind = Vhdx.DescriptorKind
 

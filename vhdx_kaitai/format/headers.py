@@ -9,10 +9,10 @@ and nothing else in the file is looked at before it is known
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..errors import Finding, Level, Span, check_zeros, mismatch, mismatched_signature
 from ..guids import NIL
+from ..records import NamedTuple
 from ..storage.source import Source
 from ..text import counted
 from ..units import MIB, is_aligned

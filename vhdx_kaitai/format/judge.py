@@ -7,10 +7,10 @@ judge of its own, which collects.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import Finding, FormatError, LimitError, OverwrittenError, refuse
 from ..guids import METADATA_REGION, NIL
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from . import headers, metadata, regions
 from .bat import Bat, Geometry
@@ -18,6 +18,9 @@ from .headers import HeaderCopy, Headers
 from .metadata import Items
 from .regions import TableCopy, Tables
 from .structures import RegionEntry, RegionTable
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 Check: TypeAlias = Callable[..., Iterable[Finding]]
 Refusal: TypeAlias = FormatError | LimitError

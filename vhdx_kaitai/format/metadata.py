@@ -8,7 +8,6 @@ before anybody divides by them [MS-VHDX 2.6].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from ..errors import Finding, Level, Where, mismatch, refuse
@@ -25,11 +24,15 @@ from ..guids import (
     VIRTUAL_DISK_SIZE,
 )
 from ..ranges import overlapping
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 from ..units import MIB, TIB, is_aligned
 from . import grammar
 from .place import Place, length_of
 from .structures import FileParameters, MetadataEntry, MetadataTable, ParentLocator, RegionEntry
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
 
 MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
@@ -39,7 +42,7 @@ MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = MIB, 256 * MIB  # [MS-VHDX 2.6.2.1]
 MAX_VIRTUAL_DISK_SIZE = 64 * TIB  # [MS-VHDX 2.6.2.2]
 SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]
 
-DiskType: TypeAlias = Literal["fixed", "dynamic", "differencing"]
+DiskType: TypeAlias = 'Literal["fixed", "dynamic", "differencing"]'
 
 # The known items by the names that the grammar has for their kinds: GUID and parser.
 _KINDS = {

@@ -7,9 +7,11 @@ read or write a field by itself.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..generated import layout
+from ..records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 STRUCTS: dict[str, dict[str, Any]] = layout.STRUCTS
 

@@ -9,11 +9,11 @@ is valid, so opening does not read it then.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..errors import Finding, Span, check_zeros, mismatch, mismatched_signature
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..ranges import overlap, overlapping
+from ..records import NamedTuple
 from ..units import MIB, is_aligned
 from . import checksum, grammar
 from .place import Place, signature_of

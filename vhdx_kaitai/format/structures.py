@@ -6,9 +6,9 @@ Nothing is judged here. `grammar` makes them of bytes, `encode` makes bytes of t
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 from uuid import UUID
 
+from ..records import NamedTuple
 from .place import Place
 
 

@@ -62,6 +62,7 @@ def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
                 numpy.diff(runs.start, append=following).tolist(),
                 _what(runs),
                 place.tolist(),
+                _has_lost(runs),
             )
             offset = following
     except FormatError:  # plain Python finds what is left before that
@@ -109,21 +110,21 @@ def _what(runs: Runs) -> list[tuple[str, int, str, str | None]]:
     return what
 
 
-def count_extents(disk: Disk, offset: int, length: int) -> int:
-    """Return how many extents `Disk.extents` yields.
+def count_extents(disk: Disk, offset: int, length: int) -> tuple[int, bool]:
+    """Return how many extents `Disk.extents` yields, and whether any of them is lost.
 
     Raises:
         FormatError: An image does not say rightly where some of it is.
     """
-    marked = _marked(disk, offset, offset + length)
-    return sum(int(numpy.count_nonzero(begins)) for _runs, begins in marked)
+    count, has_lost = 0, False
+    for runs, begins in _marked(disk, offset, offset + length):
+        count += int(numpy.count_nonzero(begins))
+        has_lost = has_lost or _has_lost(runs)
+    return count, has_lost
 
 
-def has_lost(disk: Disk, offset: int, length: int) -> bool:
-    """Tell whether any of a range is lost."""
-    return any(
-        bool((runs.place <= LOST).any()) for runs, _ in _marked(disk, offset, offset + length)
-    )
+def _has_lost(runs: Runs) -> bool:
+    return bool((runs.place <= LOST).any())
 
 
 def _with_next(batches: Iterator[Runs], end: int) -> Iterator[tuple[Runs, int]]:

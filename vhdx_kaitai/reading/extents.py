@@ -74,12 +74,14 @@ class Columns(NamedTuple):
         length: Bytes.
         what: State of the block, depth, kind, and the rule because of which it is lost.
         place: Offset in the file, None for what is not in it.
+        has_lost: Whether any of them is lost.
     """
 
     start: list[int]
     length: list[int]
     what: list[tuple[str, int, str, str | None]]
     place: list[int | None]
+    has_lost: bool
 
     @classmethod
     def of(cls, rows: Sequence[Extent]) -> Columns:
@@ -89,7 +91,12 @@ class Columns(NamedTuple):
             [row.length for row in rows],
             [(row.state, row.depth, row.kind, row.finding and row.finding.rule) for row in rows],
             [row.file_offset for row in rows],
+            any(row.kind == "lost" for row in rows),
         )
+
+    def rows(self) -> Iterator[tuple[int, int, tuple[str, int, str, str | None], int | None]]:
+        """Yield the extents: start, length, what and place of each."""
+        return zip(self.start, self.length, self.what, self.place, strict=True)
 
 
 def refuse_sharing(top: Layer, start: int, end: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from typing import NamedTuple
 
 from ..format.headers import probe
+from ..records import NamedTuple
 from ..storage.source import open_source
 
 _OF_IMAGES = (".vhdx", ".avhdx")  # the latter are checkpoints

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import Assumption, ReplayRequiredError, VhdxError
 from ..format import bat
@@ -13,16 +12,19 @@ from ..format.grammar import identifier
 from ..format.headers import probe
 from ..format.judge import NOTHING, REFUSE, Assumable, Judge
 from ..guids import NIL, REGION_NAMES
+from ..records import TYPE_CHECKING
 from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from ..format.log import Log
     from ..format.replay import ReplaySummary
 
 # Of a log that is dirty and was replayed, or was not because the caller wanted that.
-LogState: TypeAlias = Literal["clean", "dirty", "ignored"]
-Replay: TypeAlias = Literal["memory", "refuse", "ignore"]
+LogState: TypeAlias = 'Literal["clean", "dirty", "ignored"]'
+Replay: TypeAlias = 'Literal["memory", "refuse", "ignore"]'
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

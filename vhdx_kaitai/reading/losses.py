@@ -54,7 +54,7 @@ def lost_ranges(disk: Disk, offset: int, length: int) -> Iterator[LostRange]:
         length: Bytes, not past the end of the disk.
     """
     for some in Map(disk, offset, length).columns():
-        if any(rule for _state, _depth, _kind, rule in set(some.what)):
+        if some.has_lost:
             rows = zip(some.start, some.length, some.what, strict=True)
             for start, count, (_state, _depth, _kind, rule) in rows:
                 if rule is not None:
@@ -71,11 +71,10 @@ def losses(disk: Disk, offset: int, length: int) -> Losses:
     last = LostRange(0, 0, "")
     for some in Map(disk, offset, length).columns():
         kinds = {what: what[2] for what in set(some.what)}
-        has_lost = "lost" in kinds.values()
         for start, size, what in zip(some.start, some.length, some.what, strict=True):
             if kinds[what] == "data":
                 stored += size
-            elif has_lost and kinds[what] == "lost":
+            elif some.has_lost and kinds[what] == "lost":
                 if what[3] == "CHAIN-10":
                     orphaned += size
                 else:

@@ -29,9 +29,13 @@ class Map:
 
     Raises:
         LimitError: A sector bitmap stands for too many chunks of the range.
+
+    Attributes:
+        has_lost: Whether any of what was told of it up to now is lost.
     """
 
     def __init__(self, disk: Disk, offset: int, length: int) -> None:
+        self.has_lost = False
         self._range = disk, offset, length
         self._few = _few_extents(disk, offset, length)
 
@@ -41,17 +45,12 @@ class Map:
         Raises:
             FormatError: An image does not say rightly where some of the range is.
         """
+        count: int
         if self._few is not None:
-            return len(self._few)
-        count: int = _bulk().count_extents(*self._range)
+            count, self.has_lost = len(self._few), Columns.of(self._few).has_lost
+        else:
+            count, self.has_lost = _bulk().count_extents(*self._range)
         return count
-
-    def has_lost(self) -> bool:
-        """Tell whether any of the range is lost."""
-        if self._few is not None:
-            return any(extent.kind == "lost" for extent in self._few)
-        has_lost: bool = _bulk().has_lost(*self._range)
-        return has_lost
 
     def columns(self) -> Iterator[Columns]:
         """Yield the extents, thousands at a time.
@@ -60,10 +59,10 @@ class Map:
             FormatError: An image does not say rightly where some of the range is; all
                 that stands before that was yielded.
         """
-        if self._few is not None:
-            yield Columns.of(self._few)
-        else:
-            yield from _bulk().extents(*self._range)
+        few = self._few
+        for some in _bulk().extents(*self._range) if few is None else [Columns.of(few)]:
+            self.has_lost = self.has_lost or some.has_lost
+            yield some
 
 
 def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:

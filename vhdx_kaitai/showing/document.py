@@ -7,15 +7,18 @@ gets into a line for a terminal; documents keep it, and JSON escapes it by itsel
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
 
 from .._version import __version__
 from ..errors import Assumption, FormatError
+from ..records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 SCHEMA_VERSION = 1
 TOOL = {"name": "vhdx-kaitai", "version": __version__}
 
-Document: TypeAlias = dict[str, Any]
+Document: TypeAlias = "dict[str, Any]"
 
 
 def headed(**fields: Any) -> Document:

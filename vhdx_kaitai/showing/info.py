@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ..checking.quick import losses_in_passing, quick
 from ..format.bat import STATE_NAMES
@@ -11,6 +10,7 @@ from ..format.headers import HeaderCopy
 from ..format.structures import Header, MetadataEntry, RegionEntry
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
 from ..reading.image import Image
+from ..records import TYPE_CHECKING
 from ..text import counted, full_size, human_size, printable
 from .document import Document, assumed_document, headed
 

@@ -19,9 +19,7 @@ _LINES_AT_ONCE = 4096
 def map_text(extents: Iterable[Columns]) -> Iterator[str]:
     """Yield the lines of `map`."""
     yield f"{'start':>18} {'length':>16} {'depth':>5} {'file offset':>18} state"
-    for start, length, what, place in chain.from_iterable(
-        zip(*some, strict=True) for some in extents
-    ):
+    for start, length, what, place in chain.from_iterable(some.rows() for some in extents):
         state, depth, kind, rule = what
         offset = "" if place is None else f"{place:#x}"
         note = "" if state == kind else f" ({kind})" if rule is None else f" ({kind}: {rule})"

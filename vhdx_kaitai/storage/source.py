@@ -14,10 +14,13 @@ import os
 import stat
 from _thread import allocate_lock  # `threading` takes time to import
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
+from ..records import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.

@@ -204,7 +204,7 @@ def _held(upper: Disk) -> Iterator[Extent]:
         FormatError: Some of it is lost.
     """
     for columns in Map(upper, 0, upper.size).columns():
-        for start, length, (state, depth, kind, _), place in zip(*columns, strict=True):
+        for start, length, (state, depth, kind, _), place in columns.rows():
             if kind == "lost":
                 finding = next(upper.lost(start, length)).finding
                 assert finding is not None
