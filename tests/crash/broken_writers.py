@@ -135,7 +135,7 @@ def header_before_the_first_entry() -> Patch:
 
 
 def no_flush_before_the_header() -> Patch:
-    return without_flush("_flush", "_settle", when=lambda log: not log.has_begun)
+    return without_flush("flush", "_settle", when=lambda log: not log.has_begun)
 
 
 def pages_before_the_headers_name_the_log() -> Patch:
@@ -144,6 +144,7 @@ def pages_before_the_headers_name_the_log() -> Patch:
 
     def settle(old: Callable[..., None], log: Journal) -> None:
         old(log)
+        log.place()
         while late:
             session, guid, begin = late.pop()
             begin(session, guid)
@@ -154,19 +155,37 @@ def pages_before_the_headers_name_the_log() -> Patch:
 
 def pages_before_their_entries_are_flushed() -> Patch:
     def settle(old: Callable[..., None], log: Journal) -> None:
-        for page in log._waiting:
-            log._session.write(page.data, page.offset)
+        for offset, data in log._waiting.items():
+            log._session.write(data, offset)
         old(log)
 
     return around(Journal, "_settle", settle)
 
 
 def pages_are_certain_at_once() -> Patch:
-    def settle(old: Callable[..., None], log: Journal) -> None:
+    def place(old: Callable[..., None], log: Journal) -> None:
         old(log)
         log._certain = log._placed
 
+    return around(Journal, "place", place)
+
+
+def waiting_pages_are_taken_for_placed() -> Patch:
+    """Let the log have room again for what only the log has."""
+
+    def settle(old: Callable[..., None], log: Journal) -> None:
+        old(log)
+        log._placed = log._number
+
     return around(Journal, "_settle", settle)
+
+
+def waiting_pages_are_forgotten_at_the_end() -> Patch:
+    def end(old: Callable[..., None], this: Editor) -> None:
+        with patch.object(this._journal, "place", lambda: None):
+            old(this)
+
+    return around(Editor, "end", end)
 
 
 def tail_from_memory() -> Patch:
@@ -174,7 +193,8 @@ def tail_from_memory() -> Patch:
 
     def make_room(_: Any, log: Journal, _size: int) -> None:
         log._settle()
-        log._flush()
+        log.place()
+        log.flush()
         log._entries.clear()
 
     return around(Journal, "_make_room", make_room)
@@ -192,7 +212,7 @@ def room_without_flush(number: int) -> Callable[[], Patch]:
         is_second = log._entries[-1].length == SECTOR
         return is_second == (number == 1)
 
-    return lambda: without_flush("_flush", "_make_room", when=is_that)
+    return lambda: without_flush("flush", "_make_room", when=is_that)
 
 
 def each_entry_is_a_sequence() -> Patch:
@@ -215,7 +235,7 @@ def pages_in_order(key: Callable[[Any, int], Any]) -> Callable[[], Patch]:
 
     def in_order(_: Any, this: Editor) -> list[int]:
         region = this.image.regions.bat
-        return sorted(this._source.pages, key=lambda at: key(region, at))
+        return sorted(this._changed, key=lambda at: key(region, at))
 
     return lambda: together(around(Editor, "_in_order", in_order), _one_page_an_entry())
 
@@ -275,9 +295,9 @@ def no_barrier(*names: str, only_new: bool = False) -> Callable[[], Patch]:
 
 
 def barrier_after_the_entry() -> Patch:
-    def commit(old: Callable[..., None], this: Editor) -> None:
+    def commit(old: Callable[..., None], this: Editor, **how: bool) -> None:
         is_needed, this.needs_barrier = this.needs_barrier, False
-        old(this)
+        old(this, **how)
         if is_needed:
             this.session.flush()
 
@@ -285,10 +305,11 @@ def barrier_after_the_entry() -> Patch:
 
 
 def flush_of_payload_alone_is_none() -> Patch:
-    def without(this: Editor) -> bool:
-        return not (this.needs_barrier or this._source.pages)
+    def commit(old: Callable[..., None], this: Editor, **how: bool) -> None:
+        if this.needs_barrier or this.changed_pages:
+            old(this, **how)
 
-    return without_flush("commit", when=without)
+    return around(Editor, "commit", commit)
 
 
 def former_bits_stay() -> Patch:
@@ -369,9 +390,9 @@ def given_space_is_free_at_once() -> Patch:
 
 
 def settled_before_the_entry_is_flushed() -> Patch:
-    def commit(old: Callable[..., None], this: Editor) -> None:
+    def commit(old: Callable[..., None], this: Editor, **how: bool) -> None:
         this.space.settle()
-        old(this)
+        old(this, **how)
 
     return around(Editor, "commit", commit)
 

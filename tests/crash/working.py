@@ -7,11 +7,13 @@ nobody knows are as they were; and it can be written to again.
 from __future__ import annotations
 
 import errno
+import random
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from unittest.mock import PropertyMock, patch
 
 from tests.images.structures import KIB, METADATA_REGION, MIB
 from vhdx_kaitai.checking.chain import check
@@ -19,6 +21,7 @@ from vhdx_kaitai.errors import VhdxError
 from vhdx_kaitai.reading.disk import Disk
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.writing.disk import WritableDisk
+from vhdx_kaitai.writing.journal import Journal
 
 from .disks import Written
 from .machine import cuts, epochs
@@ -31,6 +34,12 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 
 _AGAIN = 12  # operations after a cut
 _HEADERS_START, _HEADERS_END = 64 * KIB, 192 * KIB
+
+
+def _places_at_random(seed: int) -> AbstractContextManager[Any]:
+    chance = random.Random(seed)
+    is_time = PropertyMock(side_effect=lambda: chance.random() < 0.4)
+    return patch.object(Journal, "is_half_full", is_time)
 
 
 class Subject:
@@ -77,10 +86,15 @@ class Subject:
         return WritableDisk([Image(file), *self.parent_images])
 
     def events(self, seed: int, count: int | None = None) -> list[Event]:
-        """Return what a writer does to the file for a script."""
+        """Return what a writer does to the file for a script.
+
+        With every other seed its pages get into their places whenever chance says so, and not
+        only when the log is half full, which no script is long enough to see often.
+        """
         file = Narrow(self.before)
         work = Work(self, file, self.contents)
-        work.do_all(self.script(seed, count))
+        with _places_at_random(seed) if seed % 2 else nullcontext():
+            work.do_all(self.script(seed, count))
         return file.events
 
     def read(self, image: Image) -> bytearray:

@@ -160,7 +160,22 @@ MUTANTS = {
         Trial("empty dynamic", cuts=100, operations=8),
     ),
     "pages in place are certain at once": Mutant(
-        "certain pages", b.pages_are_certain_at_once, "never there", Trial("many pages", cuts=200)
+        "certain pages",
+        b.pages_are_certain_at_once,
+        "never there",
+        Trial("child without a bitmap", seed=3, cuts=60),
+    ),
+    "pages that wait are taken for placed": Mutant(
+        "certain pages",
+        b.waiting_pages_are_taken_for_placed,
+        "never there",
+        Trial("many pages", seed=1, cuts=60),
+    ),
+    "pages that wait are forgotten at the end": Mutant(
+        "certain pages",
+        b.waiting_pages_are_forgotten_at_the_end,
+        "never there",
+        Trial("dynamic", cuts=60),
     ),
     "the log is clean before its pages are certain": Mutant(
         "certain pages",
@@ -172,7 +187,7 @@ MUTANTS = {
         "certain pages",
         b.room_without_flush(0),
         "never there",
-        Trial("more pages than the ring holds", seed=22, cuts=60, operations=8),
+        Trial("more pages than the ring holds", seed=11, cuts=60, operations=10),
     ),
     "room is made before the medium knows": Mutant(
         "the tail on the medium",
@@ -223,7 +238,7 @@ MUTANTS = {
         "barrier of a child",
         b.no_barrier("_store_partial", "_write_partial"),
         "never there",
-        Trial("child without a bitmap", seed=1, cuts=100),
+        Trial("child", seed=9, cuts=60, operations=10),
     ),
     "no barrier for a whole block that was the parent's": Mutant(
         "barrier of a child",

@@ -96,7 +96,7 @@ def test_no_page_is_in_place_before_its_log_entry_is_on_the_medium() -> None:
     case.disk.flush()
     start = len(case.file.events)
     case.write(b"x", 2 * BLOCK)
-    case.disk.flush()
+    case.disk.close()  # when no page waits any more
     events = case.file.events
     entry = index_of(events, *log_of(case), first=start)
     page = index_of(events, case.bat_offset, case.bat_offset + MIB, first=start)

@@ -64,20 +64,41 @@ def test_the_first_entry_is_on_the_medium_before_a_header_names_it(file: Recorde
     first = len(file.events)
     journal.write([page(1)], file.size)
     order = list(writes(file.events[first:]))
-    assert order == ["log", "flush", "header", "flush", "header", "page"]
+    assert order == ["log", "flush", "header", "flush", "header"]
     second = len(file.events)
     journal.write([page(2), page(3, at=1)], file.size)
-    assert list(writes(file.events[second:])) == ["log", "flush", "page", "page"]
+    assert list(writes(file.events[second:])) == ["log", "flush"]
+
+
+def test_pages_that_wait_get_into_their_places_together(file: Recorder) -> None:
+    journal = started(file)
+    journal.write([page(1), page(2, at=1), page(3, at=3)], file.size)
+    journal.write([page(4)], file.size)
+    first = len(file.events)
+    journal.place()
+    written = [event for event in file.events[first:] if isinstance(event, Write)]
+    together = page(4).data + page(2).data
+    assert [(event.offset, event.data) for event in written] == [
+        (page(4).offset, together),
+        (page(3, at=3).offset, page(3).data),
+    ]
+    journal.place()
+    assert len(file.events) == first + 2
 
 
 def test_a_reader_finds_the_pages_in_the_log_and_then_in_their_places(file: Recorder) -> None:
     journal = started(file)
     for number in range(1, 4):
-        journal.write([page(number), page(number + 100, at=2)], file.size)
+        pages = [page(number), page(number + 100, at=2)]
+        journal.write(pages, file.size)
         image = Image(bytes(file.data))
-        for wanted in (page(number), page(number + 100, at=2)):
-            assert image.source.read(wanted.offset, PAGE) == wanted.data
-            assert file.read(wanted.offset, PAGE) == wanted.data
+        assert [image.source.read(wanted.offset, PAGE) for wanted in pages] == [
+            wanted.data for wanted in pages
+        ]
+        journal.place()
+        assert [file.read(wanted.offset, PAGE) for wanted in pages] == [
+            wanted.data for wanted in pages
+        ]
 
 
 def test_an_entry_needs_the_one_before_until_its_pages_are_there_for_certain(
@@ -87,9 +108,30 @@ def test_an_entry_needs_the_one_before_until_its_pages_are_there_for_certain(
     numbers = []
     for number in range(1, 6):
         journal.write([page(number)], file.size)
+        journal.place()
         numbers.append([entry.header.sequence_number for entry in sequence_of(file.data)])
     # The flush that brings an entry to the medium is the one after the pages of the last.
     assert numbers == [[1], [1, 2], [2, 3], [3, 4], [4, 5]]
+
+
+def test_an_entry_is_needed_as_long_as_its_pages_wait(file: Recorder) -> None:
+    journal = started(file)
+    for number in range(1, 6):
+        journal.write([page(number)], file.size)
+    assert [entry.header.sequence_number for entry in sequence_of(file.data)] == [1, 2, 3, 4, 5]
+    journal.place()
+    journal.flush()
+    journal.write([page(6)], file.size)
+    assert [entry.header.sequence_number for entry in sequence_of(file.data)] == [6]
+
+
+def test_it_is_time_to_place_pages_when_half_of_the_ring_is_needed(file: Recorder) -> None:
+    journal = started(file)
+    count = 0
+    while not journal.is_half_full:
+        journal.write([page(count)], file.size)
+        count += 1
+    assert count == MIB // 2 // (2 * PAGE) + 1
 
 
 @pytest.mark.parametrize("count", [1, 30, MOST_PAGES])
@@ -116,9 +158,11 @@ def test_more_pages_than_the_ring_holds_get_there_in_beginnings(file: Recorder) 
     first = len(file.events)
     pages = [page(number, at=number) for number in range(1000)]
     journal.write(pages, file.size)
+    journal.place()
     assert [file.read(p.offset, PAGE) for p in pages] == [p.data for p in pages]
-    placed = [e.offset for e in file.events[first:] if isinstance(e, Write) and e.offset >= BAT]
-    assert placed == [p.offset for p in pages]
+    placed = [e for e in file.events[first:] if isinstance(e, Write) and e.offset >= BAT]
+    ends = [event.offset + len(event.data) for event in placed]
+    assert [event.offset for event in placed] == [pages[0].offset, *ends[:-1]]
     lengths = [e.header.entry_length for e in sequence_of(file.data)]
     assert max(lengths) <= MIB // 2
 
@@ -167,12 +211,14 @@ def test_nothing_more_is_logged_after_a_failure(after: int) -> None:
     journal = started(whole)
     begun = len(whole.events)
     journal.write([page(1)], whole.size)
+    journal.place()
     journal.write([page(2)], whole.size)
     error = OSError(errno.EIO, "no")
     file = Faulty(data, begun + after, error)
     journal = started(file)
     with pytest.raises(OSError, match="no") as raised:  # noqa: PT012 - which of them it is depends
         journal.write([page(1)], file.size)
+        journal.place()
         journal.write([page(2)], file.size)
     assert raised.value is error
     with pytest.raises(FailedError):

@@ -57,15 +57,18 @@ class Case:
         return self._entry(self.geometry.bitmap_index(chunk))
 
     def _entry(self, index: int) -> int:
-        at = self.bat_offset + 8 * index
-        return int.from_bytes(self.file.data[at : at + 8], "little")
+        return int.from_bytes(self._read(self.bat_offset + 8 * index, 8), "little")
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return metadata of the file, some of which may be in the log alone."""
+        return Opened(bytes(self.file.data)).source.read(offset, length)
 
     def bits(self, block: int) -> str:
         """Return the bits that a sector bitmap has for a block, sector by sector."""
         chunk, number = divmod(block, self.geometry.chunk_ratio)
         length = MIB // self.geometry.chunk_ratio
         start = (self.bitmap_entry(chunk) & PLACE) + number * length
-        data = int.from_bytes(self.file.data[start : start + length], "little")
+        data = int.from_bytes(self._read(start, length), "little")
         return f"{data:0{8 * length}b}"[::-1]
 
 

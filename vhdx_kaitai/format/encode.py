@@ -12,7 +12,7 @@ What is packed has still to be judged: parse it, and run the checks of its room.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -159,7 +159,7 @@ def log_entry(entry: LogEntry) -> bytes:
         log_entry_header(head),
         *map(descriptor, entry.descriptors),
         entry.padding,
-        *map(data_sector, entry.data_sectors),
+        *_data_sectors(entry.data_sectors),
     ]
     data = b"".join(pieces)
     _agree("num_descriptors", head.num_descriptors, len(entry.descriptors))
@@ -194,6 +194,21 @@ def data_sector(sector: DataSector) -> bytes:
     """Return a data sector [MS-VHDX 2.3.1.4]."""
     high, low = _parts("log_data_sector", "sequence_low", sector.sequence_number)
     return _pack("log_data_sector", sector, sequence_high=high, sequence_low=low)
+
+
+def _data_sectors(sectors: Iterable[DataSector]) -> Iterator[bytes]:
+    """Pack the data sectors of an entry, which are many and alike but for what they hold."""
+    start, length = span_of("log_data_sector", "data")
+    frames: dict[int, tuple[bytes, bytes]] = {}
+    for sector in sectors:
+        number, data = sector.sequence_number, sector.data
+        if number in frames and len(data) == length:
+            before, after = frames[number]
+            yield b"".join((before, data, after))
+        else:
+            whole = data_sector(sector)
+            frames[number] = whole[:start], whole[start + length :]
+            yield whole
 
 
 def bat_entry(entry: BatEntry) -> bytes:

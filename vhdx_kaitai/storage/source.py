@@ -372,3 +372,19 @@ def _is_buffer(source: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+class errors_named:  # noqa: N801 - it is used as a function
+    """Lets errors of the system name the file that the user named, and no other."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, self._path) from error

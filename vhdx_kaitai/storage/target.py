@@ -30,7 +30,7 @@ from ..errors import UnsupportedError
 from ..units import KIB, MIB
 from . import filesystems
 from .locks import Lock, lock_file
-from .source import FileSource, Source
+from .source import FileSource, Source, errors_named
 
 _MOST_ZEROS = 64 * MIB  # asked for of a device at once, so that it can be interrupted
 _MANY_ZEROS = 64 * KIB  # that are worth a request to a file system
@@ -67,17 +67,17 @@ class OutFile(NamedTuple):
 
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it is a hole."""
-        with _errors_named(self.path):
+        with errors_named(self.path):
             os.ftruncate(self.fd, length)
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at an offset."""
-        with _errors_named(self.path):
+        with errors_named(self.path):
             _write_all(self.fd, data, offset)
 
     def allocate(self, length: int) -> None:
         """Give the file a length in bytes, and the room for all of it; what is new is zeros."""
-        with _errors_named(self.path):
+        with errors_named(self.path):
             _allocate(self.fd, 0, length)
 
     def lengthen(self, length: int) -> None:
@@ -89,7 +89,7 @@ class OutFile(NamedTuple):
 
     def flush(self) -> None:
         """Return when all that was written is on the medium, as far as the system knows."""
-        with _errors_named(self.path):
+        with errors_named(self.path):
             _flush(self.fd)
 
     def begin_flush(self, start: int, end: int) -> None:
@@ -149,7 +149,7 @@ class Device(OutFile):
 
     def set_length(self, length: int) -> None:
         """Refuse a length in bytes that is more than the device has."""
-        with _errors_named(self.path):
+        with errors_named(self.path):
             size = os.lseek(self.fd, 0, os.SEEK_END)
             if length > size:
                 message = f"the device is {size} bytes long, expected at least {length}"
@@ -184,7 +184,7 @@ def _allocate(fd: int, offset: int, length: int) -> None:
 
 def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
-    done = 0
+    done = _write_at(fd, view, offset) if len(view) <= _MOST else 0
     while done < len(view):
         done += _write_at(fd, view[done : done + _MOST], offset + done)
 
@@ -273,7 +273,7 @@ class FileTarget(Target, FileSource):
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at a file offset; the file becomes longer to hold them."""
-        with _errors_named(self._name):
+        with errors_named(self._name):
             _write_all(self.fd, data, offset)
         self.size = max(self.size, offset + len(data))
 
@@ -295,7 +295,7 @@ class FileTarget(Target, FileSource):
 
     def set_length(self, length: int) -> None:
         """Give the file a length in bytes; what is new of it is a hole, where that may be."""
-        with _errors_named(self._name):
+        with errors_named(self._name):
             if length > self.size and self._refuses_holes:
                 _allocate(self.fd, self.size, length - self.size)
             else:
@@ -304,7 +304,7 @@ class FileTarget(Target, FileSource):
 
     def allocate(self, offset: int, length: int) -> None:
         """Have room on the medium for a range inside the file."""
-        with _errors_named(self._name):
+        with errors_named(self._name):
             _allocate(self.fd, offset, length)
 
     @cached_property
@@ -313,7 +313,7 @@ class FileTarget(Target, FileSource):
 
     def flush(self) -> None:
         """Return when all that was written is on the medium, as far as the system knows."""
-        with _errors_named(self._name):
+        with errors_named(self._name):
             _flush(self.fd)
 
 
@@ -357,7 +357,7 @@ def device(path: str) -> Iterator[Device]:
     Raises:
         OSError: It is mounted or in use, or cannot be written; its name is `path`.
     """
-    with _errors_named(path):
+    with errors_named(path):
         mounted = filesystems.place_of_mount(os.stat(path))
         if mounted is not None:
             raise OSError(errno.EBUSY, f"is mounted at {mounted}")
@@ -368,11 +368,11 @@ def device(path: str) -> Iterator[Device]:
                 raise
             raise OSError(errno.EBUSY, "the device or a part of it is in use") from error
     try:
-        with _errors_named(path):
+        with errors_named(path):
             if not filesystems.is_block_device(os.fstat(fd)):
                 raise OSError(errno.ENOTBLK, "is no block device any more")
         yield Device(fd, path)
-        with _errors_named(path):
+        with errors_named(path):
             os.fsync(fd)
     finally:
         os.close(fd)
@@ -405,7 +405,7 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
     Raises:
         OSError: The file cannot be written; its name is `path`.
     """
-    with _errors_named(path):
+    with errors_named(path):
         if not replace:
             _refuse_existing(path)
         former = _regular_file(path)
@@ -413,7 +413,7 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
         fd, partial = _create(os.path.dirname(target), 0o666 if former is None else 0o600)
     try:
         try:
-            with _errors_named(path):
+            with errors_named(path):
                 if former is not None:
                     _take_over(fd, former)
             out = OutFile(fd, path, partial)
@@ -421,9 +421,9 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
             if is_durable:
                 out.flush()
         finally:
-            with _errors_named(path):
+            with errors_named(path):
                 os.close(fd)
-        with _errors_named(path):
+        with errors_named(path):
             if not replace:
                 _refuse_existing(path)  # it may have appeared meanwhile
             os.replace(partial, target)
@@ -437,7 +437,7 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
 
 def remove_file(path: str, status: os.stat_result) -> None:
     """Remove a file and a link that leads to it, for good; another one in its place stays."""
-    with _errors_named(path):
+    with errors_named(path):
         if not os.path.samestat(os.stat(path), status):
             raise OSError(errno.ESTALE, "is another file by now, and stays")
         for name in (os.path.realpath(path), *([path] if os.path.islink(path) else ())):
@@ -489,12 +489,3 @@ def _take_over(fd: int, former: os.stat_result) -> None:
         except OSError:
             mode = mode & ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
     os.fchmod(fd, mode)
-
-
-@contextlib.contextmanager
-def _errors_named(path: str) -> Iterator[None]:
-    """Let errors of the system name the file that the user named, and no other."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error

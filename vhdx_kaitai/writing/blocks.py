@@ -11,9 +11,6 @@ is not set would show the parent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from ..format.bat import (
     FULLY_PRESENT,
     NOT_PRESENT,
@@ -45,7 +42,8 @@ class Blocks:
         layer: The same as the first of its chain.
         reader: Reads the disk; it is told what it has to look up anew.
 
-    Errors of the system leave the disk as it was, but for what was written before.
+    Errors of the system leave the disk as it was, but for what was written before. Readers look
+    up what was changed of the map anew, however that went.
     """
 
     def __init__(self, editor: Editor, layer: Layer, reader: Reader) -> None:
@@ -106,9 +104,11 @@ class Blocks:
         self._drop(first, end, UNMAPPED, kept)
 
     def _drop(self, first: int, end: int, state: int, kept: tuple[int, ...]) -> None:
-        start = first * self._block_size
-        with self._changed(start, min(self._size, end * self._block_size)):
+        try:
             self._editor.drop_blocks(first, end, state, kept)
+        finally:
+            start, after = first * self._block_size, end * self._block_size
+            self._reader.forget(start, min(self._size, after))
 
     def _put(self, data: memoryview, position: int) -> None:
         """Write payload at a file offset."""
@@ -149,8 +149,10 @@ class Blocks:
             self._put(data, room.offset + at)
             if is_parents or not room.is_new:
                 editor.needs_barrier = True
-            with self._changed(start - at, start - at + self._length_of(block)):
+            try:
                 editor.set_entry(block, FULLY_PRESENT, room.offset)
+            finally:
+                self._reader.forget(start - at, start - at + self._length_of(block))
         except OSError:
             if not is_kept:
                 editor.space.put_back(room, self._block_size)
@@ -169,8 +171,10 @@ class Blocks:
             editor.needs_barrier = True
             editor.set_bits(bitmap, *whole, is_set=False)  # there may be some from former times
             editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
-            with self._changed(low, low + len(data)):
+            try:
                 editor.set_entry(block, PARTIALLY_PRESENT, room.offset)
+            finally:
+                self._reader.forget(low, low + len(data))
         except OSError:  # when the entry is in place all the same, the session is at its end
             editor.space.put_back(room, self._block_size)
             raise
@@ -196,10 +200,12 @@ class Blocks:
             return
         self._put(whole, offset + low % self._block_size)
         editor.needs_barrier = True
-        with self._changed(low, low + len(whole)):
+        try:
             editor.set_bits(bitmap, low_bit, high_bit, is_set=True)
             if here | written == (1 << end - first) - 1:
                 editor.set_entry(block, FULLY_PRESENT, offset)
+        finally:
+            self._reader.forget(low, low + len(whole))
 
     def _whole_sectors(self, data: memoryview, start: int) -> tuple[int, memoryview]:
         """Return where whole sectors begin, and them: some data, and around it what is there."""
@@ -214,11 +220,3 @@ class Blocks:
         """Return which bits of its chunk's sector bitmap a range of whole sectors has."""
         first = start // self._sector % SECTORS_PER_BITMAP
         return first, first + (end - start) // self._sector
-
-    @contextmanager
-    def _changed(self, start: int, end: int) -> Iterator[None]:
-        """Let readers look up a range anew after the map was changed, however that went."""
-        try:
-            yield
-        finally:
-            self._reader.forget(start, end)

@@ -103,6 +103,7 @@ class WritableDisk(Disk):
         self._keeps_file = keeps_file
         self._session = Session(file, self.image.headers, data_write_guid)
         self._places: dict[int, int] = {}  # of blocks that are wholly on the disk and in the file
+        self._session.when_failed = self._places.clear  # nothing is written in place either
         # Flushes that began, and which of them has returned.
         self._begun_flushes = self._ended_flushes = 0
         self._get_place = self._places.get
@@ -219,7 +220,7 @@ class WritableDisk(Disk):
                     self._is_closed = True  # nothing is written any more, wherever this stops
                     self._forget_places()
                     if not self._session.has_failed:
-                        with self._critical():
+                        with self._session.critical():
                             self._session.flush() if self._editor is None else self._editor.end()
             finally:
                 super().close()
@@ -252,11 +253,14 @@ class WritableDisk(Disk):
         start, end = self._inside(offset, len(view))
         if start < end:
             with self._changing() as blocks:
-                for low, high in self._by_block(start, end):
+                low = start
+                while low < end:
+                    high = min(end, (low | self._mask) + 1)
                     place = blocks.write(view[low - start : high - start], low)
                     if place is not None and self._has_descriptor:
-                        self._keep(low // self.block_size, place)
+                        self._keep(low >> self._shift, place)
                     self._spill()
+                    low = high
         return len(view)
 
     @contextmanager
@@ -265,7 +269,7 @@ class WritableDisk(Disk):
         with self._alone():
             self._check_open()
             self._session.check()
-            with self._critical():
+            with self._session.critical():
                 yield self._begun()
 
     def _begun(self) -> Blocks:
@@ -284,18 +288,8 @@ class WritableDisk(Disk):
     def _commit(self) -> None:
         """Let all that was changed be on the medium."""
         self._session.check()
-        with self._critical():
-            self._session.flush() if self._editor is None else self._editor.commit()
-
-    @contextmanager
-    def _critical(self) -> Iterator[None]:
-        """Write nothing more when something goes wrong meanwhile, in place either."""
-        try:
-            with self._session.critical():
-                yield
-        finally:
-            if self._session.has_failed:
-                self._places.clear()
+        with self._session.critical():
+            self._session.flush() if self._editor is None else self._editor.commit(in_place=False)
 
     def _spill(self) -> None:
         """Let changed metadata get into the file when there is much of it."""

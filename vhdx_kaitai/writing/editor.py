@@ -38,6 +38,7 @@ from .space import Room, Space
 
 _ENTRY = struct.Struct("<Q")
 _ENTRIES = PAGE // ENTRY_LENGTH  # in a page; a region begins with one
+_MOST_KEPT = 1024  # pages that stay in memory, be they in their places or in the log alone
 
 # What is harmless to readers, but not to who puts a block where there seems to be room: the
 # place that a block keeps is past the end, or also that of another one; entries are moved.
@@ -120,11 +121,12 @@ class Editor:
         gaps = found.gaps.first if found.gaps is not None else ()
         self.space = Space(((start * MIB, stop * MIB) for start, stop in gaps), end)
         self._journal = Journal(session)
+        self._changed: set[int] = set()  # pages that no entry of the log has as they are
 
     @property
     def changed_pages(self) -> int:
         """How many pages of metadata are changed and not in the file yet."""
-        return len(self._source.pages)
+        return len(self._changed)
 
     def entry(self, block: int) -> int:
         """Return the BAT entry of a payload block."""
@@ -305,11 +307,17 @@ class Editor:
         return Image(self._source)
 
     def forget(self) -> None:
-        """Let nothing be changed that is not committed."""
+        """Let nothing be changed that is not committed. All that is has to be in its place."""
         self._source.pages.clear()
+        self._changed.clear()
 
-    def commit(self) -> None:
+    def commit(self, *, in_place: bool = True) -> None:
         """Return when all that was changed is on the medium, one way or the other.
+
+        Args:
+            in_place: Whether the metadata has to be in its place then, and is kept no longer. It
+                may wait in the log as long as it is read through this image, and no place of
+                metadata is used for anything else.
 
         Raises:
             OSError: The medium fails; the session has ended.
@@ -317,12 +325,17 @@ class Editor:
         """
         pages = [Page(at, bytes(self._source.pages[at])) for at in self._in_order()]
         if self.needs_barrier or not pages:
-            self.session.flush()
+            self._journal.flush()
         if pages:
             self._journal.write(pages, self.space.end)
         self.needs_barrier = False
         self.space.settle()
-        self._source.pages.clear()
+        self._changed.clear()
+        are_many = len(self._source.pages) > _MOST_KEPT
+        if in_place or are_many or self._journal.is_half_full:
+            self._journal.place()
+        if in_place or are_many:
+            self._source.pages.clear()
 
     def end(self) -> None:
         """Commit, let the log be clean, and then cut off what is not used.
@@ -349,7 +362,7 @@ class Editor:
         """
         region = self.image.regions.bat
         end = region.file_offset + region.length
-        return sorted(self._source.pages, key=lambda at: (region.file_offset <= at < end, -at))
+        return sorted(self._changed, key=lambda at: (region.file_offset <= at < end, -at))
 
     def _put_entry(self, index: int, entry: int) -> None:
         offset = self.image.regions.bat.file_offset + index * ENTRY_LENGTH
@@ -365,7 +378,9 @@ class Editor:
             file = self.session.file
             if file.data_start(offset, offset + PAGE) > offset:
                 self.session.attempt(file.allocate, offset, PAGE)
-        return self._source.page(offset)
+        page = self._source.page(offset)
+        self._changed.add(offset)
+        return page
 
 
 def begin_editing(session: Session, image: Image, *, for_data: bool) -> Editor:

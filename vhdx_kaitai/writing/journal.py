@@ -10,8 +10,9 @@ Facts that force the design:
   a log that is not there, and every reader has to refuse the file. So the first
   entry comes first, and the header names it when it is on the medium. No reader
   takes an entry for anything while no header has its LogGuid.
-* An entry is needed until its pages are in place for certain: until a flush has
-  returned that began after they were written. Then the next entry may name a later
+* Pages may wait for their places, and the newest of several that have the same place
+  is enough there. An entry is needed until its pages are in place for certain: until a
+  flush has returned that began after they were written. Then the next entry may name a later
   one as its tail. But the space of an entry is free only when an entry that does so
   is on the medium itself: after a crash the newest one there counts, whatever was
   in memory.
@@ -116,15 +117,21 @@ class Journal:
         self._entries: deque[_Entry] = deque()
         self._number = 0  # that of the newest
         self._next = 0  # where the next one begins, in the ring
+        self._flushed = 0  # up to which entry they are on the medium
         self._placed = 0  # up to which entry pages are in place, and
         self._certain = 0  # up to which they are so on the medium
-        self._waiting: list[Page] = []  # those that are not in place
+        self._waiting: dict[int, bytes] = {}  # pages that are not in place, by their places
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether it is time to write pages into their places."""
+        return 2 * self._free < self._ring.length
 
     def write(self, pages: Sequence[Page], needed_size: int) -> None:
-        """Write pages into their places, so that a crash leaves a beginning of them.
+        """Write pages into the log, so that a crash leaves a beginning of them.
 
         When this returns they are there for whoever opens the file after a crash, and so is
-        all that was written to the file before.
+        all that was written to the file before. They are not in their places yet.
 
         Args:
             pages: The pages, of which up to `MOST_PAGES` get there together.
@@ -140,6 +147,25 @@ class Journal:
             self._append(part, needed_size)
         self._settle()
 
+    def place(self) -> None:
+        """Write what was logged into its places; the next flush makes that certain."""
+        pages = sorted(self._waiting.items())
+        while pages:
+            count = 1
+            while count < len(pages) and pages[count][0] == pages[0][0] + count * SECTOR:
+                count += 1
+            together, pages = pages[:count], pages[count:]
+            self._session.write(b"".join(data for _, data in together), together[0][0])
+        self._waiting = {}
+        self._placed = self._number
+
+    def flush(self) -> None:
+        """Return when all that was written is on the medium, in the log and elsewhere."""
+        self._session.flush()
+        self._flushed, self._certain = self._number, self._placed
+        while self._entries and self._entries[0].number < self._entries[-1].tail:
+            self._entries.popleft()
+
     @property
     def _free(self) -> int:
         """Bytes of the ring that hold no entry which a reader may need."""
@@ -148,9 +174,10 @@ class Journal:
     def _make_room(self, needed_size: int) -> None:
         """Let a reader need no entry but an empty one."""
         self._settle()
-        self._flush()  # what is in place is so for certain
+        self.place()
+        self.flush()  # what is in place is so for certain
         self._append((), needed_size)
-        self._flush()
+        self.flush()
 
     def _append(self, pages: Sequence[Page], needed_size: int) -> None:
         """Write an entry into the ring, after the newest one."""
@@ -177,7 +204,7 @@ class Journal:
         self._write_into_ring(encode.log_entry(self._judged(_built(head, pages), entry.offset)))
         self._entries.append(entry)
         self._next = (entry.offset + entry.length) % self._ring.length
-        self._waiting += pages
+        self._waiting.update(pages)
 
     def _judged(self, entry: LogEntry, offset: int) -> LogEntry:
         """Return an entry, in which no reader is going to find anything wrong."""
@@ -193,25 +220,13 @@ class Journal:
         if len(data) > before_end:
             self._session.write(data[before_end:], self._ring.file_offset(0))
 
-    def _flush(self) -> None:
-        """Return when all entries are on the medium, and all pages that are in place."""
-        self._session.flush()
-        self._certain = self._placed
-        while self._entries and self._entries[0].number < self._entries[-1].tail:
-            self._entries.popleft()
-
     def _settle(self) -> None:
-        """Return when all entries are on the medium, and write their pages into place."""
-        if not self._waiting:
-            return
-        self._flush()
-        if not self.has_begun:
-            self._session.begin_log(self._guid)
-            self.has_begun = True
-        for page in self._waiting:
-            self._session.write(page.data, page.offset)
-        self._waiting = []
-        self._placed = self._number
+        """Return when all entries are on the medium, and the headers say that there are some."""
+        if self._flushed < self._number:
+            self.flush()
+            if not self.has_begun:
+                self._session.begin_log(self._guid)
+                self.has_begun = True
 
 
 def _length_of(pages: int) -> int:

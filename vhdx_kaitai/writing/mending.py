@@ -170,6 +170,7 @@ def through_log(
     journal = Journal(session)
     # What the file ends with may be cut: a replay must not make it longer, with zeros unseen.
     journal.write(pages, file.size // MIB * MIB)
+    journal.place()
     session.end()
 
 

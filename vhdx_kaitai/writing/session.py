@@ -16,8 +16,8 @@ Facts that force the design:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
@@ -82,6 +82,7 @@ class Session:
         file: The file.
         headers: Its headers as they are now.
         has_failed: Whether a write or a flush has failed, so that nothing more is written.
+        when_failed: Called when that happens.
         flushed_size: Length in bytes that the file has for certain: that of the last flush.
     """
 
@@ -90,6 +91,7 @@ class Session:
         self.file = file
         self.headers = headers
         self.has_failed = False
+        self.when_failed: Callable[[], None] = _nothing
         self.flushed_size = 0
         self._harmless: BaseException | None = None
         # Whether the current header is on the medium. Nobody knows that of one that was there:
@@ -173,20 +175,23 @@ class Session:
             self._harmless = error
             raise
 
-    @contextmanager
-    def critical(self) -> Iterator[None]:
+    def critical(self) -> AbstractContextManager[None]:
         """End the session when something goes wrong meanwhile, since nobody knows how far it got.
 
         That is meant for an interrupt, too, but not for what has failed harmlessly.
         """
-        try:
-            yield
-        except BaseException as error:
-            if error is not self._harmless:
-                self.has_failed = True
-            raise
-        finally:
-            self._harmless = None  # it holds all that it went through, buffers of callers too
+        return _Critical(self)
+
+    def fail(self) -> None:
+        """Let nothing more be written."""
+        self.has_failed = True
+        self.when_failed()
+
+    def leave(self, error: BaseException | None) -> None:
+        """End what was critical, in which something went wrong or nothing did."""
+        harmless, self._harmless = self._harmless, None  # with all that it went through
+        if error is not None and error is not harmless:
+            self.fail()
 
     def _update_headers(self, **changes: Any) -> None:
         """Update the headers twice, so that both say the same (HDR-27).
@@ -233,5 +238,21 @@ class Session:
         try:
             verb(*arguments)
         except BaseException:
-            self.has_failed = True
+            self.fail()
             raise
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+class _Critical(AbstractContextManager[None]):
+    """The time in which whatever goes wrong ends a session."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._session.leave(error)
