@@ -196,6 +196,7 @@ def tail_from_memory() -> Patch:
         log.place()
         log.flush()
         log._entries.clear()
+        log._used = 0
 
     return around(Journal, "_make_room", make_room)
 

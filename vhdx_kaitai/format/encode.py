@@ -243,7 +243,7 @@ def _parts(type_name: str, low: str, number: int) -> tuple[int, int]:
     return number >> width, number & (1 << width) - 1
 
 
-# Name of a field, its place in bytes, its first bit there and how many it has.
+# Name of a field, its place in bytes, its first bit there, and the least number that has no room.
 _Field: TypeAlias = tuple[str, tuple[int, int], int, int]
 
 
@@ -258,14 +258,14 @@ def _pack(type_name: str, record: object = None, **values: object) -> bytes:
     pack, signature, fields = _plan(type_name)
     packed: dict[tuple[int, int], Any] = {}
     values.setdefault("signature", signature)
-    for field, place, first, count in fields:
+    for field, place, first, end in fields:
         value: Any = values[field] if field in values else getattr(record, field)
-        if isinstance(value, UUID):
+        if type(value) is UUID:
             value = value.bytes_le
-        if isinstance(value, bytes):
+        if type(value) is bytes:
             fits = len(value) == place[1]
         else:
-            fits = 0 <= value < 1 << count
+            fits = 0 <= value < end
             value = packed.get(place, 0) | value << first
         if not fits:
             raise ValueError(f"{type_name}: {field} does not fit into its field")
@@ -278,8 +278,8 @@ def _plan(type_name: str) -> tuple[Callable[..., bytes], bytes | None, tuple[_Fi
     """Return how a struct is packed: by what, its signature, and its fields."""
     layout = STRUCTS[type_name]
     bits = layout.get("bits", {})
-    fields = (
-        (field, place, *bits.get(field, (0, 8 * place[1])))
-        for field, place in layout["fields"].items()
-    )
+    fields = []
+    for field, place in layout["fields"].items():
+        first, count = bits.get(field, (0, 8 * place[1]))
+        fields.append((field, place, first, 1 << count))
     return struct.Struct(layout["format"]).pack, layout.get("signature"), tuple(fields)

@@ -115,6 +115,7 @@ class Journal:
         # The entries that a reader may need after a crash, from the tail that the newest one
         # on the medium names to the newest one.
         self._entries: deque[_Entry] = deque()
+        self._used = 0  # bytes of the ring that they take
         self._number = 0  # that of the newest
         self._next = 0  # where the next one begins, in the ring
         self._flushed = 0  # up to which entry they are on the medium
@@ -164,12 +165,12 @@ class Journal:
         self._session.flush()
         self._flushed, self._certain = self._number, self._placed
         while self._entries and self._entries[0].number < self._entries[-1].tail:
-            self._entries.popleft()
+            self._used -= self._entries.popleft().length
 
     @property
     def _free(self) -> int:
         """Bytes of the ring that hold no entry which a reader may need."""
-        return self._ring.length - sum(entry.length for entry in self._entries)
+        return self._ring.length - self._used
 
     def _make_room(self, needed_size: int) -> None:
         """Let a reader need no entry but an empty one."""
@@ -203,6 +204,7 @@ class Journal:
         )
         self._write_into_ring(encode.log_entry(self._judged(_built(head, pages), entry.offset)))
         self._entries.append(entry)
+        self._used += entry.length
         self._next = (entry.offset + entry.length) % self._ring.length
         self._waiting.update(pages)
 
