@@ -53,7 +53,10 @@ def lock_file(fd: int, path: str, lock: Lock) -> bool:
             _lock_all(fd)
     except OSError as error:
         if error.errno in _HELD:
-            message = "in use: another program has the file open, or is changing it"
+            message = (
+                "in use: another program has the file open, or is changing it; "
+                "--no-lock (lock=False) does not ask"
+            )
             raise _of(path, InUseError(message)) from None
         if error.errno not in _NOT_THERE:
             raise OSError(error.errno, error.strerror, path) from error
