@@ -23,7 +23,7 @@ from .arguments import (
 )
 from .output import complain, print_colored, print_document, print_lines, tell_unused
 from .several import each
-from .status import CORRUPT, DONE, FAILED, NOT_VHDX, OF_VERDICT, USAGE, WARNINGS, worst
+from .status import CORRUPT, DONE, FAILED, NOT_VHDX, USAGE, WARNINGS, status_of, worst
 from .streams import write
 
 _EPILOG = """\
@@ -150,8 +150,7 @@ def _check_file(arguments: argparse.Namespace, ignored: list[str], results: list
 
 
 def _status_of(report: Report) -> int:
-    status = OF_VERDICT[report.verdict]
-    return FAILED if report.is_incomplete and status in (DONE, WARNINGS) else status
+    return status_of(report.verdict, is_incomplete=report.is_incomplete)
 
 
 def _write_sarif(arguments: argparse.Namespace, reports: list[Report]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import VhdxError
 from ..reading.folders import look_into
@@ -37,7 +37,7 @@ def each(arguments: argparse.Namespace, work: Work, words: dict[int, str]) -> in
         arguments.indent = None
     statuses: Counter[int] = Counter()
     of_folders: set[int] = set()
-    files = list(_files(paths, recursive=arguments.recursive))
+    files = list(files_of(paths, recursive=arguments.recursive))
     for path, _ in files:  # before anything is printed, which may be into one of them
         with contextlib.suppress(OSError, ValueError):  # that is told when it is opened
             refuse_input(path, os.stat(path))
@@ -62,7 +62,7 @@ def _try(one: argparse.Namespace, work: Work) -> int:
         return failure(one, error)
 
 
-def _files(paths: list[str], *, recursive: bool) -> Iterator[tuple[str, Exception | None]]:
+def files_of(paths: Iterable[str], *, recursive: bool) -> Iterator[tuple[str, Exception | None]]:
     """Yield paths of files, and those of folders with what is wrong with them."""
     for path in paths:
         if os.path.isdir(path):

@@ -32,10 +32,21 @@ OF_SALVAGE = f"""\
 """
 OF_ALL_COMMANDS = f"""\
 {OF_MOST_COMMANDS}  of several files the worst counts, in the order 1, 2, 63, 3, 0
-  check and repair also: 3 usable, with warnings
+  check, scan and repair also: 3 usable, with warnings
   map, and read, convert and hash with --salvage: 3 done, but something is lost
   compare: 0 same   1 different   4 failed; the others as above
 """
+
+
+def status_of(verdict: str, *, is_incomplete: bool) -> int:
+    """Return the status that stands for a check.
+
+    Args:
+        verdict: What it came to.
+        is_incomplete: Whether something else than the file kept some of it from being checked.
+    """
+    status = OF_VERDICT[verdict]
+    return FAILED if is_incomplete and status in (DONE, WARNINGS) else status
 
 
 def worst(statuses: Iterable[int]) -> int:

@@ -58,7 +58,7 @@ def error_document(path: str | None, error: Exception) -> Document:
     return headed(path=path, error=error_fields(error))
 
 
-def error_fields(error: Exception) -> Document:
+def error_fields(error: BaseException) -> Document:
     """Return what a document says of an error: its class, and the rule and place if it has one."""
     finding = error.finding if isinstance(error, FormatError) else None
     return {
@@ -71,6 +71,6 @@ def error_fields(error: Exception) -> Document:
     }
 
 
-def plain_message(error: Exception) -> str:
+def plain_message(error: BaseException) -> str:
     """Return what an error says, without the number and path that `OSError` adds."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

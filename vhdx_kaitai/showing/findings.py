@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..checking.findings import MOST_PER_RULE, Report
-from ..errors import Finding
+from ..errors import Finding, Span
 from ..rules import catalogue
 from ..text import counted, printable
 from .document import Document, headed
@@ -19,6 +19,17 @@ _VERDICTS = {
     "not-vhdx": "not a VHDX file",
 }
 _LEVELS = (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes"))
+_OF_A_FINDING = (
+    "rule",
+    "level",
+    "section",
+    "where",
+    "offset",
+    "length",
+    "message",
+    "expected",
+    "actual",
+)
 
 
 def check_document(report: Report, path: str) -> Document:
@@ -26,24 +37,23 @@ def check_document(report: Report, path: str) -> Document:
     return headed(
         path=path,
         verdict=report.verdict,
-        findings=[
-            {
-                "rule": finding.rule,
-                "level": finding.level,
-                "section": finding.section,
-                "where": finding.where,
-                "offset": finding.offset,
-                "length": finding.length,
-                "message": finding.message,
-                "expected": finding.expected,
-                "actual": finding.actual,
-            }
-            for finding in report.findings
-        ],
+        findings=[finding_document(finding) for finding in report.findings],
         skipped=[{"what": what, "why": why} for what, why in report.skipped],
         more=report.more,
         diagnosis=list(report.diagnosis),
     )
+
+
+def finding_document(finding: Finding) -> Document:
+    """Return what documents say of a finding."""
+    return {name: getattr(finding, name) for name in _OF_A_FINDING}
+
+
+def finding_of(document: Document) -> Finding:
+    """Return the finding that `finding_document` has made a document of."""
+    place = Span(document["where"], document["offset"], document["length"])
+    values = (document[name] for name in ("message", "expected", "actual"))
+    return Finding(document["rule"], document["level"], place, *values)
 
 
 def check_text(report: Report, path: str) -> Iterator[str]:

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from ..reading.disk import Disk
     from ..reading.links import Link
 
+# What `identity_document` has.
+IDENTITY = (
+    "creator",
+    "disk_type",
+    "virtual_disk_size",
+    "virtual_disk_id",
+    "block_size",
+    "logical_sector_size",
+    "physical_sector_size",
+)
+
 _VALUE_WIDTH = 80 - 23  # of a value, on a screen of 80 columns
 # More lines would push everything else off the screen; --json has them all.
 _MOST_LINES = 12
@@ -40,17 +51,10 @@ def info_document(
         zeros: Count bytes of stored blocks that are all zeros, too, which reads the data; this is
             told up to which file offset. Takes `allocation`.
     """
-    metadata = image.metadata
     return headed(
         path=path,
         file_size=image.file_size,
-        creator=image.creator,
-        disk_type=metadata.disk_type,
-        virtual_disk_size=metadata.virtual_disk_size,
-        virtual_disk_id=str(metadata.virtual_disk_id),
-        block_size=metadata.block_size,
-        logical_sector_size=metadata.logical_sector_size,
-        physical_sector_size=metadata.physical_sector_size,
+        **identity_document(image),
         current_header=image.headers.current_copy or None,
         headers=[
             _header_document(copy, is_followed=copy.copy == image.headers.current_copy)
@@ -59,13 +63,20 @@ def info_document(
         log=_log_state(image),
         region_table=image.regions.copy or None,
         regions=[_region_document(entry) for entry in image.regions.entries],
-        metadata=[_item_document(entry) for entry in metadata.entries],
+        metadata=[_item_document(entry) for entry in image.metadata.entries],
         bat=_bat_document(image, allocation=allocation, zeros=zeros),
         losses=quick(image) if allocation else losses_in_passing(image),
         parent=_parent_document(image),
         parents=None,
         assumed=assumed_document(image.assumed),
     )
+
+
+def identity_document(image: Image) -> Document:
+    """Return which disk an image is of: who made it, its type, its sizes, its identifier."""
+    metadata = image.metadata
+    values = {name: getattr(metadata, name) for name in IDENTITY if name != "creator"}
+    return {"creator": image.creator, **values, "virtual_disk_id": str(metadata.virtual_disk_id)}
 
 
 def _header_document(copy: HeaderCopy, *, is_followed: bool) -> Document:
