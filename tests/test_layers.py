@@ -267,6 +267,7 @@ TESTED_WITH = {
     "writing.undo": "writing/test_repair",
     "writing.naming": "writing/test_create",
     "showing.created": "commands/test_create",
+    "showing.fleet": "serving/test_summary",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
     "commands.changing": "commands/test_write",

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from .reading.layers import MissingParent
     from .reading.links import Link
     from .rules import Rule, catalogue
+    from .serving.fleet import scan
+    from .serving.record import scan_one
+    from .serving.summary import summarize
     from .storage.overlay import Update
     from .storage.source import Source
     from .writing.blank import Created
@@ -153,6 +156,9 @@ __all__ = [
     "repair",
     "replay",
     "resize",
+    "scan",
+    "scan_one",
+    "summarize",
     "undo_repair",
 ]
 
@@ -183,6 +189,9 @@ _NAMES_IN = {
     "reading.layers": "MissingParent",
     "reading.links": "Link",
     "rules": "Rule catalogue",
+    "serving.fleet": "scan",
+    "serving.record": "scan_one",
+    "serving.summary": "summarize",
     "storage.overlay": "Update",
     "storage.source": "Source",
     "writing.blank": "Created",
