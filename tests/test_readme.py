@@ -56,7 +56,12 @@ def run(command: str) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/operations.md", pytest.param("docs/rescue.md", marks=pytest.mark.slow)],
+    [
+        "README.md",
+        "docs/fleets.md",
+        "docs/operations.md",
+        pytest.param("docs/rescue.md", marks=pytest.mark.slow),
+    ],
 )
 def test_transcripts_are_what_the_commands_print(name: str) -> None:
     transcripts = blocks("console", (ROOT / name).read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ def test_help_tells_every_exit_status(command: str) -> None:
     ended = launch(*command.split(), "--help", env={"COLUMNS": "80"})
     text = ended.stdout.decode()
     more = {"": {3, 4}, "compare": {4}}.get(command, set())
-    if command in ("check", "repair", "map", "read", "convert", "hash"):
+    if command in ("check", "scan", "repair", "map", "read", "convert", "hash"):
         more = {3}
     assert statuses_in(text) == ALL_STATUSES | more
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from tests.conftest import Files
 from tests.support import files_in
 from vhdx_kaitai.copying.files import (
+    growing_file,
     refuse_image,
     refuse_source,
     refuse_to_replace,
     write_file,
 )
+from vhdx_kaitai.errors import InUseError
 from vhdx_kaitai.storage.source import open_source
 
 # Ways to give one file another name, or to reach it by another one.
@@ -89,3 +92,28 @@ def test_a_document_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     write_file(str(path), b"another", replace=True)
     assert path.read_bytes() == b"another"
     assert files_in(tmp_path) == {"document"}
+
+
+def test_a_file_that_grows_has_each_line_at_once_and_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    with suppress(LookupError), growing_file(str(path), ["one"], replace=False) as add:
+        assert path.read_text() == "one\n"
+        for number, line in enumerate(("two", "dr\u0117", ""), 2):
+            add(line)
+            assert path.read_text(encoding="utf-8").count("\n") == number
+        raise LookupError
+    assert path.read_text(encoding="utf-8") == "one\ntwo\ndr\u0117\n\n"
+    with pytest.raises(OSError, match="exists already"), growing_file(str(path), [], replace=False):
+        raise AssertionError
+    with growing_file(str(path), [], replace=True):
+        assert path.read_text() == ""
+    assert files_in(tmp_path) == {"lines"}
+
+
+def test_one_process_at_a_time_adds_to_a_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "lines")
+    with growing_file(path, ["one"], replace=False) as add:
+        with pytest.raises(InUseError), growing_file(path, [], replace=True):
+            raise AssertionError
+        add("two")
+    assert (tmp_path / "lines").read_text() == "one\ntwo\n"

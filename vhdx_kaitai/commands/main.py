@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "info": "say what an image is, on one screen",
     "check": "check every rule of the format and say what is wrong, where, and what it means",
+    "scan": "check many images at once, and tell what they are and which chains they make up",
     "map": "list what the disk is made of: start, length, state, depth and place in the file",
     "read": "write bytes of the virtual disk to standard output or a file",
     "convert": "write the virtual disk to a raw image, or any disk to a new VHDX file",

@@ -15,6 +15,8 @@ from .streams import write
 if TYPE_CHECKING:
     import argparse
 
+    from rich.console import Console
+
     from ..errors import Assumption
     from ..showing.document import Document
 
@@ -100,11 +102,25 @@ def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[in
     if arguments.quiet or not sys.stderr.isatty():
         yield lambda _done: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
-    console = Console(stderr=True, no_color=arguments.color == "never" or None)
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=_console(arguments), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextlib.contextmanager
+def ticker(arguments: argparse.Namespace) -> Iterator[Callable[[str], object]]:
+    """Show a text that says how far it is, where nobody knows how far it goes; as `progress`."""
+    if arguments.quiet or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    with _console(arguments).status("") as status:
+        yield status.update
+
+
+def _console(arguments: argparse.Namespace) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, no_color=arguments.color == "never" or None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from ..format.headers import probe
 from ..storage.filesystems import is_same_device
 from ..storage.source import Source
-from ..storage.target import new_file
+from ..storage.target import FileTarget, new_file
 
 _LINES_AT_ONCE = 4096
 
@@ -43,6 +43,32 @@ def write_lines(path: str, lines: Iterable[str], *, replace: bool) -> None:
             data = "".join(f"{line}\n" for line in some).encode()
             out.write(data, offset)
             offset += len(data)
+
+
+@contextlib.contextmanager
+def growing_file(
+    path: str, lines: Iterable[str], *, replace: bool
+) -> Iterator[Callable[[str], None]]:
+    """Write a file of text that is there at once and grows line by line; what is in it stays.
+
+    Args:
+        path: Path of the file.
+        lines: What is in it at first.
+        replace: Whether a file that is there may be replaced.
+
+    Yields:
+        What adds a line, which the system has when it returns.
+
+    Raises:
+        InUseError: Another process adds to it.
+        UnsupportedError: This system cannot do that.
+        OSError: It cannot be written.
+    """
+    if replace and os.path.lexists(path):
+        FileTarget(path).close()  # raises when another process adds to it
+    write_lines(path, lines, replace=replace)
+    with contextlib.closing(FileTarget(path)) as file:
+        yield lambda line: file.write(f"{line}\n".encode(), file.size)
 
 
 def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) -> None:
