@@ -23,6 +23,7 @@ from . import (
     mapping,
     opening,
     reading,
+    scanning,
     writing,
 )
 from .framework import Benchmark, Table, run
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     **hashing.BENCHMARKS,
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
+    **scanning.BENCHMARKS,
     **writing.BENCHMARKS,
     **changing.BENCHMARKS,
 }
