@@ -24,7 +24,7 @@ def finding(rule: str, level: Level = "error") -> Finding:
 def test_every_error_of_the_package_is_a_vhdx_error() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     exceptions = [kind for kind in kinds if issubclass(kind, Exception)]
-    assert len(exceptions) == 13
+    assert len(exceptions) == 14
     assert all(issubclass(kind, errors.VhdxError) for kind in exceptions)
     assert not issubclass(errors.VhdxError, OSError)
 

@@ -82,9 +82,10 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 36
+MAX_LATE_IMPORTS = 49
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
+_REMOTE = "most files are here, and what reads others takes long to start"
 LATE_IMPORTS = {
     "__init__: importlib": "names of the face come when they are used",
     "__init__: importlib.resources": _START,
@@ -93,6 +94,7 @@ LATE_IMPORTS = {
     "checking.survey: .crowds": _LARGE,
     "checking.survey: .tally": _LARGE,
     "copying.data: .": _LARGE,
+    "commands.arguments: ..storage.urls": "help needs nothing of files",
     "commands.arguments: difflib": "only what is mistyped gets a guess",
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.links": _START,
@@ -112,12 +114,19 @@ LATE_IMPORTS = {
     "reading.image: ..format.rescue": "most images need no rescue",
     "reading.map: .": _LARGE,
     "reading.ntfsfiles: dissect": "few disks have a file system that it reads",
+    "reading.parents: ..storage.remote": _REMOTE,
     "reading.parents: unicodedata": _START,
     "rules: importlib.resources": _START,
     "rules: json": _START,
     "serving.tables: pyarrow.parquet": "few want tables",
     "serving.workers: distributed": "few have a cluster",
     "showing.document: json": _START,
+    "storage.objects: obstore": _REMOTE,
+    "storage.objects: obstore.exceptions": _REMOTE,
+    "storage.objects: obstore.store": _REMOTE,
+    "storage.remote: fsspec.core": _REMOTE,
+    "storage.source: .remote": _REMOTE,
+    "storage.urls: urllib.parse": _REMOTE,
     "showing.info: ..checking.usage": "few ask for it",
     "showing.info: textwrap": _START,
     "writing.opening: .disk": "who reads needs no writer",

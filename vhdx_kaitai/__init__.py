@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ParentError,
         ParentMismatchError,
         ParentNotFoundError,
+        ReplacedError,
         ReplayRequiredError,
         Span,
         TruncatedError,
@@ -125,6 +126,7 @@ __all__ = [
     "Regions",
     "RepairItem",
     "RepairOutcome",
+    "ReplacedError",
     "ReplayRequiredError",
     "ReplaySummary",
     "Report",
@@ -169,8 +171,8 @@ _NAMES_IN = {
     "copying.digest": "Digest digest",
     "errors": (
         "Assumption FailedError Finding FormatError InUseError LimitError OverwrittenError "
-        "ParentError ParentMismatchError ParentNotFoundError ReplayRequiredError Span "
-        "TruncatedError UnsafeError UnsupportedError VhdxError"
+        "ParentError ParentMismatchError ParentNotFoundError ReplacedError ReplayRequiredError "
+        "Span TruncatedError UnsafeError UnsupportedError VhdxError"
     ),
     "format.bat": "Bat Geometry Occupied",
     "format.headers": "HeaderCopy Headers probe",

@@ -245,6 +245,16 @@ class FailedError(VhdxError):
     """
 
 
+class ReplacedError(VhdxError):
+    """The file is not the one any more that was opened, so that bytes of two would be mixed.
+
+    Opening it again reads the new one.
+    """
+
+    def __init__(self, message: str = "the file was replaced or changed since it was opened"):
+        super().__init__(message)
+
+
 class ParentError(VhdxError):
     """The parent of a differencing disk cannot be used."""
 

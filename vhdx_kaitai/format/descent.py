@@ -23,9 +23,12 @@ from . import bat, grammar, headers, metadata, regions
 from .bat import Bat, Geometry
 from .headers import Headers
 from .judge import REFUSE, Judge
-from .metadata import Items, Metadata
+from .metadata import ITEMS_FROM, Items, Metadata
+from .place import TOP_LEVEL
 from .regions import Regions, TableCopy
 from .structures import Header, RegionEntry
+
+_END_OF_TABLES = sum(TOP_LEVEL["region_table_2"])
 
 if TYPE_CHECKING:
     from functools import cached_property as layer
@@ -85,6 +88,7 @@ class Descent:
     def identifier(self) -> bytes | None:
         """The bytes of the file type identifier of a VHDX file that is long enough to be one."""
         judge, section = self.judge, grammar.HeaderSection(self.stored)
+        self.stored.prefetch(0, _END_OF_TABLES)
         identifier = section.identifier()
         is_right = headers.probe(identifier) > 0
         if not is_right and (judge.assumes_everything or has_structures(self.stored)):
@@ -132,6 +136,8 @@ class Descent:
             return None
         from .log import read_log  # a clean one takes no part in opening
 
+        start = self.header.log_offset
+        self.stored.prefetch(start, start + self.header.log_length)
         return read_log(self.stored, self.header)
 
     @property
@@ -246,7 +252,9 @@ class Contents:
         region = self.metadata_region
         if region is None:
             return None
-        table = grammar.metadata_table(self.source, region.file_offset)
+        start = region.file_offset
+        self.source.prefetch(start, start + min(region.length, 2 * ITEMS_FROM))
+        table = grammar.metadata_table(self.source, start)
         return Items(self.source, region, table)
 
     @layer
@@ -277,6 +285,8 @@ class Contents:
         is_right = self.judge.take(bat.check_size(geometry, found.bat))
         if not is_right:
             return None
+        start = found.bat.file_offset
+        self.source.prefetch(start, start + geometry.entry_count * bat.ENTRY_LENGTH)
         return self.judge.assume_bat(Bat(self.source, found.bat, geometry), self.source.size)
 
     @layer

@@ -18,9 +18,10 @@ from warnings import warn
 
 from ..errors import Finding, Span, TruncatedError
 from ..records import TYPE_CHECKING
+from .urls import is_url, shown
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, NoReturn, SupportsIndex, TypeAlias
+    from typing import Any, BinaryIO, SupportsIndex, TypeAlias
 
 # What `open_source` takes. Typing has no name for "anything with the buffer
 # protocol" before Python 3.12, and an mmap is one of them.
@@ -33,7 +34,7 @@ Opener: TypeAlias = Callable[[str, int], int]
 class Uncopied:
     """Something that is open: neither copied nor pickled, since a copy would close it, too."""
 
-    def __reduce_ex__(self, _protocol: SupportsIndex, /) -> NoReturn:
+    def __reduce_ex__(self, _protocol: SupportsIndex, /) -> Any:
         name = type(self).__name__
         raise TypeError(f"cannot copy or pickle {name!r} object, which is open: open it again")
 
@@ -43,11 +44,15 @@ class Source(Uncopied):
 
     Attributes:
         size: Length in bytes.
-        path: Path of the file, None when the bytes come from somewhere else.
+        path: Path of the file, None when the bytes come from somewhere else. That of a URL
+            is what of it may be told.
+        stamp: What tells the file that was opened from another one in its place, and from
+            what becomes of it; None when nothing does.
     """
 
     size: int
     path: str | None = None
+    stamp: object = None
 
     def readinto(self, buffer: memoryview, offset: int) -> None:
         """Fill a buffer with the bytes from a file offset on.
@@ -96,9 +101,33 @@ class Source(Uncopied):
         """
         return offset
 
+    @property
+    def location(self) -> str | None:
+        """The path by which it was opened, or the URL with what is told to nobody."""
+        return self.path
+
+    def address(self) -> str | None:
+        """Return by what `open_source` opens the file again; None when nothing does."""
+        return None
+
+    def prefetch(self, _start: int, _end: int, /) -> None:
+        """Fetch a range at once that is about to be read in parts, where that saves time.
+
+        Args:
+            _start: File offset in bytes.
+            _end: File offset after the range, which may be past the end of the file.
+        """
+
     def status(self) -> os.stat_result | None:
         """Return what the system says of the file; None when there is none."""
         return None
+
+    def is_same_file(self, other: Source) -> bool:
+        """Tell whether another source is over the same file."""
+        status, others = self.status(), other.status()
+        if status is None or others is None:
+            return self is other
+        return os.path.samestat(status, others)
 
     def close(self) -> None:
         """Release what the source holds. Closing twice is harmless."""
@@ -143,15 +172,21 @@ class FileSource(Source):
         self.fd: int = _Descriptor((opener or os.open)(path, flags))
         self.path = path
         try:
-            mode = os.fstat(self.fd).st_mode
+            status = os.fstat(self.fd)
+            mode = status.st_mode
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
                 raise OSError(errno.ESPIPE, "not a regular file or block device", path)
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
+            self.stamp = _stamp_of(status, self.size)
         except BaseException:
             self.close()
             raise
+
+    def address(self) -> str | None:
+        """Return its absolute path."""
+        return None if self.path is None else os.path.abspath(self.path)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from a file offset on."""
@@ -227,6 +262,50 @@ class FileSource(Source):
     def __del__(self) -> None:
         if isinstance(getattr(self, "fd", None), int):
             warn(f"{self.path!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+
+
+def _stamp_of(status: os.stat_result, size: int) -> object:
+    """Return what tells a file of a size in bytes from another one."""
+    return size, status.st_ino, status.st_mtime_ns
+
+
+class RemoteSource(Source):
+    """A file at a URL, read by ranges."""
+
+    def __init__(self, url: str) -> None:
+        from .remote import Remote  # takes time, and most files are here
+
+        self.path = shown(url)
+        self._url = url
+        self._remote = Remote(url)
+        self.size, self.stamp = self._remote.size, self._remote.stamp
+        self._is_closed = False
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        if self._is_closed:
+            raise ValueError("the file is closed")
+        self._remote.fill(buffer, offset)
+
+    @property
+    def location(self) -> str:
+        """The URL with what is told to nobody."""
+        return self._url
+
+    def address(self) -> str:
+        """Return the URL."""
+        return self._url
+
+    def prefetch(self, start: int, end: int, /) -> None:
+        """Fetch a range at once that is about to be read in parts."""
+        self._remote.prefetch(start, end)
+
+    def is_same_file(self, other: Source) -> bool:
+        """Tell whether another source is over the same URL."""
+        return self.location == other.location
+
+    def close(self) -> None:
+        """Let nothing be read any more."""
+        self._is_closed = True
 
 
 class BufferSource(Source):
@@ -330,20 +409,23 @@ class Cursor:
 
 
 def open_source(source: SourceLike, opener: Opener | None = None) -> Source:
-    """Return a source for a path, a buffer or a binary file object.
+    """Return a source for a path, a URL, a buffer or a binary file object.
 
     Args:
         source: Which.
-        opener: Opens the file at a path, in the place of `os.open`.
+        opener: Opens the file at a path, in the place of `os.open`; not that at a URL.
 
     Raises:
         OSError: The file cannot be opened.
+        UnsupportedError: What is needed for the URL is not installed.
         TypeError: It is none of these.
     """
     if isinstance(source, Source):
         return source
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
+        if is_url(path):
+            return RemoteSource(path)
         if hasattr(os, "preadv"):
             return FileSource(path, opener)
         return _OwnedFileSource(path, opener)
@@ -360,6 +442,12 @@ class _OwnedFileSource(FileObjectSource):
     def __init__(self, path: str, opener: Opener | None = None) -> None:
         super().__init__(open(path, "rb", opener=opener))  # noqa: SIM115 - closed by close()
         self.path = path
+        status = self.status()
+        assert status is not None
+        self.stamp = _stamp_of(status, self.size)
+
+    def address(self) -> str | None:
+        return None if self.path is None else os.path.abspath(self.path)
 
     def close(self) -> None:
         self._file.close()

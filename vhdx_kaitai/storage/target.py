@@ -31,6 +31,7 @@ from ..units import KIB, MIB
 from . import filesystems
 from .locks import Lock, lock_file
 from .source import FileSource, Source, errors_named
+from .urls import refuse_url
 
 _MOST_ZEROS = 64 * MIB  # asked for of a device at once, so that it can be interrupted
 _MANY_ZEROS = 64 * KIB  # that are worth a request to a file system
@@ -209,6 +210,9 @@ class Target(Source):
 
     is_locked = False
 
+    def address(self) -> None:
+        """Return None: a file is opened once to be written."""
+
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at a file offset; the file becomes longer to hold them."""
         raise NotImplementedError
@@ -256,7 +260,8 @@ class FileTarget(Target, FileSource):
     Raises:
         InUseError: Somebody else has it open.
         OSError: It cannot be opened for reading and writing.
-        UnsupportedError: That cannot be done on this system, or not with a lock.
+        UnsupportedError: That cannot be done on this system, or not with a lock; or the path
+            is a URL.
     """
 
     def __init__(self, path: str, lock: Lock = "auto") -> None:
@@ -318,6 +323,7 @@ class FileTarget(Target, FileSource):
 
 
 def _open_to_change(path: str, flags: int) -> int:
+    refuse_url(path)
     return os.open(path, flags | os.O_RDWR)
 
 
@@ -404,6 +410,7 @@ def new_file(path: str, *, replace: bool = True, is_durable: bool = False) -> It
 
     Raises:
         OSError: The file cannot be written; its name is `path`.
+        UnsupportedError: The path is a URL.
     """
     with errors_named(path):
         if not replace:
@@ -452,6 +459,7 @@ def _refuse_existing(path: str) -> None:
 
 def _regular_file(path: str) -> os.stat_result | None:
     """Return what the system says of a file that is there; only regular ones can be replaced."""
+    refuse_url(path)
     try:
         status = os.stat(path)
     except FileNotFoundError:
