@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import starmap
 from operator import index as to_int
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias
 from uuid import UUID
 
 from ..errors import Assumption
@@ -23,7 +23,7 @@ from ..storage.source import SourceLike, Uncopied
 from . import extents
 from .chain import Chain, open_chain, why_missing
 from .extents import Extent
-from .image import Image, Replay, check_choice
+from .image import Again, Image, Replay, check_choice, reopened
 from .layers import Layer, MissingParent
 from .links import USUAL, Link, Linkage, Sought, Terms
 from .parents import Search
@@ -49,9 +49,12 @@ class Disk(Uncopied):
             be had and that was put up with.
         unused: What the caller said of parents and was for nothing, in sentences.
 
+    One whose images were opened by paths or URLs can be copied and pickled: the copy opens the
+    same files again, and raises a `ReplacedError` where one is not the same any more.
+
     Between requests a disk keeps up to 2 MiB of places. One without parents and with
-    more than 4096 blocks keeps up to 8 MiB of its BAT as well. All disks together keep a
-    MiB of zeros, which `pread` returns again and again.
+    more than 4096 blocks keeps up to 8 MiB of its BAT as well, an image at a URL up to 32 MiB
+    of its file. All disks together keep a MiB of zeros, which `pread` returns again and again.
     """
 
     def __init__(
@@ -205,6 +208,14 @@ class Disk(Uncopied):
         self._check_open()
         return DiskFile(self)
 
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> Any:
+        chain = [image.again() for image in self.chain]
+        if None in chain:
+            return super().__reduce_ex__(protocol)
+        lost = "zero" if self.zeroes_lost else "refuse"
+        rest = (self.links, lost, self.missing, self._assumed, self.unused)
+        return _reopened, (chain, *rest)
+
     def close(self) -> None:
         """Close all files of the chain. Closing twice is harmless."""
         self._is_closed = True
@@ -230,6 +241,26 @@ class Disk(Uncopied):
 
     def __repr__(self) -> str:
         return f"<Disk of {self.size} bytes: {' < '.join(map(repr, self.chain))}>"
+
+
+def _reopened(
+    chain: Sequence[Again],
+    links: Sequence[Link],
+    lost: Lost,
+    missing: MissingParent | None,
+    assumed: Sequence[Assumption],
+    unused: Sequence[str],
+) -> Disk:
+    """Return a disk whose images are opened once more; the others are what `Disk` takes."""
+    images: list[Image] = []
+    try:
+        for again in chain:
+            images.append(reopened(again))
+        return Disk(images, links, lost=lost, missing=missing, assumed=assumed, unused=unused)
+    except BaseException:
+        for image in images:
+            image.close()
+        raise
 
 
 class DiskFile(Uncopied, io.RawIOBase):

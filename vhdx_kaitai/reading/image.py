@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from ..errors import Assumption, ReplayRequiredError, VhdxError
+from ..errors import Assumption, ReplacedError, ReplayRequiredError, VhdxError
 from ..format import bat
 from ..format.descent import Descent, Layers
 from ..format.grammar import identifier
 from ..format.headers import probe
 from ..format.judge import NOTHING, REFUSE, Assumable, Judge
 from ..guids import NIL, REGION_NAMES
-from ..records import TYPE_CHECKING
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Opener, Source, SourceLike, Uncopied, open_source
 from ..text import counted, human_size
 
 if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
+    from typing import Any, Literal, SupportsIndex, TypeAlias
 
     from ..format.log import Log
     from ..format.replay import ReplaySummary
@@ -37,6 +37,8 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 class Image(Uncopied):
     """One VHDX file, read-only; its parents are not looked at.
 
+    One that was opened by a path or URL can be copied and pickled: the copy opens the file again.
+
     Attributes:
         path: Path of the file; None when its bytes come from somewhere else.
         file_size: Length of the file as it is stored, in bytes.
@@ -54,6 +56,7 @@ class Image(Uncopied):
     """
 
     assumed: Sequence[Assumption] = ()
+    _terms: tuple[Replay, Assumable] = "memory", NOTHING
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class Image(Uncopied):
         """Open a file.
 
         Args:
-            source: Path, buffer or binary file object.
+            source: Path, URL, buffer or binary file object.
             replay: `memory` applies a dirty log in memory, `refuse` raises instead,
                 `ignore` reads the file as it is stored.
             opener: Opens the file at a path, in the place of `os.open`.
@@ -80,6 +83,7 @@ class Image(Uncopied):
         check_choice("replay", replay, ("memory", "refuse", "ignore"))
         if replay == "ignore":
             assumable = assumable._replace(as_stored=True)
+        self._terms = replay, assumable
         self._owned = not isinstance(source, Source)
         self.stored = open_source(source, opener)
         self.path = self.stored.path
@@ -186,6 +190,15 @@ class Image(Uncopied):
         """Who made the file, for diagnosis only; None when it does not say, or not any more."""
         return identifier(self._identifier).creator if probe(self._identifier) else None
 
+    def again(self) -> Again | None:
+        """Return what opens the same file in the same way; None when there is no way to it."""
+        address = self.stored.address()
+        return None if address is None else Again(address, self.stored.stamp, *self._terms)
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> Any:
+        again = self.again()
+        return super().__reduce_ex__(protocol) if again is None else (reopened, (again,))
+
     def close(self) -> None:
         """Close the file, unless it was the caller who opened it."""
         if self._owned:
@@ -204,3 +217,35 @@ class Image(Uncopied):
 
     def __repr__(self) -> str:
         return f"<Image {self.path or 'in memory'}: {self.metadata.disk_type}>"
+
+
+class Again(NamedTuple):
+    """What opens an image once more, here or in another process.
+
+    Attributes:
+        address: Its absolute path, or its URL.
+        stamp: What tells its file from another one.
+        replay: What is to be done with a dirty log.
+        assumable: What may be assumed.
+    """
+
+    address: str
+    stamp: object
+    replay: Replay
+    assumable: Assumable
+
+
+def reopened(again: Again) -> Image:
+    """Return an image that is opened once more.
+
+    Raises:
+        ReplacedError: Its file is another one, or was changed.
+        OSError: It cannot be read.
+    """
+    image = Image(again.address, replay=again.replay, assumable=again.assumable)
+    if image.stored.stamp != again.stamp:
+        image.close()
+        error = ReplacedError()
+        error.path = image.path
+        raise error
+    return image
