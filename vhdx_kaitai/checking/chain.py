@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -38,10 +37,10 @@ def check(
 ) -> Report:
     """Check an image against every rule that a file can show to be broken.
 
-    Whatever the bytes, this returns; it raises only what the operating system does.
+    Whatever the bytes, this returns; it raises only what the system does, or a file at a URL.
 
     Args:
-        source: Path, buffer or binary file object.
+        source: Path, URL, buffer or binary file object.
         chain: Check the parents of a differencing disk, too.
         skeleton: The file is a metadata dump, or to be compared with one: blocks may
             lie past its end, and bytes that a dump leaves out do not count.
@@ -50,11 +49,12 @@ def check(
             20. How many are left out is counted in either case.
         parent: The parent, instead of looking for it; a list for that of each level.
         search: Folders in which parents are looked for, by name and by their
-            DataWriteGuid, or one folder.
+            DataWriteGuid, paths or URLs, or one folder.
         follow_absolute: Follow paths of parents that lead out of the folder.
 
     Raises:
         OSError: The file, or the parent that was named, cannot be read.
+        VhdxError: A file at a URL was replaced meanwhile, or what reads it is not installed.
     """
     stored = open_source(source)
     try:
@@ -138,8 +138,9 @@ class _Chain:
         self._take.take(check_likeness(self._chain))
         place = Span(f"parent {found.path or 'in memory'}")
         self._take.take(metadata.check_fork(child.metadata, found.metadata, place))
-        if child.path is not None and found.path is not None:
-            self._take.take(self._check_way(found.path, link, place))
+        way = found.stored.location
+        if child.stored.location is not None and way is not None:
+            self._take.take(self._check_way(way, link, place))
         return may_be_used
 
     def _check_way(self, parent: str, link: Link, place: Span) -> Iterator[Finding]:
@@ -147,7 +148,7 @@ class _Chain:
         assert locator is not None  # there is a parent
         folders = parents.folders_of(self._chain[-2].stored, self._sought.search)
         tried: Iterator[parents.Candidate] = iter(())
-        is_beside = os.path.realpath(parent).startswith(os.path.join(folders[0].path, ""))
+        is_beside = parents.is_below(folders[0], parent)
         if link.key not in (None, BY_GUID) and is_beside and not self._sought.follow_absolute:
             all_candidates = parents.candidates(locator, folders, follow_absolute=False)
             tried = takewhile(lambda candidate: candidate.path != parent, all_candidates)

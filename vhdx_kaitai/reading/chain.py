@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -23,10 +22,11 @@ from ..errors import (
 )
 from ..format.locator import PATH_KEYS, Locator, is_absolute
 from ..storage.source import SourceLike
+from ..storage.urls import shown
 from ..text import quoted
 from .image import Image
 from .links import Link, Sought, Terms, assumed_of, find_parent
-from .parents import Candidate, folded
+from .parents import Candidate, leads_to
 
 MAX_CHAIN_LENGTH = 256  # ours, and that of others
 
@@ -127,7 +127,7 @@ def check_link(chain: Sequence[Image]) -> Iterator[Finding]:
     """Yield what forbids the last image of a chain as the parent of the one before it."""
     child, parent = chain[-2:]
     place = Span(f"parent {parent.path or 'in memory'}")
-    if any(_is_same_file(parent, other) for other in chain[:-1]):
+    if any(parent.stored.is_same_file(other.stored) for other in chain[:-1]):
         yield Finding("CHAIN-06", "error", place, "is in the chain already, expected no cycle")
     if len(chain) > MAX_CHAIN_LENGTH:
         expected = f"at most {MAX_CHAIN_LENGTH} (our limit)"
@@ -153,13 +153,6 @@ def check_likeness(chain: Sequence[Image]) -> Iterator[Finding]:
         )
 
 
-def _is_same_file(one: Image, other: Image) -> bool:
-    status, others = one.stored.status(), other.stored.status()
-    if status is None or others is None:
-        return one.stored is other.stored
-    return os.path.samestat(status, others)
-
-
 def check_way(
     locator: Locator, folder: str, path: str, tried: Iterable[Candidate], place: Where
 ) -> Iterator[Finding]:
@@ -170,22 +163,21 @@ def check_way(
 
     Args:
         locator: The locator of the child.
-        folder: Folder of the child.
-        path: Path of the parent in use.
+        folder: Folder of the child, or its URL.
+        path: Path or URL of the parent in use.
         tried: Candidates that were tried, or passed over, before it was found.
         place: The parent.
     """
     for candidate in tried:
         if candidate.path is None:
-            message = f"{candidate.key} {quoted(candidate.text)} was not followed: it "
+            message = f"{candidate.key} {quoted(shown(candidate.text))} was not followed: it "
             reason = candidate.reason or ""
             message += reason if reason.startswith("leads") else f"is {reason}"
             yield Finding("CHAIN-07", "note", place, message)
     relative = locator.entries.get(PATH_KEYS[0])
     if relative is not None and not is_absolute(relative):
         names = re.split(r"[\\/]", relative)
-        target = folded(os.path.normpath(os.path.join(folder, *names)))
-        if target not in {folded(os.path.abspath(path)), folded(os.path.realpath(path))}:
+        if not leads_to(folder, names, path):
             expected = "a path to the parent in use"
             name = PATH_KEYS[0]
             yield mismatched_text("LOC-21", "note", place, name, relative, expected)

@@ -23,6 +23,7 @@ from ..format.judge import NOTHING, Assumable
 from ..format.locator import Locator, matching_key
 from ..guids import NIL
 from ..storage.source import Opener, SourceLike
+from ..storage.urls import is_url, shown
 from ..text import quoted
 from .image import Image, Replay
 from .parents import NO_SUCH_FILE, Candidate, Search, candidates, confined, folders_of, paths_of
@@ -57,7 +58,7 @@ class Sought(NamedTuple):
     Attributes:
         named: The parents that the caller names, nearest first; None for one that is to
             be looked for.
-        search: Folders in which they are looked for, or one folder.
+        search: Folders in which they are looked for, paths or URLs, or one folder.
         follow_absolute: Whether paths are followed that lead out of the folder of the child.
         any_linkage: Whether a parent is taken although its DataWriteGuid is another one.
     """
@@ -90,13 +91,13 @@ class Sought(NamedTuple):
             if parent is not None:
                 name = "in memory"
                 if isinstance(parent, (str, os.PathLike)):
-                    name = os.fsdecode(parent)
+                    name = shown(os.fsdecode(parent))
                 yield f"the parent {name} is not used: no image of the chain needs it"
         folders = paths_of(self.search)
         if not levels and (folders or self.follow_absolute):
             yield "no parent is looked for: the image has none"
         for folder in folders:
-            if not os.path.isdir(folder):
+            if not (is_url(folder) or os.path.isdir(folder)):
                 yield f"nothing is looked for in {folder}: there is no such folder"
 
 
@@ -200,7 +201,7 @@ class _Tried:
             if key is not None:
                 self.close()
                 return image, Link(candidate.key, key)
-            place = f"{candidate.key}: {candidate.path}"
+            place = f"{candidate.key}: {image.path}"
             self._others.append(f"{place}: {_another(image, self._locator)}")
             if self._keeps_others and self._other[0] is None:
                 self._other = image, Link(candidate.key, None)
@@ -214,7 +215,7 @@ class _Tried:
         """Return the image that a candidate is; None when it is rejected."""
         path = candidate.path
         if path is None:
-            reason = f"{quoted(candidate.text)}: {candidate.reason}"
+            reason = f"{quoted(shown(candidate.text))}: {candidate.reason}"
             self._rejected.append(f"{candidate.key} {reason}")
             return None
         if path in self._paths:  # by its GUID, too
@@ -235,7 +236,7 @@ class _Tried:
             reason = str(error) if is_other else f"found, but it is damaged: {error}"
         except VhdxError as error:
             reason = str(error)
-        self._rejected.append(f"{candidate.key}: {path}: {reason}")
+        self._rejected.append(f"{candidate.key}: {shown(path)}: {reason}")
         return None
 
     def failure(self, child: Image, depth: int) -> Exception:
@@ -268,7 +269,9 @@ _TAKE_IT_ALL_THE_SAME = "--ignore-linkage reads the disk with this one all the s
 
 def _naming(error: OSError, path: str) -> OSError:
     """Return an error of the system that names the file it is about."""
-    return error if error.filename is not None else OSError(error.errno, error.strerror, path)
+    if error.filename is not None:
+        return error
+    return OSError(error.errno, error.strerror, shown(path))
 
 
 def _accepted(image: Image, replay: Replay) -> Image:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..format.locator import Locator, is_absolute
 from ..storage.source import Opener, Source
+from ..storage.urls import above, below, is_url, names_on_the_way, split
 
 # Folders to look in, or a single one.
 Search: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -29,7 +31,7 @@ class Folder(NamedTuple):
     """A folder in which a parent may be, there or below.
 
     Attributes:
-        path: Its path.
+        path: Its path, or its URL.
         real: The same without links, as it was when the search began.
         child: Name of the file that has to be in it; None for one that the caller named.
         status: What the system said of that file when it was opened.
@@ -66,6 +68,7 @@ _DEVICES = re.compile(
 _EXTENDED_PREFIX = "\\\\?\\"
 _LEADS_OUT = "leads out of the folder (--follow-absolute would allow it)"
 _A_LINK_LEADS_OUT = f"a link that {_LEADS_OUT}"
+_TOO_MANY_ALIKE = f"more than {MOST_ALIKE} names that differ only in case (our limit)"
 
 # What the system says of a path at which there is no file that could be the parent. Whatever
 # else it says, that it lacks a permission or descriptors, tells nothing about the parent.
@@ -97,10 +100,15 @@ _GOES_STEP_BY_STEP = {os.open, os.stat} <= os.supports_dir_fd  # Windows does no
 def folders_of(child: Source, search: Search) -> list[Folder]:
     """Return the folders to look in: that of a child, if it has one, and those of the caller."""
     folders = []
-    if child.path is not None:
-        folder, name = os.path.split(os.path.realpath(child.path))
+    if child.location is not None:
+        real = _real(child.location)
+        folder, name = split(real) if is_url(real) else os.path.split(real)
         folders.append(Folder(folder, folder, name, child.status()))
-    return folders + [Folder(path, os.path.realpath(path)) for path in paths_of(search)]
+    return folders + [Folder(path, _real(path)) for path in paths_of(search)]
+
+
+def _real(path: str) -> str:
+    return path if is_url(path) else os.path.realpath(path)
 
 
 def paths_of(search: Search) -> list[str]:
@@ -145,6 +153,7 @@ class _Look:
         self._folders = folders
         self._follow = follow
         self._alike: dict[tuple[int, int, str], list[str]] = {}
+        self._listed: dict[str, list[str]] = {}
 
     def candidates(self, key: str, text: str) -> Iterator[Candidate]:
         """Yield where the value of a key leads."""
@@ -176,22 +185,24 @@ class _Look:
                 steps.append(name)
         up = steps.count("..")
         down = steps[up:]
-        left = folder.real.split(os.sep)[-up:] if up else []
+        left = _steps(folder.real)[-up:] if up else []
         if [folded(name) for name in left] == [folded(name) for name in down[:up]]:
             yield from self._below(key, text, folder, down[up:])
         elif self._follow:
-            above = os.path.normpath(os.path.join(folder.real, *steps[:up]))
-            yield from self._descended(key, text, above, down)
+            top = _above(folder.real, up)
+            yield from self._descended(key, text, top, down)
         else:
             yield Candidate(key, text, None, _LEADS_OUT)
 
     def _absolute(self, key: str, text: str, plain: str, names: list[str]) -> Iterator[Candidate]:
         """Yield where an absolute path leads, if that may be anywhere."""
-        if os.name != "nt" and not plain.startswith("/"):
+        if is_url(plain) or (os.name != "nt" and not plain.startswith("/")):
             reason = "a path of Windows, which means nothing on this system"
             yield Candidate(key, text, None, reason)
         elif not self._follow:
             yield Candidate(key, text, None, _LEADS_OUT)
+        elif any(folder.child is not None and is_url(folder.path) for folder in self._folders):
+            yield Candidate(key, text, None, "a path on another machine")
         elif os.name == "nt":
             yield Candidate(key, text, text)
         else:
@@ -210,7 +221,7 @@ class _Look:
                 yield Candidate(key, path, None, _A_LINK_LEADS_OUT)
 
     def _is_inside(self, path: str) -> bool:
-        if not os.path.exists(path):
+        if is_url(path) or not os.path.exists(path):
             return True
         real = os.path.realpath(path)
         return any(_steps_below(folder, real) is not None for folder in self._folders)
@@ -221,6 +232,9 @@ class _Look:
         The first has exactly these names; others differ in case, or in the way of
         composing characters. When there is none, the exact one is yielded all the same.
         """
+        if is_url(folder):
+            yield from self._descended_at_url(key, text, folder, names)
+            return
         exact = os.path.join(folder, *names)
         is_there = os.path.lexists(exact)
         if is_there:
@@ -237,12 +251,43 @@ class _Look:
             paths = found[:left]
             left -= len(paths)
             if len(paths) < len(found):
-                reason = f"more than {MOST_ALIKE} names that differ only in case (our limit)"
-                yield Candidate(key, text, None, reason)
+                yield Candidate(key, text, None, _TOO_MANY_ALIKE)
         if paths:
             yield from (Candidate(key, text, path) for path in paths if path != exact)
         elif not is_there:
             yield Candidate(key, text, exact)
+
+    def _descended_at_url(
+        self, key: str, text: str, folder: str, names: list[str]
+    ) -> Iterator[Candidate]:
+        """Yield what `_descended` does; what is there is not asked for before the exact one."""
+        exact = below(folder, names)
+        yield Candidate(key, text, exact)
+        urls = [folder]
+        for name in names:
+            found: list[str] = []
+            for url in urls:
+                try:
+                    alike = (
+                        other for other in self._names_at(url) if folded(other) == folded(name)
+                    )
+                    found += (below(url, [other]) for other in alike)
+                except OSError as error:
+                    yield Candidate(key, text, url, error=error)
+            urls = found[:MOST_ALIKE]
+            if len(urls) < len(found):
+                yield Candidate(key, text, None, _TOO_MANY_ALIKE)
+        yield from (Candidate(key, text, url) for url in urls if url != exact)
+
+    def _names_at(self, url: str) -> list[str]:
+        """Return the names in a folder, where its file system can tell.
+
+        Raises:
+            OSError: The folder is there and cannot be looked into.
+        """
+        if url not in self._listed:
+            self._listed[url] = names_at(url)
+        return self._listed[url]
 
     def _same_names(self, folder: str, name: str, seen: set[tuple[int, int]]) -> list[str]:
         """Return the paths in a folder whose names are the same but for case and composition.
@@ -307,6 +352,56 @@ def confined(folders: Sequence[Folder]) -> Opener:
         raise OSError(errno.EXDEV, _A_LINK_LEADS_OUT, path)
 
     return opened
+
+
+def names_at(url: str) -> list[str]:
+    """Return the names in a folder at a URL; none where no folder is, or none can be listed.
+
+    Raises:
+        OSError: The folder is there and cannot be looked into.
+    """
+    from ..storage.remote import names_in  # takes time, and most files are here
+
+    try:
+        return names_in(url)
+    except OSError as error:
+        if error.errno in NO_SUCH_FILE:
+            return []
+        raise
+
+
+def leads_to(folder: str, names: Sequence[str], path: str) -> bool:
+    """Tell whether names lead from a folder to a file, whose name may differ in case.
+
+    Args:
+        folder: The folder.
+        names: The names.
+        path: The file.
+    """
+    if not is_url(folder):
+        target = folded(os.path.normpath(os.path.join(folder, *names)))
+        return target in {folded(os.path.abspath(path)), folded(os.path.realpath(path))}
+    way = posixpath.normpath("/".join([*_steps(folder), *names]))
+    return is_url(path) and folded(way) == folded("/".join(names_on_the_way(path)))
+
+
+def is_below(folder: Folder, path: str) -> bool:
+    """Tell whether a file is in a folder or below."""
+    if is_url(path):
+        return names_on_the_way(path)[:-1][: len(_steps(folder.real))] == _steps(folder.real)
+    return _steps_below(folder, os.path.realpath(path)) is not None
+
+
+def _steps(folder: str) -> list[str]:
+    """Return the names that lead to a folder, without links."""
+    return names_on_the_way(folder) if is_url(folder) else folder.split(os.sep)
+
+
+def _above(folder: str, steps: int) -> str:
+    """Return the folder some steps above another one, without links."""
+    if is_url(folder):
+        return above(folder, steps)
+    return os.path.normpath(os.path.join(folder, *[os.pardir] * steps))
 
 
 def _steps_below(folder: Folder, real: str) -> list[str] | None:

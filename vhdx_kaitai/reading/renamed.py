@@ -23,9 +23,11 @@ from ..errors import VhdxError
 from ..format.grammar import HeaderSection
 from ..format.headers import SIGNATURE, choose_current, judge_copies, probe
 from ..format.locator import Locator, matching_key
+from ..format.place import TOP_LEVEL
 from ..storage.source import Opener, open_source
+from ..storage.urls import below, is_url
 from ..text import counted
-from .parents import NO_SUCH_FILE, Candidate, Folder, is_plain
+from .parents import NO_SUCH_FILE, Candidate, Folder, is_plain, names_at
 
 # What stands in the place of the key of the locator that led to a parent.
 BY_GUID = "data_write_guid"
@@ -33,6 +35,8 @@ BY_GUID = "data_write_guid"
 # At most this many files of a folder are looked at: ours. Those whose names end as those of VHDX
 # files do come first.
 MOST_FILES = 1024
+
+_END_OF_HEADERS = sum(TOP_LEVEL["header_2"])
 
 
 def renamed(
@@ -50,7 +54,7 @@ def renamed(
         was looked at.
     """
     named = {folder.real: folder for folder in folders if folder.child is None}
-    own = {os.path.join(folder.real, folder.child) for folder in folders if folder.child}
+    own = {_path_of(folder.real, folder.child) for folder in folders if folder.child}
     for folder in named.values():
         yield from _in_folder(locator, folder, own, opener)
 
@@ -67,16 +71,14 @@ def _in_folder(
         opener: Opens files.
     """
     try:
-        with os.scandir(folder.path) as entries:
-            files = (entry.name for entry in entries if is_plain(entry.name) and _is_file(entry))
-            others = (name for name in files if os.path.join(folder.real, name) not in own)
-            names = heapq.nsmallest(MOST_FILES + 1, others, key=_rank)
+        names = heapq.nsmallest(MOST_FILES + 1, _names(folder, own), key=_rank)
     except OSError as error:
-        yield Candidate(BY_GUID, folder.path, None, f"cannot be looked into: {error.strerror}")
+        reason = f"cannot be looked into: {error.strerror}"
+        yield Candidate(BY_GUID, folder.path, None, reason)
         return
     looked_at, closed = names[:MOST_FILES], 0
     for name in looked_at:
-        path = os.path.join(folder.path, name)
+        path = _path_of(folder.path, name)
         try:
             is_wanted = _is_wanted(path, locator, opener)
         except OSError as error:
@@ -93,6 +95,29 @@ def _in_folder(
     if closed:
         reason += f", but {counted(closed, 'file')} cannot be opened"
     yield Candidate(BY_GUID, folder.path, None, reason)
+
+
+def _names(folder: Folder, own: Collection[str]) -> Iterator[str]:
+    """Yield the names of the files of a folder that may be the parent.
+
+    Args:
+        folder: The folder.
+        own: Path of the child, without links.
+
+    Raises:
+        OSError: It cannot be looked into.
+    """
+    if is_url(folder.path):
+        names = filter(is_plain, names_at(folder.path))
+        yield from (name for name in names if _path_of(folder.real, name) not in own)
+        return
+    with os.scandir(folder.path) as entries:
+        files = (entry.name for entry in entries if is_plain(entry.name) and _is_file(entry))
+        yield from (name for name in files if _path_of(folder.real, name) not in own)
+
+
+def _path_of(folder: str, name: str) -> str:
+    return below(folder, [name]) if is_url(folder) else os.path.join(folder, name)
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -117,6 +142,7 @@ def _is_wanted(path: str, locator: Locator, opener: Opener | None) -> bool:
         with contextlib.closing(open_source(path, opener)) as source:
             if not probe(source.read(0, len(SIGNATURE))):
                 return False
+            source.prefetch(0, _END_OF_HEADERS)
             copies = judge_copies(HeaderSection(source))
     except VhdxError:  # it is too short
         return False

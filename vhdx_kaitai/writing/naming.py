@@ -12,6 +12,7 @@ from ..format.locator import LINKAGE, PATH_KEYS
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
 from ..reading.image import Image
 from ..reading.links import Sought, find_parent
+from ..storage.urls import is_url
 
 _IS_WINDOWS = os.name == "nt"
 
@@ -51,6 +52,8 @@ def locator_texts(path: str, parent: Image) -> list[tuple[str, str]]:
     if linkage == NIL:
         raise _error(parent, "its DataWriteGuid is zero, by which no child can recognise it")
     assert parent.path is not None
+    if is_url(parent.path):
+        raise _error(parent, "a parent at a URL cannot be named in a child")
     absolute = _without_links(parent.path)
     texts = [(LINKAGE, f"{{{linkage}}}")]
     if _IS_WINDOWS:

@@ -63,13 +63,14 @@ def open(source: Any, *, writable: bool = False, **options: Any) -> Disk:
 
     Args:
         **options: The arguments below.
-        source: Path, bytes, memoryview, mmap or binary file object of the image.
+        source: Path, bytes, memoryview, mmap or binary file object of the image; or its URL,
+            for reading.
         writable: Whether the disk is to be written, too. Then `source` is a path, and of the
             other arguments there are those about parents, and `lock`.
         parent: The same for its parent, instead of looking for it; a list for the parent
             of each level, nearest first, with None for one that is to be looked for.
         search: Folders in which parents are looked for, by name and by their
-            DataWriteGuid, or one folder.
+            DataWriteGuid, paths or URLs, or one folder.
         follow_absolute: Follow absolute paths of parents, and such that lead
             out of the folder of their child.
         replay: `memory` applies a dirty log in memory, `refuse` raises instead, `ignore`
@@ -96,7 +97,9 @@ def open(source: Any, *, writable: bool = False, **options: Any) -> Disk:
         ParentNotFoundError: No parent was found; the message names all that was tried.
         ParentMismatchError: Only other files were found in its place.
         InUseError: The file is to be written, and another program has it open.
-        UnsupportedError: It is, and that cannot be done on this system, or not with a lock.
+        UnsupportedError: It is, and that cannot be done on this system, or not with a lock;
+            or what is needed for a URL is not installed.
+        ReplacedError: A file at a URL was replaced while it was read.
         OSError: The file cannot be read, or what may be a parent.
     """
     if writable:
