@@ -58,8 +58,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say how the command is used, and what is wrong."""
+        from ..storage.urls import told  # help needs nothing of files
+
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {printable(message)}\n")
+        self.exit(USAGE, f"{self.prog}: {printable(told(message))}\n")
 
     def refuse_unknown_options(self, words: Iterable[str], hint: str = "") -> None:
         """End with a guess when an option is none of this parser, before anything is missed.

@@ -9,6 +9,7 @@ from ..reading.disk import open_disk
 from ..reading.image import Image
 from ..reading.unused import left_alone
 from ..showing.changed import changed_document, changed_text
+from ..storage.urls import refuse_url
 from ..writing.compact import compact
 from .arguments import Parser, add_file, add_parents, parent_options
 from .changing import (
@@ -49,6 +50,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the file smaller, and check the image then."""
+    refuse_url(arguments.file)
     try:
         with (
             progress(arguments, os.path.getsize(arguments.file)) as told,

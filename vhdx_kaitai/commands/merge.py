@@ -6,6 +6,7 @@ import argparse
 
 from ..reading.disk import open_disk
 from ..showing.changed import changed_document, changed_text
+from ..storage.urls import refuse_url
 from ..writing.merge import depth_of, merge
 from ..writing.naming import leads_out
 from .arguments import Parser, add_parents, parent_options
@@ -43,6 +44,7 @@ def add_arguments(command: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Merge, and check then what was merged into."""
     child, options = arguments.file, parent_options(arguments)
+    refuse_url(child)
     with open_disk(child, **options) as disk:
         tell_unused(arguments, [disk.unused])
         total = disk.size

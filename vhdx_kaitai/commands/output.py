@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..records import TYPE_CHECKING
 from ..showing.document import json_text
+from ..storage.urls import shown
 from ..text import printable
 from .streams import write
 
@@ -68,7 +69,7 @@ def print_result(
 
 def complain(path: str | None, message: str) -> None:
     """Print one line for people to standard error."""
-    place = "" if path is None else f"{path or repr(path)}: "
+    place = "" if path is None else f"{shown(path) or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
 

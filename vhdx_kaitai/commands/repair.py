@@ -7,6 +7,7 @@ import os
 
 from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
+from ..storage.urls import refuse_url
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
 from .changing import StoppedError, between_steps, tell_unlocked, wanted_lock
@@ -76,6 +77,7 @@ def add_arguments(command: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan repairs, make them if that is wanted, and check the image then."""
+    refuse_url(arguments.file)
     if arguments.restore is not None:
         return _restore(arguments)
     only = _rules(arguments)

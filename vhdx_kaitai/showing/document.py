@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from .._version import __version__
 from ..errors import Assumption, FormatError
 from ..records import TYPE_CHECKING
+from ..storage.urls import shown
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -21,8 +22,18 @@ TOOL = {"name": "vhdx-kaitai", "version": __version__}
 Document: TypeAlias = "dict[str, Any]"
 
 
+# The fields that say which files a document is about.
+_OF_FILES = ("path", "other")
+
+
 def headed(**fields: Any) -> Document:
-    """Return a document with these fields, after what each of them begins with."""
+    """Return a document with these fields, after what each of them begins with.
+
+    Of URLs it has what may be told.
+    """
+    for name in _OF_FILES:
+        if fields.get(name) is not None:
+            fields[name] = shown(fields[name])
     return {"schema_version": SCHEMA_VERSION, "tool": dict(TOOL), **fields}
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..rules import Rule, catalogue
+from ..storage.urls import is_url
 from ..text import as_markdown, printable
 from .document import TOOL
 
@@ -160,7 +161,9 @@ def _artifact(report: Report, location: Object) -> Object:
 
 
 def artifact_uri(path: str) -> str:
-    """Return the URI of a file: relative when its path is."""
+    """Return the URI of a file: relative when its path is, and itself when it has a URL."""
+    if is_url(path):
+        return path
     if os.path.isabs(path):
         return Path(path).as_uri()
     return quote(os.fsencode(PurePath(path).as_posix()))
