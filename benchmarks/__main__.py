@@ -23,6 +23,7 @@ from . import (
     mapping,
     opening,
     reading,
+    remote,
     scanning,
     writing,
 )
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     **hashing.BENCHMARKS,
     **mapping.BENCHMARKS,
     **checking.BENCHMARKS,
+    **remote.BENCHMARKS,
     **scanning.BENCHMARKS,
     **writing.BENCHMARKS,
     **changing.BENCHMARKS,
