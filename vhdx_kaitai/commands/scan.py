@@ -31,6 +31,7 @@ from ..serving.workers import Processes, dask_workers
 from ..showing.document import Document, headed, json_text
 from ..showing.fleet import record_text, summary_text
 from ..showing.sarif import sarif_document
+from ..storage.urls import is_url
 from .arguments import Parser, add_force, add_json, file_name, number, output
 from .output import complain, note, print_document, print_lines, ticker
 from .running import interruptible
@@ -162,7 +163,7 @@ def _files(arguments: argparse.Namespace) -> _Files:
     """Yield each image that was named, or is in a folder that was, once."""
     seen = set()
     for path, error in files_of(_named(arguments), recursive=True):
-        if arguments.dask is not None and "://" not in path:
+        if arguments.dask is not None and not is_url(path):
             path = os.path.abspath(path)  # workers have folders of their own
         if path not in seen:
             seen.add(path)
@@ -171,7 +172,7 @@ def _files(arguments: argparse.Namespace) -> _Files:
 
 def _named(arguments: argparse.Namespace) -> Iterator[str]:
     for path in arguments.files:
-        if "://" in path or os.path.lexists(path):
+        if is_url(path) or os.path.lexists(path):
             yield path
         else:
             yield from sorted(glob.glob(path, recursive=True)) or [path]

@@ -19,6 +19,7 @@ from ..format.locator import LINKAGE, LINKAGE_2, PATH_KEYS, is_absolute
 from ..guids import NIL
 from ..reading.parents import folded
 from ..showing.document import Document
+from ..storage.urls import is_url
 
 _WITHOUT_USE = (None, "corrupt", "not-vhdx")  # verdicts of what is no parent to be relied on
 
@@ -121,8 +122,10 @@ def _places(record: Document) -> Iterator[str]:
 
 def _place(path: str) -> str:
     """Return what two paths have in common that lead to one file, as far as names tell."""
+    if not is_url(path):
+        return folded(os.path.abspath(path))
     scheme, mark, rest = path.partition("://")
-    return folded(scheme + mark + posixpath.normpath(rest) if mark else os.path.abspath(path))
+    return folded(scheme + mark + posixpath.normpath(rest))
 
 
 def _why_missing(child: _Member, named: list[_Member]) -> Finding:

@@ -24,7 +24,7 @@ from ..reading.image import Image
 from ..showing.document import SCHEMA_VERSION, TOOL, Document, error_fields, headed
 from ..showing.findings import check_document, finding_of
 from ..showing.info import IDENTITY, identity_document
-from ..storage.source import Source, open_source
+from ..storage.source import RemoteSource, Source, open_source
 
 # Ours: an image may break any number of rules, and have any text in it.
 MOST_FINDINGS = 100
@@ -48,7 +48,7 @@ def scan_one(
     chains together of all records.
 
     Args:
-        path: Path of the file.
+        path: Path or URL of the file.
         ignore: Ids of rules that do not count.
         time_limit: Seconds after which the image is given up; in the main thread of a process
             alone. None for no limit.
@@ -80,7 +80,8 @@ def state_of(stored: Source) -> Document:
     """
     status = stored.status()
     modified = str(status.st_mtime_ns) if status is not None else None
-    return {"file_size": stored.size, "modified": modified, "etag": None}
+    etag = stored.stamp_text() if isinstance(stored, RemoteSource) else None
+    return {"file_size": stored.size, "modified": modified, "etag": etag}
 
 
 def is_current(record: Document, path: str, ignore: Collection[str] = ()) -> bool:

@@ -295,6 +295,10 @@ class RemoteSource(Source):
         """Return the URL."""
         return self._url
 
+    def stamp_text(self) -> str:
+        """Return what tells the file that was opened from another one as a text."""
+        return ", ".join(f"{name} {value}" for name, value in self._remote.stamp)
+
     def prefetch(self, start: int, end: int, /) -> None:
         """Fetch a range at once that is about to be read in parts."""
         self._remote.prefetch(start, end)
