@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from ..errors import UnsupportedError
 from ..records import NamedTuple
@@ -16,6 +17,7 @@ from ..records import NamedTuple
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]+://"
 
 
+@cache
 def _url(no: str) -> re.Pattern[str]:
     """Return the pattern of a URL in four parts, the second and last of which are told to nobody.
 
@@ -29,8 +31,7 @@ def _url(no: str) -> re.Pattern[str]:
     return re.compile(f"({_SCHEME})([^/?#{no}]*@)?((?:{more}[^?#{no}])*)([?#](?:{more}[^{no}])*)?")
 
 
-_ALONE = _url(r"\0")
-_IN_TEXT = _url(r"\s'\"<>")
+_ALONE, _IN_TEXT = r"\0", r"\s'\"<>"  # what a URL does not have when it is a path, or in a text
 _LEFT_OUT = "..."
 
 _SHORTEST_SECRET = 4
@@ -54,7 +55,7 @@ def scheme_of(url: str) -> str:
 
 def shown(path: str) -> str:
     """Return a path as it may be told to anybody: a URL without credentials and query."""
-    return _ALONE.sub(_without_secrets, path) if is_url(path) else path
+    return _url(_ALONE).sub(_without_secrets, path) if is_url(path) else path
 
 
 def refuse_url(path: str) -> None:
@@ -71,7 +72,7 @@ def refuse_url(path: str) -> None:
 
 def told(text: str) -> str:
     """Return a text in which no URL has credentials or a query."""
-    return _IN_TEXT.sub(_without_secrets, text) if "://" in text else text
+    return _url(_IN_TEXT).sub(_without_secrets, text) if "://" in text else text
 
 
 def _without_secrets(match: re.Match[str]) -> str:
@@ -83,7 +84,7 @@ def _without_secrets(match: re.Match[str]) -> str:
 
 def without(text: str, url: str) -> str:
     """Return a text in which neither a URL nor that one in another form tells a secret."""
-    for scheme, user, _, query in _ALONE.findall(url):
+    for scheme, user, _, query in _url(_ALONE).findall(url):
         parts = [query[1:]]
         if scheme.lower() not in _WITH_CONTAINER:
             parts += [user[:-1], user[:-1].partition(":")[2]]
