@@ -25,6 +25,7 @@ from . import (
     reading,
     remote,
     scanning,
+    serving,
     writing,
 )
 from .framework import Benchmark, Table, run
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     **scanning.BENCHMARKS,
     **writing.BENCHMARKS,
     **changing.BENCHMARKS,
+    **serving.BENCHMARKS,
 }
 
 _ROOT = Path(__file__).parent.parent

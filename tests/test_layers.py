@@ -259,6 +259,7 @@ TESTED_WITH = {
     "showing.repaired": "commands/test_repair",
     "showing.written": "commands/test_write",
     "showing.changed": "commands/test_set",
+    "showing.served": "commands/test_serve",
     "writing.operation": "writing/test_edit",
     "writing.tables": "writing/test_resize",
     "writing.rehearsal": "writing/test_repair",
@@ -271,6 +272,7 @@ TESTED_WITH = {
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
     "commands.changing": "commands/test_write",
+    "commands.attending": "commands/test_serve",
     "commands.compare": "copying/test_compare",
 }
 

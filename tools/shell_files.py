@@ -19,8 +19,8 @@ from vhdx_kaitai.copying.digest import ALGORITHMS
 from vhdx_kaitai.rules import catalogue
 
 # What stands for the names of files and folders, in options and without.
-_FILES = {"file", "files", "from_file", "other", "output", "parent", "sarif", "lost_map"}
-_FOLDERS = {"search"}
+_FILES = {"file", "files", "from_file", "other", "output", "parent", "sarif", "lost_map", "socket"}
+_FOLDERS = {"search", "folder"}
 
 
 def shell_files() -> dict[str, str]:

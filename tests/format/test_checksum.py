@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.machinery import PathFinder
 
 import pytest
@@ -15,6 +16,7 @@ from tests.images.structures import KIB, MIB
 from tests.support import good
 from vhdx_kaitai.errors import Span
 from vhdx_kaitai.format import checksum
+from vhdx_kaitai.format import crc as plain
 from vhdx_kaitai.format.checksum import sealed, structure_checksum
 from vhdx_kaitai.format.place import HEADERS, REGION_TABLES, Place
 
@@ -35,6 +37,14 @@ def test_a_package_that_is_laid_out_otherwise_is_imported_as_usual(
 ) -> None:
     monkeypatch.setattr(PathFinder, "find_spec", lambda *_arguments: None)
     assert checksum._load_crc32c() is crc32c
+
+
+def test_where_nothing_compiled_can_be_loaded_it_is_computed_in_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PathFinder, "find_spec", lambda *_arguments: None)
+    monkeypatch.setitem(sys.modules, "crc32c", None)
+    assert checksum._load_crc32c() is plain.crc32c
 
 
 @given(st.binary(min_size=8, max_size=200), st.binary(min_size=4, max_size=4))

@@ -1,11 +1,17 @@
-"""The look at the whole BAT: entry by entry while it is small, with numpy when it is large."""
+"""The look at the whole BAT: entry by entry while it is small, with numpy when it is large.
+
+Where numpy cannot be had, as in the Python of nbdkit, a large one takes seconds for every million
+of stored blocks.
+"""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
+from ..errors import UnsupportedError
 from ..format.bat import OFFSET_MASK, PARTIALLY_PRESENT, PLACE_SHIFT, STATE_MASK
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..reading.image import Image
@@ -16,6 +22,10 @@ from .classes import Bounds, Classes, Gaps, Places, Survey
 # With fewer entries the import of numpy takes longer than it saves.
 WORTHWHILE_ENTRIES = 1 << 15
 
+# Without numpy: entries that are looked at, and blocks that are compared when some overlap.
+_MOST_ENTRIES = 1 << 22
+_MOST_PIECES = 1 << 15
+
 
 def survey(image: Image, most: int) -> Survey:
     """Look at every entry of the BAT.
@@ -23,6 +33,9 @@ def survey(image: Image, most: int) -> Survey:
     Args:
         image: The image.
         most: How many entries of a class to keep.
+
+    Raises:
+        UnsupportedError: There are too many of them to do without numpy, and it is not there.
     """
     limits = classes.bounds(image)
     if is_large(image):
@@ -48,7 +61,6 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
     by_class = Classes(most)
     needy: set[int] = set()
     past = Places()
-    pieces: list[tuple[int, int]] = []
     for first, entries in payload_entries(image):
         codes = [classes.class_of(entry, limits) for entry in entries]
         for code, count in Counter(codes).items():
@@ -60,27 +72,39 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
             if classes.is_past(code, is_child=geometry.is_differencing):
                 places = (entries[index] >> PLACE_SHIFT for index in at)
                 past = Places.of(places, limits).and_more(past)
-        pieces += [
-            (block, entry)
-            for block, entry in enumerate(entries, first)
-            if classes.occupies(entry, limits.end)
-        ]
     bitmaps = _bitmap_entries(image)
     length = geometry.block_size // MIB
     taken = _others(image, bitmaps)
-    taken += [(entry >> PLACE_SHIFT, (entry >> PLACE_SHIFT) + length) for _, entry in pieces]
+    starts = [entry >> PLACE_SHIFT for _, entry in _occupying(image, limits)]
+    taken += [(start, start + length) for start in starts]
     taken.sort()  # what follows sorts, too, which takes no time then
-    if classes.are_apart(taken):
-        pieces = []
+    pieces: list[tuple[int, int]] = []
+    uncompared = 0
+    if not classes.are_apart(taken):
+        pieces = list(islice(_occupying(image, limits), _MOST_PIECES))
+        uncompared = max(0, len(starts) - len(pieces))
     gaps = Gaps.between(taken, limits.end)
     samples = _with_cut_block_apart(image, by_class, limits)
-    return Survey(limits, samples, bitmaps, needy, past, pieces, 0, gaps)
+    return Survey(limits, samples, bitmaps, needy, past, pieces, uncompared, gaps)
+
+
+def _occupying(image: Image, limits: Bounds) -> Iterator[tuple[int, int]]:
+    """Yield number and entry of each block that takes up a place in the file."""
+    for first, entries in payload_entries(image):
+        for block, entry in enumerate(entries, first):
+            if entry and classes.occupies(entry, limits.end):
+                yield block, entry
 
 
 def _survey_in_bulk(image: Image, limits: Bounds, most: int) -> Survey:
-    from .crowds import crowds  # these take time to import, which only a large BAT is worth
-    from .tally import tally
-
+    try:
+        from .crowds import crowds  # these take time to import, which only a large BAT is worth
+        from .tally import tally
+    except ImportError:
+        if image.geometry.entry_count > _MOST_ENTRIES:
+            message = f"it takes numpy to look at {image.geometry.entry_count} entries of a BAT"
+            raise UnsupportedError(message) from None
+        return _survey_plainly(image, limits, most)
     whole = tally(image, limits, most)
     pieces, uncompared, gaps = crowds(image, whole, limits, _others(image, whole.bitmaps))
     samples = _with_cut_block_apart(image, whole.by_class, limits)

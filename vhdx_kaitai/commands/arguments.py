@@ -244,27 +244,35 @@ def assumable(arguments: argparse.Namespace) -> dict[str, Any]:
 _ASSUMED = {"header": "header", "identifier": "vhdx", "regions": "regions", "bat": "bat"}
 
 
-def add_rescue(command: Parser) -> None:
-    """Add what saves the data of a damaged disk: what is lost, assumed, and missing."""
-    _add_salvage(command)
+def add_rescue(command: Parser, *, has_map: bool = True) -> None:
+    """Add what saves the data of a damaged disk: what is lost, assumed, and missing.
+
+    Args:
+        command: The parser.
+        has_map: Whether the command writes a map of what is lost.
+    """
+    _add_salvage(command, has_map=has_map)
     add_assumptions(command)
     add_missing_parent(command)
-    command.epilog = OF_SALVAGE
+    if has_map:
+        command.epilog = OF_SALVAGE
 
 
-def _add_salvage(command: Parser) -> None:
+def _add_salvage(command: Parser, *, has_map: bool) -> None:
+    status = "; exit status 3 when something was" if has_map else ""
     group = command.add_argument_group("what is lost")
     group.add_argument(
         "--salvage",
         action="store_true",
-        help="go on past what is lost, with zeros for it; exit status 3 when something was",
+        help=f"go on past what is lost, with zeros for it{status}",
     )
-    group.add_argument(
-        "--lost-map",
-        metavar="OUT",
-        type=file_name,
-        help="write a GNU ddrescue map of the disk that shows what is lost",
-    )
+    if has_map:
+        group.add_argument(
+            "--lost-map",
+            metavar="OUT",
+            type=file_name,
+            help="write a GNU ddrescue map of the disk that shows what is lost",
+        )
 
 
 def add_new_disk(

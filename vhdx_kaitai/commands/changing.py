@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 from collections.abc import Iterator
 
 from ..checking.chain import check
@@ -18,6 +17,7 @@ from ..storage.locks import Lock
 from ..writing.filling import ReadInto
 from .arguments import Parser, add_json
 from .output import complain, note
+from .running import hearing
 from .status import CORRUPT, DONE
 
 
@@ -120,16 +120,8 @@ class Steps:
 def between_steps(progress: Progress) -> Iterator[Steps]:
     """Yield something to be told of progress, to which requests to end go meanwhile."""
     steps = Steps(progress)
-    numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, steps.hear)
-    try:
+    with hearing(steps.hear):
         yield steps
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def conclude(arguments: argparse.Namespace) -> tuple[Report, int]:

@@ -41,14 +41,7 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
         OutputError: Standard output is one of the parents.
         OSError: An image would be replaced by the map of what is lost.
     """
-    chosen = {
-        "resolve_parents": not arguments.no_parent,
-        "lost": "zero" if getattr(arguments, "salvage", False) else "refuse",
-        **assumable(arguments),
-        **parent_options(arguments),
-        **options,
-    }
-    disk = reading.open_disk(path or arguments.file, **chosen)
+    disk = reading.open_disk(path or arguments.file, **(opening_options(arguments) | options))
     try:
         tell_assumed(disk.assumed)
         if (
@@ -69,6 +62,16 @@ def open_disk(arguments: argparse.Namespace, path: str | None = None, **options:
         disk.close()
         raise
     return disk
+
+
+def opening_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how a disk is opened to be read, as everything that opens disks takes it."""
+    return {
+        "resolve_parents": not arguments.no_parent,
+        "lost": "zero" if getattr(arguments, "salvage", False) else "refuse",
+        **assumable(arguments),
+        **parent_options(arguments),
+    }
 
 
 def open_either(arguments: argparse.Namespace, path: str | None = None) -> Disk | RawDisk:

@@ -47,6 +47,8 @@ COMMANDS = {
     "resize": "make the disk larger or smaller, in the image as it stands",
     "repair": "plan repairs of a damaged image; with --write make them, and save what was there",
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
+    "serve": "let programs that speak NBD read the disk, or write to it, too (nbdkit)",
+    "mount": "show the disk as a file, to be read, or to be written, too (nbdkit, nbdfuse)",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
 }
@@ -123,8 +125,8 @@ def build_parser(only: str | None = None) -> Parser:
     parser = MainParser(
         prog="vhdx-kaitai",
         description="Look into VHDX disk images: what they are, what they hold, what is wrong.\n"
-        "Only `write`, `compact`, `merge`, `rebase`, `set`, `resize`, `repair` and\n"
-        "`replay` change an image.",
+        "Only `write`, `compact`, `merge`, `rebase`, `set`, `resize`, `repair`,\n"
+        "`replay`, and with --writable `serve` and `mount` change an image.",
         epilog=status.OF_ALL_COMMANDS,
         formatter_class=Formatter,
     )

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
 from ..records import TYPE_CHECKING
@@ -57,6 +57,7 @@ def tell_failure(arguments: argparse.Namespace, error: Exception) -> int:
     option, what = _way_on(error, can_salvage=hasattr(arguments, "salvage"))
     message = plain_message(error)
     is_left = getattr(arguments, option.replace("-", "_"), None) in (False, "refuse")
+    is_left = is_left and not getattr(arguments, "writable", False)  # which takes none of them
     if is_left and f"--{option}" not in message and not arguments.quiet:
         message += f" (--{option} {what})"
     complain(_path_of(arguments, error), message)
@@ -104,16 +105,30 @@ def _path_of(arguments: argparse.Namespace, error: Exception) -> str | None:
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Let requests to end be exceptions, so that no partial file is left."""
-    import signal  # takes time, and `info` needs none of it
 
     def end(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)
 
-    numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]  # Windows has no SIGHUP
+    with hearing(end, but=("SIGINT",)):  # which is one anyhow
+        yield
+
+
+@contextlib.contextmanager
+def hearing(hear: Callable[[int, object], object], but: Sequence[str] = ()) -> Iterator[None]:
+    """Let requests to end go to a handler of signals meanwhile.
+
+    Args:
+        hear: The handler.
+        but: Names of those that do not go there.
+    """
+    import signal  # takes time, and `info` needs none of it
+
+    names = {"SIGINT", "SIGTERM", "SIGHUP"}.difference(but)
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # as Windows lacks
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:  # as nohup wants it
-            signal.signal(number, end)
+            signal.signal(number, hear)
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from itertools import islice
 from ..format.headers import probe
 from ..storage.filesystems import is_same_device
 from ..storage.source import Source
-from ..storage.target import FileTarget, new_file
+from ..storage.target import FileTarget, new_file, remove_file
 
 _LINES_AT_ONCE = 4096
 
@@ -123,6 +123,12 @@ def refuse_same(path: str, other: str, why: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if os.path.realpath(path) == os.path.realpath(other) or os.path.samefile(path, other):
             raise OSError(errno.EINVAL, why, path)
+
+
+def remove(path: str) -> None:
+    """Remove a file that a command has made for a while; it may be gone already."""
+    with contextlib.suppress(FileNotFoundError):
+        remove_file(path, os.stat(path))
 
 
 def refuse_image(path: str) -> None:

@@ -32,10 +32,14 @@ def _load_crc32c() -> Callable[..., int]:
     package = PathFinder.find_spec("crc32c")
     folders = package.submodule_search_locations if package else None
     spec = PathFinder.find_spec("crc32c._crc32c", folders) if folders else None
-    if spec is None or spec.loader is None:  # not laid out as expected
-        from crc32c import crc32c as function
+    if spec is None or spec.loader is None:  # not laid out as expected, or not for this Python
+        try:
+            from crc32c import crc32c as compiled
+        except ImportError:
+            from .crc import crc32c as plain
 
-        return function  # type: ignore[no-any-return, unused-ignore]
+            return plain
+        return compiled  # type: ignore[no-any-return, unused-ignore]
     module: Any = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.crc32c  # type: ignore[no-any-return]
