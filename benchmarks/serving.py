@@ -63,7 +63,7 @@ def _scaled(runner: Runner, count: int) -> Runner:
 
 
 def _ours(path: Path) -> list[str]:
-    return [*processes.vhdx_kaitai("serve", path), "--socket"]
+    return [*processes.vhdx_kaitai("serve", "--quiet", path), "--socket"]
 
 
 def _qemu(path: Path, kind: str) -> list[str]:

@@ -83,7 +83,8 @@ def test_the_plugin_finds_this_package_and_what_it_needs(monkeypatch: pytest.Mon
 def test_options_are_words_and_lists_are_several() -> None:
     options = {"parent": ["a", "b"], "search": [], "replay": "ignore", "resolve_parents": False}
     assert serving("disk.vhdx", options, "--port", "1", partition=2) == [
-        *("nbdkit", "--exit-with-parent", "--port", "1", "--read-only", "--filter=partition"),
+        *("nbdkit", "--exit-with-parent", "--threads", "2", "--port", "1", "--read-only"),
+        *("--filter=partition",),
         *("python", PLUGIN, "file=disk.vhdx", "parent=a", "parent=b", "replay=ignore"),
         *("resolve_parents=false", "partition=2"),
     ]

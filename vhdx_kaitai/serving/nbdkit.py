@@ -25,6 +25,9 @@ _PACKAGES = {
     "nbdfuse": ("libnbd-bin fuse3", "nbdfuse fuse3"),
 }
 
+# Requests of a connection that are worked on at once. More only wait for each other in Python.
+_THREADS = "2"
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -87,7 +90,7 @@ def serving(
     Raises:
         UnsupportedError: nbdkit takes no such name.
     """
-    words = ["nbdkit", "--exit-with-parent", *how]
+    words = ["nbdkit", "--exit-with-parent", "--threads", _THREADS, *how]
     if not options.get("writable"):
         words.append("--read-only")
     if partition is not None:
