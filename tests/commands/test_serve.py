@@ -155,8 +155,10 @@ def test_what_is_damaged_is_not_written_to(options: list[str], path: Path, run: 
 def test_a_disk_that_another_program_writes_to_is_refused(path: Path, run: Run) -> None:
     with vhdx_kaitai.open(path, writable=True):
         done = run("serve", path, "--writable", "--run", "true")
+        unasked = served_to(path, "true", "--writable", "--no-lock")
     assert done.status == 1
     assert "in use" in done.err
+    assert unasked.stderr == b""
 
 
 def test_a_file_in_the_place_of_the_socket_stays(path: Path, tmp_path: Path, run: Run) -> None:

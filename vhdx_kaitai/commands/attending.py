@@ -20,7 +20,7 @@ from ..writing.disk import WritableDisk, open_writable
 from ..writing.editor import survey_to_write
 from ..writing.guards import refuse_what_others_need
 from .arguments import Parser, add_file, add_parents, add_rescue, number, parent_options
-from .changing import add_force_to_change, conclude
+from .changing import add_force_to_change, add_no_lock, conclude, wanted_lock
 from .disks import conclude_salvage, open_disk, opening_options, tell_in_passing
 from .output import complain, note, tell_unused
 from .running import hearing
@@ -43,6 +43,7 @@ def add_serving(command: Parser) -> None:
         "--partition", type=number, metavar="N", help="the one partition of this number, from 1 on"
     )
     add_force_to_change(command)
+    add_no_lock(command)
     add_parents(command)
     add_rescue(command, has_map=False)
     command.set_defaults(lost_map=None)
@@ -74,7 +75,7 @@ def _open_writable(arguments: argparse.Namespace) -> WritableDisk:
     rest = {key: value for key, value in opening_options(arguments).items() if key not in parents}
     if not set(rest.values()) <= {True, "memory", "refuse"}:
         raise VhdxError("--writable takes no disk of which something is missing, lost or assumed")
-    return open_writable(arguments.file, **parents)
+    return open_writable(arguments.file, lock=wanted_lock(arguments), **parents)
 
 
 def _refuse_to_change(arguments: argparse.Namespace, disk: WritableDisk) -> None:
@@ -82,7 +83,7 @@ def _refuse_to_change(arguments: argparse.Namespace, disk: WritableDisk) -> None
     if not arguments.force:
         refuse_what_others_need(disk.image)
     survey_to_write(disk.image)
-    if not disk.is_locked:
+    if not (disk.is_locked or arguments.no_lock):
         note(arguments, arguments.file, "the file system has no locks: keep other programs away")
 
 
@@ -105,7 +106,7 @@ def served_by(arguments: argparse.Namespace, *how: str) -> list[str]:
     """
     options: dict[str, Any] = opening_options(arguments)
     if arguments.writable:
-        options = {"writable": True, **parent_options(arguments)}
+        options = {"writable": True, "lock": wanted_lock(arguments), **parent_options(arguments)}
     return serving(arguments.file, options, *how, partition=arguments.partition)
 
 

@@ -26,12 +26,17 @@ def add_changing(command: Parser) -> None:
     command.add_argument(
         "--dry-run", action="store_true", help="say what would be changed, and change nothing"
     )
+    add_no_lock(command)
+    add_json(command)
+
+
+def add_no_lock(command: Parser) -> None:
+    """Add `--no-lock`."""
     command.add_argument(
         "--no-lock",
         action="store_true",
         help="do not lock the file; whoever else writes to it meanwhile destroys it",
     )
-    add_json(command)
 
 
 def add_force_to_change(command: Parser) -> None:
