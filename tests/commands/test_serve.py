@@ -120,6 +120,14 @@ def test_what_is_no_vhdx_file_is_refused(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
 
 
+def test_an_image_at_a_url_is_refused(run: Run) -> None:
+    done = run("serve", "https://user:secret@example.com/disk.vhdx", "--run", "true")
+    assert done.status == 1
+    assert_one_line(done.err)
+    assert "only local files are served" in done.err
+    assert "secret" not in done.err
+
+
 def test_a_parent_that_is_missing_is_refused_and_may_be_put_up_with(
     tmp_path: Path, run: Run
 ) -> None:

@@ -16,6 +16,7 @@ from ..errors import UnsupportedError, VhdxError
 from ..reading.disk import Disk
 from ..reading.partitions import partition_table
 from ..serving.nbdkit import environment, refuse_without, serving
+from ..storage.urls import is_url, shown
 from ..writing.disk import WritableDisk, open_writable
 from ..writing.editor import survey_to_write
 from ..writing.guards import refuse_what_others_need
@@ -58,6 +59,9 @@ def opened(arguments: argparse.Namespace) -> Iterator[Disk]:
         VhdxError: It cannot be served as was asked for.
     """
     refuse_without("nbdkit")
+    for path in (arguments.file, *arguments.parent, *arguments.search):
+        if is_url(path):  # what reads one takes more than nbdkit's Python has
+            raise UnsupportedError(f"only local files are served: {shown(path)} is a URL")
     with _open_writable(arguments) if arguments.writable else open_disk(arguments) as disk:
         if isinstance(disk, WritableDisk):
             _refuse_to_change(arguments, disk)
