@@ -11,6 +11,9 @@ meta:
     - avhdx
   xref:
     justsolve: VHDX
+    wikidata:
+      - Q105859782
+      - Q123245803
   tags:
     - filesystem
     - virtualization
@@ -32,32 +35,39 @@ doc: |
   a file offset counts from the start of the file. GUIDs are kept as their 16
   bytes, of which the first three groups are little-endian.
 
-  There are two kinds of types. *Structs* have a `seq` and are what lies on
+  There are two kinds of types. *Structs* have no `params` and are what lies on
   disk; each can be parsed alone from a buffer that holds it. *Views* have
-  `params` and lazy instances, no `seq`; they find their way through the file
-  and take every number they need as a parameter, so that a program which has
-  judged these numbers itself can build them too. Nothing after the file type
-  identifier is read before it is asked for, and a damaged structure never
-  hides another one.
+  `params`; they find their way through the file, from the file offset of the
+  structure that they go by, so that a program which has judged this structure
+  itself can build them too. A view of one thing has the bytes of this thing,
+  or those of its entry in a table, as its `seq`. Nothing after the file type
+  identifier is read before it is asked for, a damaged structure never hides
+  another one, and a view of something that the file ends in the middle of
+  shows what is there.
 
   What a grammar cannot do: verify CRC-32C checksums, replay the log, decide
   which header is really current, or refuse unknown regions and items that are
   marked as required. The instances at the top level are therefore a preview:
-  they choose by signature and sequence number alone and show the file as it
-  is stored, before any log replay. A program that reads data from an image
-  has to apply the rules of the specification first.
+  they choose by signature, count and sequence number alone and show the file
+  as it is stored, before any log replay. A program that reads data from an
+  image has to apply the rules of the specification first.
 
-  Only the file type identifier and the metadata table stop the parser when
-  their signature is wrong. Headers, region tables and log entries have
-  neighbours to fall back to, so there a wrong signature is a normal event,
-  shown by an `is_...` instance.
+  Only the file type identifier stops the parser when its signature is wrong.
+  Anywhere else there may be something to see all the same, so there a wrong
+  signature is a normal event, shown by an `is_...` instance.
+
+  Why it is written as it is: `.as<s8>` stands at every literal and at every
+  result of an operator, because numbers that are computed have 32 bits in
+  Java, C++ and C#, and Rust and Go do not mix widths. A view that has no bytes
+  of its own says `pos: 0`, because an instance has to have a place. No
+  expression names an instance of a user type twice, which fails in Rust.
 doc-ref: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
 seq:
   - id: file_identifier
     -orig-id: File type identifier
     type: file_type_identifier
     doc: Signature and creator; written once, when the file is created.
-    doc-ref: '[MS-VHDX] 2.2.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.1'
 instances:
   header_1:
     pos: 0x10000
@@ -66,14 +76,14 @@ instances:
     doc: |
       First copy of the header. Which copy is current is a matter of checksum
       and sequence number.
-    doc-ref: '[MS-VHDX] 2.2.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
     -webide-parse-mode: eager
   header_2:
     pos: 0x20000
     size: 0x1000
     type: header
     doc: Second copy of the header.
-    doc-ref: '[MS-VHDX] 2.2.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
     -webide-parse-mode: eager
   region_table_1:
     pos: 0x30000
@@ -82,64 +92,59 @@ instances:
     doc: |
       First copy of the region table, as stored; a log that has to be replayed
       may change it.
-    doc-ref: '[MS-VHDX] 2.2.3'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3'
     -webide-parse-mode: eager
   region_table_2:
     pos: 0x40000
     size: 0x10000
     type: region_table
     doc: Second copy of the region table.
-    doc-ref: '[MS-VHDX] 2.2.3'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3'
     -webide-parse-mode: eager
-  preview:
+  current_header:
     pos: 0
-    type: >-
-      copy_choice(
-        header_1.rank_high,
-        header_1.sequence_number_low.as<s8>,
-        header_2.rank_high,
-        header_2.sequence_number_low.as<s8>,
-        region_table_1.is_signature_valid
-      )
-    doc: Which copies the instances below are built on; see there.
+    type: header_choice(0x10000.as<s8>, 0x20000.as<s8>)
+    doc: Which copy of the header the log below is taken from.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
+    -webide-parse-mode: eager
+  current_region_table:
+    pos: 0
+    type: region_table_choice(0x30000.as<s8>, 0x40000.as<s8>)
+    doc: Which copy of the region table the regions below are taken from.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3'
+    -webide-parse-mode: eager
+  region_of_bat:
+    pos: 0
+    type: region_lookup(current_region_table.ofs_table, region_kind::bat_region.to_i.as<s8>)
+    doc: Where the region table says that the BAT is.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.2'
+    -webide-parse-mode: eager
+  region_of_metadata:
+    pos: 0
+    type: region_lookup(current_region_table.ofs_table, region_kind::metadata_region.to_i.as<s8>)
+    doc: Where the region table says that the metadata region is.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.2'
     -webide-parse-mode: eager
   log:
     pos: 0
-    type: >-
-      log_ring(
-        preview.current_header == 2 ? header_2.log_offset.as<s8> : header_1.log_offset.as<s8>,
-        preview.current_header == 2 ? header_2.log_length.as<s8> : header_1.log_length.as<s8>
-      )
-    if: preview.current_header != 0
+    type: log_ring(current_header.ofs_header)
+    if: current_header.is_found
     doc: The log that the current header names, live or stale.
-    doc-ref: '[MS-VHDX] 2.3'
-    -webide-parse-mode: eager
-  regions:
-    pos: 0
-    type: 'region_lookup(preview.region_table == 2 ? 0x40000.as<s8> : 0x30000.as<s8>)'
-    doc: Places of the BAT and metadata regions.
-    doc-ref: '[MS-VHDX] 2.2.3.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3'
     -webide-parse-mode: eager
   metadata:
     pos: 0
-    type: metadata_region(regions.ofs_metadata, regions.len_metadata)
-    if: regions.has_metadata
-    doc: Metadata table and items.
-    doc-ref: '[MS-VHDX] 2.6'
+    type: metadata_view(region_of_metadata.ofs_entry)
+    if: region_of_metadata.is_found
+    doc: Metadata items, and the table that lists them.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6'
     -webide-parse-mode: eager
   bat:
     pos: 0
-    type: >-
-      bat_region(
-        regions.ofs_bat,
-        metadata.block_size,
-        metadata.num_payload_blocks,
-        metadata.chunk_ratio,
-        metadata.has_parent
-      )
-    if: regions.has_bat_and_metadata
+    type: bat_view(region_of_bat.ofs_entry, region_of_metadata.ofs_entry)
+    if: region_of_bat.is_found and region_of_metadata.is_found
     doc: Block allocation table, and after it the blocks of the disk.
-    doc-ref: '[MS-VHDX] 2.5'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5'
     -webide-parse-mode: eager
 types:
   guid:
@@ -147,7 +152,7 @@ types:
     doc: |
       A GUID in binary form: the first three groups are little-endian, the last
       eight bytes stand in the order of the text form.
-    doc-ref: '[MS-VHDX] 2.2.3.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.2'
     seq:
       - id: raw
         size: 16
@@ -156,7 +161,7 @@ types:
     doc: |
       UTF-16LE text in a field of fixed size, ended by a zero unit or by the end
       of the field.
-    doc-ref: '[MS-VHDX] 2.2.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.1'
     seq:
       - id: units
         type: u2
@@ -180,7 +185,7 @@ types:
     doc: |
       The first 64 KiB of the file. The signature tells a VHDX file from others;
       the creator is for diagnosis only and must not influence behaviour.
-    doc-ref: '[MS-VHDX] 2.2.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.1'
     seq:
       - id: signature
         -orig-id: Signature
@@ -205,12 +210,13 @@ types:
         doc: Creator as text.
         -webide-parse-mode: eager
   header:
-    -webide-representation: 'sequence number {sequence_number:dec}, {log_length:hex} bytes of log at {log_offset:hex}, valid signature: {is_signature_valid}'
+    -webide-representation: 'sequence number {sequence_number:dec}, valid signature: {is_signature_valid}'
     doc: |
       One of two copies. A copy is valid when its signature and its checksum are
       right; the valid copy with the greater sequence number is the current
-      header. Note that JavaScript rounds numbers above 2^53.
-    doc-ref: '[MS-VHDX] 2.2.2'
+      header. JavaScript rounds numbers above 2^53; the two halves of the
+      sequence number are exact.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
     seq:
       - id: signature
         -orig-id: Signature
@@ -285,7 +291,7 @@ types:
     doc: |
       One of two copies of the table of regions. Updates go through the log, so
       a table may be out of date as long as the log has not been replayed.
-    doc-ref: '[MS-VHDX] 2.2.3.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.1'
     seq:
       - id: signature
         -orig-id: Signature
@@ -322,7 +328,7 @@ types:
   region_table_entry:
     -webide-representation: '{kind} at {file_offset:hex}, {length:hex} bytes'
     doc: Place of one region.
-    doc-ref: '[MS-VHDX] 2.2.3.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.2'
     seq:
       - id: guid
         -orig-id: Guid
@@ -344,9 +350,9 @@ types:
     instances:
       kind:
         value: >-
-          guid.raw == [0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08] ? region_kind::bat :
-          guid.raw == [0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e] ? region_kind::metadata :
-          region_kind::other
+          guid.raw == [0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08] ? region_kind::bat_region :
+          guid.raw == [0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e] ? region_kind::metadata_region :
+          region_kind::other_region
         doc: The region's kind, as far as the specification names it.
   log_entry:
     -webide-representation: '{header}'
@@ -355,7 +361,7 @@ types:
       4096 bytes, then one data sector for each data descriptor. An entry may
       run over the end of the ring and go on at its start; then it has to be
       put together before it can be parsed with this type.
-    doc-ref: '[MS-VHDX] 2.3.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1'
     seq:
       - id: header
         type: log_entry_header
@@ -380,26 +386,27 @@ types:
         value: 'len_header_and_descriptors <= header.entry_length.as<s8> ? header.num_descriptors.as<s8> : 0.as<s8>'
         doc: Descriptors of the entry; none when the count does not fit it.
       len_used:
-        value: (64.as<s8> + (num_descriptors.as<s8> * 32.as<s8>).as<s8>).as<s8>
+        value: (64.as<s8> + (num_descriptors * 32.as<s8>).as<s8>).as<s8>
         doc: Bytes that the header and these descriptors take.
       len_padding:
-        value: ((4096.as<s8> - (len_used.as<s8> % 4096.as<s8>).as<s8>).as<s8> % 4096.as<s8>).as<s8>
+        value: ((4096.as<s8> - (len_used % 4096.as<s8>).as<s8>).as<s8> % 4096.as<s8>).as<s8>
         doc: Bytes from there to the end of the sector.
       len_descriptor_sectors:
-        value: (len_used.as<s8> + len_padding.as<s8>).as<s8>
+        value: (len_used + len_padding).as<s8>
         doc: Bytes of the descriptor sectors, a multiple of 4096.
       num_data_sectors:
         value: >-
-          header.entry_length.as<s8> > len_descriptor_sectors.as<s8> ?
-          ((header.entry_length.as<s8> - len_descriptor_sectors.as<s8>).as<s8> / 4096.as<s8>).as<s8> :
+          header.entry_length.as<s8> > len_descriptor_sectors ?
+          ((header.entry_length.as<s8> - len_descriptor_sectors).as<s8> / 4096.as<s8>).as<s8> :
           0.as<s8>
         doc: Data sectors for which the entry has room.
   log_entry_header:
     -webide-representation: 'sequence number {sequence_number:dec}, {num_descriptors:dec} descriptors, {entry_length:hex} bytes'
     doc: |
       Head of a log entry. Sequence numbers of logs written by Windows are far
-      above 2^53 and come out rounded in JavaScript.
-    doc-ref: '[MS-VHDX] 2.3.1.1'
+      above 2^53 and come out rounded in JavaScript; a slot of the log has the
+      two halves of its entry's, which are exact.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.1'
     seq:
       - id: signature
         -orig-id: Signature
@@ -454,7 +461,7 @@ types:
   log_descriptor:
     -webide-representation: '{kind} at {file_offset:hex}: {body}'
     doc: One change of the file, either 4096 bytes of data or a range of zeros.
-    doc-ref: '[MS-VHDX] 2.3.1.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.2'
     seq:
       - id: signature
         -orig-id: Signature
@@ -464,8 +471,8 @@ types:
         type:
           switch-on: kind
           cases:
-            'descriptor_kind::zero': zero_descriptor_body
-            'descriptor_kind::data': data_descriptor_body
+            'descriptor_kind::zero_descriptor': zero_descriptor_body
+            'descriptor_kind::data_descriptor': data_descriptor_body
             _: unrecognized_descriptor_body
         doc: The part that differs between the kinds.
       - id: file_offset
@@ -479,14 +486,14 @@ types:
     instances:
       kind:
         value: >-
-          signature == [0x7a, 0x65, 0x72, 0x6f] ? descriptor_kind::zero :
-          signature == [0x64, 0x65, 0x73, 0x63] ? descriptor_kind::data :
-          descriptor_kind::other
+          signature == [0x7a, 0x65, 0x72, 0x6f] ? descriptor_kind::zero_descriptor :
+          signature == [0x64, 0x65, 0x73, 0x63] ? descriptor_kind::data_descriptor :
+          descriptor_kind::other_descriptor
         doc: What the signature says.
   zero_descriptor_body:
     -webide-representation: '{zero_length:hex} bytes'
     doc: Part of a descriptor that asks for zeros.
-    doc-ref: '[MS-VHDX] 2.3.1.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.2'
     seq:
       - id: reserved
         -orig-id: Reserved
@@ -497,11 +504,11 @@ types:
         type: u8
         doc: Bytes to clear, a multiple of 4096.
   data_descriptor_body:
-    -webide-representation: '{leading_bytes:hex} … {trailing_bytes:hex}'
+    -webide-representation: '{leading_bytes:hex} ... {trailing_bytes:hex}'
     doc: |
       Part of a descriptor that brings data. The data sector lacks these 12
       bytes of the update.
-    doc-ref: '[MS-VHDX] 2.3.1.3'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.3'
     seq:
       - id: trailing_bytes
         -orig-id: TrailingBytes
@@ -514,7 +521,7 @@ types:
   unrecognized_descriptor_body:
     -webide-representation: '{raw:hex}'
     doc: Same part of something that is no descriptor.
-    doc-ref: '[MS-VHDX] 2.3.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1'
     seq:
       - id: raw
         size: 12
@@ -523,7 +530,7 @@ types:
     doc: |
       Bytes 8 to 4091 of an update, with the sequence number of the entry around
       them.
-    doc-ref: '[MS-VHDX] 2.3.1.4'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.4'
     seq:
       - id: signature
         -orig-id: DataSignature
@@ -546,13 +553,14 @@ types:
         value: signature == [0x64, 0x61, 0x74, 0x61]
         doc: Whether the signature is right.
   metadata_table:
-    -webide-representation: '{num_entries:dec} items'
+    -webide-representation: '{num_entries:dec} items, valid signature: {is_signature_valid}'
     doc: The first 64 KiB of the metadata region.
-    doc-ref: '[MS-VHDX] 2.6.1.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.1.1'
     seq:
       - id: signature
         -orig-id: Signature
-        contents: metadata
+        size: 8
+        doc: ASCII "metadata".
       - id: reserved
         -orig-id: Reserved
         type: u2
@@ -577,10 +585,13 @@ types:
         doc: |
           May hold anything, stale entries for example. Not part of `seq`, so
           that nobody has to read it.
+      is_signature_valid:
+        value: signature == [0x6d, 0x65, 0x74, 0x61, 0x64, 0x61, 0x74, 0x61]
+        doc: Whether the signature is right.
   metadata_table_entry:
     -webide-representation: '{kind} at {offset:hex}, {length:dec} bytes'
     doc: Place and nature of one metadata item.
-    doc-ref: '[MS-VHDX] 2.6.1.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.1.2'
     seq:
       - id: item_id
         -orig-id: ItemId
@@ -635,7 +646,7 @@ types:
   file_parameters_item:
     -webide-representation: 'blocks of {block_size:hex} bytes, stay allocated: {leave_block_allocated}, parent: {has_parent}'
     doc: How the disk is stored.
-    doc-ref: '[MS-VHDX] 2.6.2.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.1'
     seq:
       - id: block_size
         -orig-id: BlockSize
@@ -658,7 +669,7 @@ types:
   virtual_disk_size_item:
     -webide-representation: '{virtual_disk_size:dec} bytes'
     doc: Size of the virtual disk.
-    doc-ref: '[MS-VHDX] 2.6.2.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.2'
     seq:
       - id: virtual_disk_size
         -orig-id: VirtualDiskSize
@@ -667,7 +678,7 @@ types:
   virtual_disk_id_item:
     -webide-representation: '{virtual_disk_id}'
     doc: Identity of the virtual disk, the same in a parent and its children.
-    doc-ref: '[MS-VHDX] 2.6.2.3'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.3'
     seq:
       - id: virtual_disk_id
         -orig-id: VirtualDiskId
@@ -675,7 +686,7 @@ types:
   logical_sector_size_item:
     -webide-representation: '{logical_sector_size:dec} bytes'
     doc: Size of the sectors by which the disk is addressed.
-    doc-ref: '[MS-VHDX] 2.6.2.4'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.4'
     seq:
       - id: logical_sector_size
         -orig-id: LogicalSectorSize
@@ -684,7 +695,7 @@ types:
   physical_sector_size_item:
     -webide-representation: '{physical_sector_size:dec} bytes'
     doc: Size of the sectors that the disk claims to have inside.
-    doc-ref: '[MS-VHDX] 2.6.2.5'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.5'
     seq:
       - id: physical_sector_size
         -orig-id: PhysicalSectorSize
@@ -693,7 +704,7 @@ types:
   parent_locator_item:
     -webide-representation: '{num_key_values:dec} keys'
     doc: How the parent of a differencing disk is found and recognised.
-    doc-ref: '[MS-VHDX] 2.6.2.6.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.6.1'
     seq:
       - id: locator_type
         -orig-id: LocatorType
@@ -719,12 +730,20 @@ types:
       is_vhdx_type:
         value: locator_type.raw == [0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a, 0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13]
         doc: Whether the parent is a VHDX file.
+  unknown_item:
+    -webide-representation: '{raw}'
+    doc: Item of which the specification does not say what it is.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2'
+    seq:
+      - id: raw
+        size-eos: true
+        doc: The item's bytes.
   parent_locator_entry:
     -webide-representation: '{key} = {value}'
     doc: |
       One key and its value, both UTF-16LE without a zero at the end. Offsets
       count from the start of the parent locator.
-    doc-ref: '[MS-VHDX] 2.6.2.6.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.6.2'
     seq:
       - id: ofs_key
         -orig-id: KeyOffset
@@ -758,7 +777,7 @@ types:
   locator_text:
     -webide-representation: '{text}'
     doc: UTF-16LE text without a zero at the end.
-    doc-ref: '[MS-VHDX] 2.6.2.6.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2.6.2'
     seq:
       - id: raw
         size-eos: true
@@ -772,9 +791,9 @@ types:
         doc: The text; reading it fails when the bytes are not UTF-16.
         -webide-parse-mode: eager
   payload_bat_entry:
-    -webide-representation: '{state} at {file_offset_mb:dec} MiB'
+    -webide-representation: '{state}, {location}'
     doc: Entry of the BAT for a payload block.
-    doc-ref: '[MS-VHDX] 2.5.1.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5.1.1'
     seq:
       - id: state
         -orig-id: State
@@ -800,10 +819,13 @@ types:
         doc: |
           Whether the state says that the block is, wholly or partly, in this
           file.
+      location:
+        value: 'is_stored ? "at " + file_offset_mb.to_s + " MiB" : "not in this file"'
+        doc: Where the block is, for people.
   sector_bitmap_bat_entry:
-    -webide-representation: '{state} ({state:dec}) at {file_offset_mb:dec} MiB'
+    -webide-representation: '{state} ({state:dec}), {location}'
     doc: Entry of the BAT for a sector bitmap block.
-    doc-ref: '[MS-VHDX] 2.5.1.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5.1.2'
     seq:
       - id: state
         -orig-id: State
@@ -825,80 +847,267 @@ types:
         value: ((file_offset_mb_high.as<s8> * 4096.as<s8>).as<s8> + file_offset_mb_low.as<s8>).as<s8>
         doc: Where the sector bitmap is, in MiB from the start of the file.
       is_stored:
-        value: state == sector_bitmap_state::present
+        value: state == sector_bitmap_state::bitmap_present
         doc: Whether the state says that the sector bitmap is in this file.
-  copy_choice:
-    -webide-representation: 'header {current_header:dec}, region table {region_table:dec}'
+      location:
+        value: 'is_stored ? "at " + file_offset_mb.to_s + " MiB" : "not in this file"'
+        doc: Where the sector bitmap is, for people.
+  header_choice:
+    -webide-representation: '{chosen}'
     doc: |
-      View; the copies that a preview goes by. The real choice needs the
-      checksums.
-    doc-ref: '[MS-VHDX] 2.2.2'
+      View; the copy of the header with the right signature and the greater
+      sequence number. The real choice needs the checksums.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
     params:
-      - id: rank_1_high
+      - id: ofs_header_1
         type: s8
-        doc: |
-          Upper 32 bits of the sequence number of header 1, -1 when its
-          signature is wrong.
-      - id: number_1_low
+        doc: File offset of header 1 in bytes.
+      - id: ofs_header_2
         type: s8
-        doc: Lower 32 bits of the sequence number of header 1.
-      - id: rank_2_high
-        type: s8
-        doc: |
-          Upper 32 bits of the sequence number of header 2, -1 when its
-          signature is wrong.
-      - id: number_2_low
-        type: s8
-        doc: Lower 32 bits of the sequence number of header 2.
-      - id: is_region_table_1_valid
-        type: bool
-        doc: Whether region table 1 has the right signature.
+        doc: File offset of header 2 in bytes.
     instances:
-      current_header:
+      has_header_1:
+        value: _io.size.as<s8> >= (ofs_header_1 + 4096.as<s8>).as<s8>
+        -webide-parse-mode: lazy
+      has_header_2:
+        value: _io.size.as<s8> >= (ofs_header_2 + 4096.as<s8>).as<s8>
+        -webide-parse-mode: lazy
+      header_1:
+        pos: ofs_header_1
+        size: 0x1000
+        type: header
+        if: has_header_1
+      header_2:
+        pos: ofs_header_2
+        size: 0x1000
+        type: header
+        if: has_header_2
+      rank_1_high:
+        value: 'has_header_1 ? header_1.rank_high : -1.as<s8>'
+        doc: |
+          Upper 32 bits of the sequence number of header 1, -1 when there is no
+          copy with the right signature.
+        -webide-parse-mode: lazy
+      rank_1_low:
+        value: 'has_header_1 ? header_1.sequence_number_low.as<s8> : 0.as<s8>'
+        doc: Lower 32 bits of the sequence number of header 1.
+        -webide-parse-mode: lazy
+      rank_2_high:
+        value: 'has_header_2 ? header_2.rank_high : -1.as<s8>'
+        doc: |
+          Upper 32 bits of the sequence number of header 2, -1 when there is no
+          copy with the right signature.
+        -webide-parse-mode: lazy
+      rank_2_low:
+        value: 'has_header_2 ? header_2.sequence_number_low.as<s8> : 0.as<s8>'
+        doc: Lower 32 bits of the sequence number of header 2.
+        -webide-parse-mode: lazy
+      is_found:
+        value: rank_1_high >= 0.as<s8> or rank_2_high >= 0.as<s8>
+        -webide-parse-mode: lazy
+      is_second:
         value: >-
-          rank_1_high < 0.as<s8> and rank_2_high < 0.as<s8> ? 0 :
-          (rank_2_high > rank_1_high or (rank_2_high == rank_1_high and number_2_low > number_1_low)) ? 2 :
-          1
-        doc: Copy of the header, 1 or 2; 0 when neither has the right signature.
-      region_table:
-        value: 'is_region_table_1_valid ? 1 : 2'
-        doc: Copy of the region table, 1 or 2.
+          is_found and
+          (rank_2_high > rank_1_high or (rank_2_high >= rank_1_high and rank_2_low > rank_1_low))
+        -webide-parse-mode: lazy
+      chosen:
+        value: 'is_found ? (is_second ? "header 2" : "header 1") : "no header"'
+        doc: The copy, for people.
+      ofs_header:
+        value: 'is_second ? ofs_header_2 : ofs_header_1'
+        doc: File offset of this copy in bytes; of the first when there is none.
+        -webide-parse-mode: lazy
+  region_table_choice:
+    -webide-representation: '{chosen}'
+    doc: |
+      View; the first copy of the region table when its signature is right and
+      its count possible, otherwise the second. The real choice needs the
+      checksums.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.1'
+    params:
+      - id: ofs_table_1
+        type: s8
+        doc: File offset of region table 1 in bytes.
+      - id: ofs_table_2
+        type: s8
+        doc: File offset of region table 2 in bytes.
+    instances:
+      signature_1:
+        pos: ofs_table_1
+        size: 4
+        doc: Signature of region table 1.
+      num_entries_1:
+        pos: (ofs_table_1 + 8.as<s8>).as<s8>
+        type: u4
+        doc: Entries of region table 1, as they are counted there.
+      is_first:
+        value: >-
+          _io.size.as<s8> >= (ofs_table_1 + 16.as<s8>).as<s8> ?
+          (signature_1 == [0x72, 0x65, 0x67, 0x69] and num_entries_1.as<s8> <= 2047.as<s8>) :
+          false
+        doc: Whether region table 1 is in the file and may be what it should be.
+        -webide-parse-mode: lazy
+      chosen:
+        value: 'is_first ? "region table 1" : "region table 2"'
+        doc: The copy, for people.
+      ofs_table:
+        value: 'is_first ? ofs_table_1 : ofs_table_2'
+        doc: File offset of this copy in bytes.
+        -webide-parse-mode: lazy
+  region_lookup:
+    -webide-representation: '{entry}'
+    doc: View; finds a known region in a region table.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3.2'
+    params:
+      - id: ofs_table
+        type: s8
+        doc: File offset of the region table in bytes.
+      - id: kind_code
+        type: s8
+        doc: Number of the wanted kind in `region_kind`.
+    instances:
+      has_count:
+        value: _io.size.as<s8> >= (ofs_table + 16.as<s8>).as<s8>
+        doc: Whether the file has the head of the table.
+        -webide-parse-mode: lazy
+      num_stated_entries:
+        pos: (ofs_table + 8.as<s8>).as<s8>
+        type: u4
+        doc: The count as it is stored.
+      num_possible_entries:
+        value: >-
+          has_count ?
+          (num_stated_entries.as<s8> <= 2047.as<s8> ? num_stated_entries.as<s8> : 0.as<s8>) :
+          0.as<s8>
+        doc: The count; none when it is impossible.
+        -webide-parse-mode: lazy
+      end_of_possible_entries:
+        value: ((ofs_table + 16.as<s8>).as<s8> + (num_possible_entries * 32.as<s8>).as<s8>).as<s8>
+        doc: File offset in bytes.
+        -webide-parse-mode: lazy
+      num_entries:
+        value: >-
+          has_count and end_of_possible_entries > _io.size.as<s8> ?
+          (((_io.size.as<s8> - ofs_table).as<s8> - 16.as<s8>).as<s8> / 32.as<s8>).as<s8> :
+          num_possible_entries
+        doc: Entries in the table, as far as the file has them.
+        -webide-parse-mode: lazy
+      end_of_entries:
+        value: ((ofs_table + 16.as<s8>).as<s8> + (num_entries * 32.as<s8>).as<s8>).as<s8>
+        doc: File offset in bytes.
+        -webide-parse-mode: lazy
+      up_to_entry:
+        pos: (ofs_table + 16.as<s8>).as<s8>
+        type: region_table_entry
+        repeat: until
+        repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos.as<s8> >= end_of_entries
+        if: num_entries > 0.as<s8>
+        doc: Entries up to the wanted one, or all of them.
+      is_found:
+        value: 'num_entries > 0.as<s8> ? up_to_entry.last.kind.to_i.as<s8> == kind_code : false'
+        -webide-parse-mode: lazy
+      num_passed:
+        value: 'is_found ? (up_to_entry.size.as<s8> - 1.as<s8>).as<s8> : 0.as<s8>'
+        doc: Entries before the wanted one.
+        -webide-parse-mode: lazy
+      ofs_entry:
+        value: ((ofs_table + 16.as<s8>).as<s8> + (num_passed * 32.as<s8>).as<s8>).as<s8>
+        doc: File offset of the wanted entry in bytes.
+        -webide-parse-mode: lazy
+      entry:
+        pos: ofs_entry
+        type: region_table_entry
+        if: is_found
+        doc: The wanted entry.
+        -webide-parse-mode: eager
   log_ring:
-    -webide-representation: '{len_log:hex} bytes at {ofs_log:hex}'
+    -webide-representation: '{len_log:hex} bytes at {ofs_log:hex}, has to be replayed: {has_to_be_replayed}'
     doc: |
       View; the log in slots of 4096 bytes, at each of which an entry may begin.
       Slots that hold stale entries are normal. The log is a ring: an entry that
       runs over its end is shown by its header alone.
-    doc-ref: '[MS-VHDX] 2.3'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3'
     params:
-      - id: ofs_log
+      - id: ofs_header
         type: s8
-        doc: File offset of the log in bytes.
-      - id: len_log
-        type: s8
-        doc: Size of the log in bytes.
+        doc: File offset of the header that names the log in bytes.
     instances:
+      header:
+        pos: ofs_header
+        size: 0x1000
+        type: header
+        doc: The header that names the log.
+      has_to_be_replayed:
+        value: header.log_guid.raw != [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]
+        doc: |
+          Whether the log holds changes, going by its GUID; until they are
+          replayed, the regions may be out of date.
+      ofs_log:
+        value: header.log_offset.as<s8>
+        doc: File offset of the log in bytes.
+      len_log:
+        value: header.log_length.as<s8>
+        doc: Size of the log in bytes.
+      len_stored:
+        value: >-
+          ofs_log > 0.as<s8> and ofs_log <= _io.size.as<s8> ?
+          (len_log <= (_io.size.as<s8> - ofs_log).as<s8> ? len_log : (_io.size.as<s8> - ofs_log).as<s8>) :
+          0.as<s8>
+        doc: Bytes of the log that the file holds.
+        -webide-parse-mode: lazy
+      end_of_log:
+        value: (ofs_log + len_stored).as<s8>
+        doc: File offset in bytes of the end of the log, or of the file.
+        -webide-parse-mode: lazy
+      ofs_log_guid:
+        value: (ofs_header + 48.as<s8>).as<s8>
+        doc: File offset of the LogGuid in the header in bytes.
+        -webide-parse-mode: lazy
       num_slots:
-        value: 'ofs_log >= 0.as<s8> and ofs_log <= (_io.size.as<s8> - len_log.as<s8>).as<s8> ? (len_log.as<s8> / 4096.as<s8>).as<s8> : 0.as<s8>'
-        doc: Number of slots; none when the log is not inside the file.
+        value: (len_stored / 4096.as<s8>).as<s8>
+        doc: Number of slots, as far as the file has them.
+        -webide-parse-mode: lazy
       slots:
-        pos: 0
-        type: log_slot((ofs_log.as<s8> + (_index.as<s8> * 4096.as<s8>).as<s8>).as<s8>, (ofs_log.as<s8> + len_log.as<s8>).as<s8>)
+        pos: ofs_log
+        type: >-
+          log_slot(
+            (ofs_log + (_index.as<s8> * 4096.as<s8>).as<s8>).as<s8>,
+            end_of_log,
+            ofs_log_guid
+          )
         repeat: expr
         repeat-expr: num_slots
+        if: num_slots > 0.as<s8>
         doc: The slots in the order in which they lie in the file.
   log_slot:
-    -webide-representation: 'entry: {is_entry}, data sector: {is_data_sector}, {len_entry:hex} bytes'
+    -webide-representation: '{kind}: {sector}'
     doc: View; 4096 bytes of the log.
-    doc-ref: '[MS-VHDX] 2.3.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1'
     params:
       - id: ofs_slot
         type: s8
         doc: File offset of the slot in bytes.
       - id: end_of_log
         type: s8
-        doc: File offset of the end of the log in bytes.
+        doc: File offset in bytes of the end of the log, or of the file.
+      - id: ofs_log_guid
+        type: s8
+        doc: File offset of the LogGuid in the header that names the log.
+    seq:
+      - id: raw
+        size: 0x1000
+        doc: The slot's bytes.
     instances:
+      sector:
+        pos: ofs_slot
+        type:
+          switch-on: kind_code
+          cases:
+            1: log_entry_sector(ofs_slot)
+            2: log_data_sector
+            _: unused_sector
+        doc: What the slot holds.
+        -webide-parse-mode: eager
       signature:
         pos: ofs_slot
         size: 4
@@ -906,84 +1115,149 @@ types:
       is_entry:
         value: signature == [0x6c, 0x6f, 0x67, 0x65]
         doc: Whether an entry begins here, going by the signature.
-      is_data_sector:
-        value: signature == [0x64, 0x61, 0x74, 0x61]
-        doc: Whether this is a data sector, going by the signature.
-      header:
-        pos: ofs_slot
-        type: log_entry_header
-        if: is_entry
-        -webide-parse-mode: eager
+        -webide-parse-mode: lazy
+      log_guid:
+        pos: ofs_log_guid
+        size: 16
+        doc: LogGuid of the header that names the log.
+      guid_of_entry:
+        pos: (ofs_slot + 32.as<s8>).as<s8>
+        size: 16
+        doc: LogGuid of the entry, if this is one.
+      is_live:
+        value: >-
+          is_entry and guid_of_entry == log_guid and
+          log_guid != [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]
+        doc: Whether this is an entry that has the log's own GUID.
+        -webide-parse-mode: lazy
+      kind_code:
+        value: 'is_entry ? 1 : signature == [0x64, 0x61, 0x74, 0x61] ? 2 : 0'
+        doc: 1 for an entry, 2 for a data sector, 0 for anything else.
+        -webide-parse-mode: lazy
+      kind:
+        value: 'is_live ? "live entry" : is_entry ? "stale entry" : kind_code == 2 ? "data sector" : "unused"'
+        doc: |
+          What the slot holds, for people. An entry is live when it has the
+          LogGuid that the header names; it is replayed unless it is older than
+          the sequence of entries that counts. Of a stale one nothing counts.
+      entry_length:
+        pos: (ofs_slot + 8.as<s8>).as<s8>
+        type: u4
+        doc: Size of the entry in bytes, if this is one.
       len_entry:
-        value: 'is_entry ? header.entry_length.as<s8> : 0.as<s8>'
+        value: 'is_entry ? entry_length.as<s8> : 0.as<s8>'
         doc: Size of the entry in bytes, 0 when there is none.
+        -webide-parse-mode: lazy
       is_entry_whole:
-        value: len_entry >= 4096.as<s8> and len_entry <= (end_of_log.as<s8> - ofs_slot.as<s8>).as<s8>
+        value: len_entry >= 4096.as<s8> and len_entry <= (end_of_log - ofs_slot).as<s8>
         doc: Whether an entry is here and ends before the log does.
+        -webide-parse-mode: lazy
       entry:
         pos: ofs_slot
         size: len_entry
         type: log_entry
         if: is_entry_whole
-  region_lookup:
-    -webide-representation: 'BAT at {ofs_bat:hex}, metadata at {ofs_metadata:hex}'
-    doc: |
-      View; where a region table says that the known regions are. 0 stands for
-      absent.
-    doc-ref: '[MS-VHDX] 2.2.3.2'
+        doc: The whole entry.
+  log_entry_sector:
+    -webide-representation: 'sequence number {sequence_number_high:hex} {sequence_number_low:hex}, {header.num_descriptors:dec} descriptors, {header.entry_length:hex} bytes'
+    doc: View; the first sector of an entry.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1.1'
     params:
-      - id: ofs_table
+      - id: ofs_sector
         type: s8
-        doc: File offset of the region table in bytes.
+        doc: File offset of the sector in bytes.
+    seq:
+      - id: header
+        type: log_entry_header
+      - id: rest
+        size: 4032
+        doc: Descriptors of the entry; `entry` of the slot has all of them.
     instances:
-      num_stored_entries:
-        pos: (ofs_table.as<s8> + 8.as<s8>).as<s8>
+      sequence_number_low:
+        pos: (ofs_sector + 16.as<s8>).as<s8>
         type: u4
-        doc: The count as it is stored.
-      num_entries:
-        value: 'num_stored_entries.as<s8> <= 2047.as<s8> ? num_stored_entries.as<s8> : 0.as<s8>'
-        doc: Entries in the table; none when the count is impossible.
-      end_of_entries:
-        value: ((ofs_table.as<s8> + 16.as<s8>).as<s8> + (num_entries.as<s8> * 32.as<s8>).as<s8>).as<s8>
-        doc: File offset in bytes.
-      up_to_bat:
-        pos: (ofs_table.as<s8> + 16.as<s8>).as<s8>
-        type: region_table_entry
-        repeat: until
-        repeat-until: _.kind == region_kind::bat or _io.pos.as<s8> >= end_of_entries
-        if: num_entries > 0.as<s8>
-        doc: Entries up to the BAT, or all of them.
-      up_to_metadata:
-        pos: (ofs_table.as<s8> + 16.as<s8>).as<s8>
-        type: region_table_entry
-        repeat: until
-        repeat-until: _.kind == region_kind::metadata or _io.pos.as<s8> >= end_of_entries
-        if: num_entries > 0.as<s8>
-        doc: Entries up to the metadata region, or all of them.
-      has_bat:
-        value: 'num_entries > 0.as<s8> ? up_to_bat.last.kind == region_kind::bat : false'
-      ofs_bat:
-        value: 'has_bat ? up_to_bat.last.file_offset.as<s8> : 0.as<s8>'
-        doc: File offset in bytes.
-      len_bat:
-        value: 'has_bat ? up_to_bat.last.length.as<s8> : 0.as<s8>'
-        doc: Bytes.
-      has_metadata:
-        value: 'num_entries > 0.as<s8> ? up_to_metadata.last.kind == region_kind::metadata : false'
-      ofs_metadata:
-        value: 'has_metadata ? up_to_metadata.last.file_offset.as<s8> : 0.as<s8>'
-        doc: File offset in bytes.
-      len_metadata:
-        value: 'has_metadata ? up_to_metadata.last.length.as<s8> : 0.as<s8>'
-        doc: Bytes.
-      has_bat_and_metadata:
-        value: has_bat and has_metadata
-  metadata_region:
-    -webide-representation: '{virtual_disk_size:dec} bytes in blocks of {block_size:hex}, parent: {has_parent}'
+        doc: Lower 32 bits of the sequence number.
+        -webide-parse-mode: eager
+      sequence_number_high:
+        pos: (ofs_sector + 20.as<s8>).as<s8>
+        type: u4
+        doc: Upper 32 bits of the sequence number.
+        -webide-parse-mode: eager
+  unused_sector:
+    -webide-representation: '{signature:hex}'
+    doc: 4096 bytes of the log at which neither an entry nor a data sector is.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.3.1'
+    seq:
+      - id: signature
+        size: 4
+        doc: Anything but the signatures of entries and data sectors.
+      - id: rest
+        size: 4092
+        doc: Anything; descriptors of an entry that has many, for example.
+  metadata_view:
+    -webide-representation: '{num_items:dec} items in {len_region:hex} bytes at {ofs_region:hex}'
     doc: |
-      View; the metadata table, all items, and what the known ones say. 0 stands
-      for absent or impossible.
-    doc-ref: '[MS-VHDX] 2.6'
+      View; the metadata table, and all items as far as the file has their
+      entries.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6'
+    params:
+      - id: ofs_region_entry
+        type: s8
+        doc: File offset of the region's entry in the region table in bytes.
+    instances:
+      region:
+        pos: ofs_region_entry
+        type: region_table_entry
+        doc: Where the region is.
+      ofs_region:
+        value: region.file_offset.as<s8>
+        doc: File offset of the metadata region in bytes.
+      len_region:
+        value: region.length.as<s8>
+        doc: Size of the metadata region in bytes.
+      has_count:
+        value: ofs_region > 0.as<s8> and ofs_region <= (_io.size.as<s8> - 32.as<s8>).as<s8>
+        doc: Whether the file has the head of the table.
+        -webide-parse-mode: lazy
+      num_stated_items:
+        pos: (ofs_region + 10.as<s8>).as<s8>
+        type: u2
+        doc: The count as it is stored.
+      num_possible_items:
+        value: >-
+          has_count ?
+          (num_stated_items.as<s8> <= 2047.as<s8> ? num_stated_items.as<s8> : 0.as<s8>) :
+          0.as<s8>
+        doc: The count; none when it is impossible.
+        -webide-parse-mode: lazy
+      end_of_possible_items:
+        value: ((ofs_region + 32.as<s8>).as<s8> + (num_possible_items * 32.as<s8>).as<s8>).as<s8>
+        doc: File offset of the end of their entries in bytes.
+        -webide-parse-mode: lazy
+      num_items:
+        value: >-
+          has_count and end_of_possible_items > _io.size.as<s8> ?
+          (((_io.size.as<s8> - ofs_region).as<s8> - 32.as<s8>).as<s8> / 32.as<s8>).as<s8> :
+          num_possible_items
+        doc: Items in the table, as far as the file has their entries.
+      items:
+        pos: (ofs_region + 32.as<s8>).as<s8>
+        type: metadata_item(ofs_region, len_region)
+        repeat: expr
+        repeat-expr: num_items
+        if: num_items > 0.as<s8>
+        doc: The items in the order of the table.
+        -webide-parse-mode: eager
+      table:
+        pos: ofs_region
+        size: 0x10000
+        type: metadata_table
+        doc: The table that lists the items.
+        -webide-parse-mode: eager
+  metadata_item:
+    -webide-representation: '{entry.kind}: {data}'
+    doc: View; one entry of the metadata table with the item it stands for.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.1.2'
     params:
       - id: ofs_region
         type: s8
@@ -991,85 +1265,45 @@ types:
       - id: len_region
         type: s8
         doc: Size of the metadata region in bytes.
+    seq:
+      - id: entry
+        type: metadata_table_entry
     instances:
-      table:
-        pos: ofs_region
-        size: 0x10000
-        type: metadata_table
-      num_items:
-        value: 'table.num_entries <= 2047 ? table.num_entries.as<s8> : 0.as<s8>'
-        doc: Items in the table; none when the count is impossible.
-      items:
-        pos: 0
-        type: >-
-          metadata_item(
-            ofs_region,
-            len_region,
-            ((ofs_region.as<s8> + 32.as<s8>).as<s8> + (_index.as<s8> * 32.as<s8>).as<s8>).as<s8>
-          )
-        repeat: expr
-        repeat-expr: num_items
-        doc: The items in the order of the table.
+      ofs_item:
+        value: (ofs_region + entry.offset.as<s8>).as<s8>
+        doc: File offset in bytes.
+        -webide-parse-mode: lazy
+      len_item:
+        value: entry.length.as<s8>
+        doc: Bytes.
+        -webide-parse-mode: lazy
+      is_usable:
+        value: >-
+          len_item > 0.as<s8> and len_item <= 0x100000.as<s8> and
+          ofs_item >= (ofs_region + 0x10000.as<s8>).as<s8> and
+          ofs_item <= ((ofs_region + len_region).as<s8> - len_item).as<s8>
+        doc: Whether the item is not empty and lies inside the region.
+        -webide-parse-mode: lazy
+      data:
+        pos: ofs_item
+        size: len_item
+        type:
+          switch-on: entry.kind
+          cases:
+            'item_kind::file_parameters': file_parameters_item
+            'item_kind::virtual_disk_size': virtual_disk_size_item
+            'item_kind::virtual_disk_id': virtual_disk_id_item
+            'item_kind::logical_sector_size': logical_sector_size_item
+            'item_kind::physical_sector_size': physical_sector_size_item
+            'item_kind::parent_locator': parent_locator_item
+            _: unknown_item
+        if: is_usable
+        doc: The item.
         -webide-parse-mode: eager
-      file_parameters_place:
-        pos: 0
-        type: item_lookup(ofs_region, len_region, num_items, item_kind::file_parameters.to_i.as<s8>)
-      virtual_disk_size_place:
-        pos: 0
-        type: item_lookup(ofs_region, len_region, num_items, item_kind::virtual_disk_size.to_i.as<s8>)
-      logical_sector_size_place:
-        pos: 0
-        type: item_lookup(ofs_region, len_region, num_items, item_kind::logical_sector_size.to_i.as<s8>)
-      file_parameters:
-        pos: file_parameters_place.ofs_item
-        size: 8
-        type: file_parameters_item
-        if: file_parameters_place.is_usable
-      virtual_disk_size_item:
-        pos: virtual_disk_size_place.ofs_item
-        size: 8
-        type: virtual_disk_size_item
-        if: virtual_disk_size_place.is_usable
-      logical_sector_size_item:
-        pos: logical_sector_size_place.ofs_item
-        size: 4
-        type: logical_sector_size_item
-        if: logical_sector_size_place.is_usable
-      block_size:
-        value: 'file_parameters_place.is_usable ? file_parameters.block_size.as<s8> : 0.as<s8>'
-        doc: Bytes.
-      has_parent:
-        value: 'file_parameters_place.is_usable ? file_parameters.has_parent : false'
-      virtual_disk_size:
-        value: 'virtual_disk_size_place.is_usable ? virtual_disk_size_item.virtual_disk_size.as<s8> : 0.as<s8>'
-        doc: Bytes.
-      logical_sector_size:
-        value: 'logical_sector_size_place.is_usable ? logical_sector_size_item.logical_sector_size.as<s8> : 0.as<s8>'
-        doc: Bytes.
-      is_geometry_possible:
-        value: >-
-          (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
-          (logical_sector_size == 512.as<s8> or logical_sector_size == 4096.as<s8>) and
-          (virtual_disk_size > 0.as<s8> and virtual_disk_size <= 0x400000000000.as<s8>)
-        doc: |
-          Whether sizes are present and within the limits of the format, so that
-          they may be used as counts.
-      num_payload_blocks:
-        value: >-
-          is_geometry_possible ?
-          (((virtual_disk_size.as<s8> - 1.as<s8>).as<s8> / block_size.as<s8>).as<s8> + 1.as<s8>).as<s8> :
-          0.as<s8>
-        doc: Payload blocks of the disk, at most 2^26.
-      chunk_ratio:
-        value: >-
-          is_geometry_possible ?
-          ((0x800000.as<s8> * logical_sector_size.as<s8>).as<s8> / block_size.as<s8>).as<s8> :
-          0.as<s8>
-        doc: Payload blocks per chunk, i.e. per sector bitmap block.
   item_lookup:
-    -webide-representation: 'found: {is_found}, {length:dec} bytes at {offset:hex}'
+    -webide-representation: '{entry}'
     doc: View; finds a known item in the metadata table.
-    doc-ref: '[MS-VHDX] 2.6.1.2'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.1.2'
     params:
       - id: ofs_region
         type: s8
@@ -1085,10 +1319,11 @@ types:
         doc: Number of the wanted kind in `item_kind`.
     instances:
       end_of_entries:
-        value: ((ofs_region.as<s8> + 32.as<s8>).as<s8> + (num_entries.as<s8> * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_region + 32.as<s8>).as<s8> + (num_entries * 32.as<s8>).as<s8>).as<s8>
         doc: File offset in bytes.
+        -webide-parse-mode: lazy
       up_to_item:
-        pos: (ofs_region.as<s8> + 32.as<s8>).as<s8>
+        pos: (ofs_region + 32.as<s8>).as<s8>
         type: metadata_table_entry
         repeat: until
         repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos.as<s8> >= end_of_entries
@@ -1096,162 +1331,247 @@ types:
         doc: Entries up to the wanted one, or all of them.
       is_found:
         value: 'num_entries > 0.as<s8> ? up_to_item.last.kind.to_i.as<s8> == kind_code : false'
+        -webide-parse-mode: lazy
+      num_passed:
+        value: 'is_found ? (up_to_item.size.as<s8> - 1.as<s8>).as<s8> : 0.as<s8>'
+        doc: Entries before the wanted one.
+        -webide-parse-mode: lazy
+      entry:
+        pos: ((ofs_region + 32.as<s8>).as<s8> + (num_passed * 32.as<s8>).as<s8>).as<s8>
+        type: metadata_table_entry
+        if: is_found
+        doc: The wanted entry.
+        -webide-parse-mode: eager
       offset:
         value: 'is_found ? up_to_item.last.offset.as<s8> : 0.as<s8>'
         doc: Bytes from the start of the metadata region.
+        -webide-parse-mode: lazy
       length:
         value: 'is_found ? up_to_item.last.length.as<s8> : 0.as<s8>'
         doc: Bytes.
-      is_usable:
-        value: length > 0.as<s8> and offset >= 0x10000.as<s8> and offset <= (len_region.as<s8> - length.as<s8>).as<s8>
-        doc: Whether the item is there and lies inside the region.
+        -webide-parse-mode: lazy
       ofs_item:
-        value: (ofs_region.as<s8> + offset.as<s8>).as<s8>
+        value: (ofs_region + offset).as<s8>
         doc: File offset in bytes.
-  metadata_item:
-    -webide-representation: '{entry.kind}: {data}'
-    doc: View; one entry of the metadata table with the item it stands for.
-    doc-ref: '[MS-VHDX] 2.6.1.2'
-    params:
-      - id: ofs_region
-        type: s8
-        doc: File offset of the metadata region in bytes.
-      - id: len_region
-        type: s8
-        doc: Size of the metadata region in bytes.
-      - id: ofs_entry
-        type: s8
-        doc: File offset of the entry in bytes.
-    instances:
-      entry:
-        pos: ofs_entry
-        type: metadata_table_entry
-        -webide-parse-mode: eager
-      ofs_item:
-        value: (ofs_region.as<s8> + entry.offset.as<s8>).as<s8>
-        doc: File offset in bytes.
-      len_item:
-        value: entry.length.as<s8>
-        doc: Bytes.
+        -webide-parse-mode: lazy
       is_usable:
         value: >-
-          len_item > 0.as<s8> and len_item <= 0x100000.as<s8> and
-          ofs_item >= (ofs_region.as<s8> + 0x10000.as<s8>).as<s8> and
-          ofs_item <= ((ofs_region.as<s8> + len_region.as<s8>).as<s8> - len_item.as<s8>).as<s8>
-        doc: Whether the item is not empty and lies inside the region.
-      data:
-        pos: ofs_item
-        size: len_item
-        type:
-          switch-on: entry.kind
-          cases:
-            'item_kind::file_parameters': file_parameters_item
-            'item_kind::virtual_disk_size': virtual_disk_size_item
-            'item_kind::virtual_disk_id': virtual_disk_id_item
-            'item_kind::logical_sector_size': logical_sector_size_item
-            'item_kind::physical_sector_size': physical_sector_size_item
-            'item_kind::parent_locator': parent_locator_item
-        if: is_usable
-        doc: The item; bytes when it is not a known one.
-        -webide-parse-mode: eager
-  bat_region:
-    -webide-representation: '{num_payload_blocks:dec} payload blocks in {num_chunks:dec} chunks'
+          length > 0.as<s8> and offset >= 0x10000.as<s8> and
+          offset <= (len_region - length).as<s8> and
+          ofs_item <= (_io.size.as<s8> - 8.as<s8>).as<s8>
+        doc: Whether the item is there and lies inside region and file.
+        -webide-parse-mode: lazy
+  disk_geometry:
+    -webide-representation: '{disk_size:dec} bytes in blocks of {block_size:hex}, possible: {is_possible}'
+    doc: |
+      View; what the metadata says of the shape of the BAT. 0 stands for absent
+      or impossible.
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.6.2'
+    params:
+      - id: ofs_region_entry
+        type: s8
+        doc: |
+          File offset of the entry of the metadata region in the region table in
+          bytes.
+    instances:
+      metadata:
+        pos: 0
+        type: metadata_view(ofs_region_entry)
+      ofs_region:
+        value: metadata.ofs_region
+        doc: File offset of the metadata region in bytes.
+        -webide-parse-mode: lazy
+      len_region:
+        value: metadata.len_region
+        doc: Size of the metadata region in bytes.
+        -webide-parse-mode: lazy
+      num_items:
+        value: metadata.num_items
+        doc: Items in the table.
+        -webide-parse-mode: lazy
+      file_parameters_place:
+        pos: 0
+        type: item_lookup(ofs_region, len_region, num_items, item_kind::file_parameters.to_i.as<s8>)
+      virtual_disk_size_place:
+        pos: 0
+        type: item_lookup(ofs_region, len_region, num_items, item_kind::virtual_disk_size.to_i.as<s8>)
+      logical_sector_size_place:
+        pos: 0
+        type: item_lookup(ofs_region, len_region, num_items, item_kind::logical_sector_size.to_i.as<s8>)
+      file_parameters_item:
+        pos: file_parameters_place.ofs_item
+        size: 8
+        type: file_parameters_item
+        if: file_parameters_place.is_usable
+      virtual_disk_size_item:
+        pos: virtual_disk_size_place.ofs_item
+        size: 8
+        type: virtual_disk_size_item
+        if: virtual_disk_size_place.is_usable
+      logical_sector_size_item:
+        pos: logical_sector_size_place.ofs_item
+        size: 4
+        type: logical_sector_size_item
+        if: logical_sector_size_place.is_usable
+      block_size:
+        value: 'file_parameters_place.is_usable ? file_parameters_item.block_size.as<s8> : 0.as<s8>'
+        doc: Bytes.
+      has_parent:
+        value: 'file_parameters_place.is_usable ? file_parameters_item.has_parent : false'
+        doc: Whether the disk is a differencing disk.
+      disk_size:
+        value: 'virtual_disk_size_place.is_usable ? virtual_disk_size_item.virtual_disk_size.as<s8> : 0.as<s8>'
+        doc: Bytes.
+      sector_size:
+        value: 'logical_sector_size_place.is_usable ? logical_sector_size_item.logical_sector_size.as<s8> : 0.as<s8>'
+        doc: Bytes.
+      is_possible:
+        value: >-
+          (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
+          (sector_size == 512.as<s8> or sector_size == 4096.as<s8>) and
+          (disk_size > 0.as<s8> and disk_size <= 0x400000000000.as<s8>)
+        doc: |
+          Whether sizes are present and within the limits of the format, so that
+          they may be used as counts.
+      num_payload_blocks:
+        value: 'is_possible ? (((disk_size - 1.as<s8>).as<s8> / block_size).as<s8> + 1.as<s8>).as<s8> : 0.as<s8>'
+        doc: Payload blocks of the disk, at most 2^26.
+      chunk_ratio:
+        value: 'is_possible ? ((0x800000.as<s8> * sector_size).as<s8> / block_size).as<s8> : 0.as<s8>'
+        doc: Payload blocks per chunk, i.e. per sector bitmap block.
+  bat_view:
+    -webide-representation: '{num_payload_blocks:dec} payload blocks in {num_chunks:dec} chunks at {ofs_region:hex}'
     doc: |
       View; the BAT in chunks. A chunk is the part of the disk that one sector
       bitmap block describes, 2^23 sectors; its entries are `chunk_ratio`
       payload entries and then the entry of the sector bitmap. The layout is the
       same for fixed, dynamic and differencing disks.
-    doc-ref: '[MS-VHDX] 2.5'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5'
     params:
-      - id: ofs_region
+      - id: ofs_region_entry
         type: s8
-        doc: File offset of the BAT region in bytes.
-      - id: block_size
+        doc: File offset of the entry of the BAT in the region table in bytes.
+      - id: ofs_metadata_entry
         type: s8
-        doc: Size of a payload block in bytes.
-      - id: num_payload_blocks
-        type: s8
-        doc: Payload blocks of the disk.
-      - id: chunk_ratio
-        type: s8
-        doc: Payload blocks per chunk.
-      - id: has_parent
-        type: bool
-        doc: Whether the disk is a differencing disk.
+        doc: |
+          File offset of the entry of the metadata region in the region table in
+          bytes.
     instances:
+      region:
+        pos: ofs_region_entry
+        type: region_table_entry
+        doc: Where the BAT is.
+      geometry:
+        pos: 0
+        type: disk_geometry(ofs_metadata_entry)
+        doc: What decides how many entries the BAT has.
+        -webide-parse-mode: eager
+      ofs_region:
+        value: region.file_offset.as<s8>
+        doc: File offset of the BAT in bytes.
+      block_size:
+        value: geometry.block_size
+        doc: Size of a payload block in bytes.
+      num_payload_blocks:
+        value: geometry.num_payload_blocks
+        doc: Payload blocks of the disk.
+      chunk_ratio:
+        value: geometry.chunk_ratio
+        doc: Payload blocks per chunk.
+      has_parent:
+        value: geometry.has_parent
+        doc: Whether the disk is a differencing disk.
       num_chunks:
         value: >-
           num_payload_blocks > 0.as<s8> and chunk_ratio > 0.as<s8> ?
-          (((num_payload_blocks.as<s8> - 1.as<s8>).as<s8> / chunk_ratio.as<s8>).as<s8> + 1.as<s8>).as<s8> :
+          (((num_payload_blocks - 1.as<s8>).as<s8> / chunk_ratio).as<s8> + 1.as<s8>).as<s8> :
           0.as<s8>
         doc: Chunks of the disk, at most 16384.
       chunks:
         pos: 0
-        type: bat_chunk(_index.as<s8>, ofs_region, block_size, num_payload_blocks, chunk_ratio, has_parent)
+        type: >-
+          bat_chunk(
+            (ofs_region + ((_index.as<s8> * (chunk_ratio + 1.as<s8>).as<s8>).as<s8> * 8.as<s8>).as<s8>).as<s8>,
+            (_index.as<s8> * chunk_ratio).as<s8>,
+            num_payload_blocks,
+            chunk_ratio,
+            block_size,
+            has_parent
+          )
         repeat: expr
         repeat-expr: num_chunks
   bat_chunk:
-    -webide-representation: '{num_payload_blocks:dec} payload blocks from {first_block:dec} on'
+    -webide-representation: '{num_entries:dec} payload blocks from {first_block:dec} on'
     doc: View; the entries of one chunk, and the blocks they place.
-    doc-ref: '[MS-VHDX] 2.5'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5'
     params:
-      - id: chunk_index
+      - id: ofs_entries
         type: s8
-        doc: Number of the chunk, from 0.
-      - id: ofs_region
+        doc: File offset of the chunk's first entry in bytes.
+      - id: first_block
         type: s8
-        doc: File offset of the BAT region in bytes.
-      - id: block_size
-        type: s8
-        doc: Size of a payload block in bytes.
+        doc: Number of the chunk's first payload block.
       - id: num_disk_blocks
         type: s8
         doc: Payload blocks of the disk.
       - id: chunk_ratio
         type: s8
         doc: Payload blocks per chunk.
+      - id: block_size
+        type: s8
+        doc: Size of a payload block in bytes.
       - id: has_parent
         type: bool
         doc: Whether the disk is a differencing disk.
     instances:
-      first_block:
-        value: (chunk_index.as<s8> * chunk_ratio.as<s8>).as<s8>
-        doc: Number of the chunk's first payload block.
-      num_blocks_from_here:
-        value: (num_disk_blocks.as<s8> - first_block.as<s8>).as<s8>
-        doc: Payload blocks from the chunk's first to the end of the disk.
-      num_payload_blocks:
-        value: 'num_blocks_from_here < chunk_ratio ? num_blocks_from_here.as<s8> : chunk_ratio.as<s8>'
+      num_entries:
+        value: '(num_disk_blocks - first_block).as<s8> < chunk_ratio ? (num_disk_blocks - first_block).as<s8> : chunk_ratio'
         doc: |
           Payload entries of the chunk; the last chunk may have fewer than the
           others.
-      ofs_entries:
-        value: (ofs_region.as<s8> + ((chunk_index.as<s8> * (chunk_ratio.as<s8> + 1.as<s8>).as<s8>).as<s8> * 8.as<s8>).as<s8>).as<s8>
-        doc: File offset of the chunk's first entry in bytes.
-      ofs_sector_bitmap_entry:
-        value: (ofs_entries.as<s8> + (chunk_ratio.as<s8> * 8.as<s8>).as<s8>).as<s8>
-        doc: File offset in bytes.
+      num_payload_blocks:
+        value: >-
+          ofs_entries > 0.as<s8> and ofs_entries <= _io.size.as<s8> ?
+          ((ofs_entries + (num_entries * 8.as<s8>).as<s8>).as<s8> <= _io.size.as<s8> ? num_entries :
+          ((_io.size.as<s8> - ofs_entries).as<s8> / 8.as<s8>).as<s8>) :
+          0.as<s8>
+        doc: Payload blocks whose entries the file has.
+        -webide-parse-mode: lazy
+      len_raw_entries:
+        value: (num_payload_blocks * 8.as<s8>).as<s8>
+        doc: Bytes of these.
+        -webide-parse-mode: lazy
       has_sector_bitmap_entry:
-        value: has_parent or num_blocks_from_here > chunk_ratio
-        doc: The last chunk of a fixed or dynamic disk has none.
+        value: >-
+          (has_parent or (num_disk_blocks - first_block).as<s8> > chunk_ratio) and
+          ofs_entries > 0.as<s8> and ofs_sector_bitmap_entry <= (_io.size.as<s8> - 8.as<s8>).as<s8>
+        doc: |
+          The last chunk of a fixed or dynamic disk has none, and none is where
+          the file has ended.
+        -webide-parse-mode: lazy
       raw_entries:
         pos: ofs_entries
-        size: (num_payload_blocks.as<s8> * 8.as<s8>).as<s8>
+        size: len_raw_entries
+        if: num_payload_blocks > 0.as<s8>
         doc: The payload entries as bytes, for programs that read them in bulk.
       payload_blocks:
-        pos: 0
-        type: payload_block((ofs_entries.as<s8> + (_index.as<s8> * 8.as<s8>).as<s8>).as<s8>, block_size)
+        pos: ofs_entries
+        type: payload_block((ofs_entries + (_index.as<s8> * 8.as<s8>).as<s8>).as<s8>, block_size)
         repeat: expr
         repeat-expr: num_payload_blocks
+        if: num_payload_blocks > 0.as<s8>
+      ofs_sector_bitmap_entry:
+        value: (ofs_entries + (chunk_ratio * 8.as<s8>).as<s8>).as<s8>
+        doc: File offset in bytes.
+        -webide-parse-mode: lazy
       sector_bitmap:
-        pos: 0
+        pos: ofs_sector_bitmap_entry
         type: sector_bitmap_block(ofs_sector_bitmap_entry)
         if: has_sector_bitmap_entry
-        -webide-parse-mode: eager
   payload_block:
     -webide-representation: '{entry}'
     doc: View; one payload block with its entry in the BAT.
-    doc-ref: '[MS-VHDX] 2.5.1.1'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.5.1.1'
     params:
       - id: ofs_entry
         type: s8
@@ -1259,6 +1579,10 @@ types:
       - id: len_data
         type: s8
         doc: Size of the block in bytes.
+    seq:
+      - id: raw_entry
+        size: 8
+        doc: The entry's bytes.
     instances:
       entry:
         pos: ofs_entry
@@ -1266,16 +1590,19 @@ types:
         -webide-parse-mode: eager
       is_stored:
         value: entry.is_stored
+        doc: Whether the state says that the block is in this file.
+        -webide-parse-mode: lazy
       file_offset_mb:
-        value: entry.file_offset_mb.as<s8>
-        doc: MiB.
+        value: entry.file_offset_mb
+        doc: Where the block is, in MiB from the start of the file.
+        -webide-parse-mode: lazy
       has_data:
         value: >-
           is_stored and len_data <= _io.size.as<s8> and
-          file_offset_mb <= ((_io.size.as<s8> - len_data.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
+          file_offset_mb <= ((_io.size.as<s8> - len_data).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the block is stored and lies inside the file.
       data:
-        pos: (file_offset_mb.as<s8> * 0x100000.as<s8>).as<s8>
+        pos: (file_offset_mb * 0x100000.as<s8>).as<s8>
         size: len_data
         if: has_data
         doc: The block's bytes, up to 256 MiB of them.
@@ -1286,11 +1613,15 @@ types:
       each logical sector, least significant bit first: 1 when the sector is in
       this file, 0 when it is in the parent. Counts for partially present
       payload blocks only.
-    doc-ref: '[MS-VHDX] 2.4'
+    doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.4'
     params:
       - id: ofs_entry
         type: s8
         doc: File offset of the entry in bytes.
+    seq:
+      - id: raw_entry
+        size: 8
+        doc: The entry's bytes.
     instances:
       entry:
         pos: ofs_entry
@@ -1298,39 +1629,42 @@ types:
         -webide-parse-mode: eager
       is_stored:
         value: entry.is_stored
+        doc: Whether the state says that the bitmap is in this file.
+        -webide-parse-mode: lazy
       file_offset_mb:
-        value: entry.file_offset_mb.as<s8>
-        doc: MiB.
+        value: entry.file_offset_mb
+        doc: Where the bitmap is, in MiB from the start of the file.
+        -webide-parse-mode: lazy
       has_data:
         value: >-
           is_stored and _io.size.as<s8> >= 0x100000.as<s8> and
           file_offset_mb <= ((_io.size.as<s8> - 0x100000.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
         doc: Whether the bitmap is stored and lies inside the file.
       data:
-        pos: (file_offset_mb.as<s8> * 0x100000.as<s8>).as<s8>
+        pos: (file_offset_mb * 0x100000.as<s8>).as<s8>
         size: 0x100000
         if: has_data
         doc: The bitmap.
 enums:
   region_kind:
     0:
-      id: other
+      id: other_region
       doc: Not named by the specification.
     1:
-      id: bat
+      id: bat_region
       -orig-id: BAT
     2:
-      id: metadata
+      id: metadata_region
       -orig-id: Metadata region
   descriptor_kind:
     0:
-      id: other
+      id: other_descriptor
       doc: Neither signature.
     1:
-      id: zero
+      id: zero_descriptor
       -orig-id: Zero Descriptor
     2:
-      id: data
+      id: data_descriptor
       -orig-id: Data Descriptor
   item_kind:
     0:
@@ -1383,8 +1717,8 @@ enums:
         disks only.
   sector_bitmap_state:
     0:
-      id: not_present
+      id: bitmap_not_present
       -orig-id: SB_BLOCK_NOT_PRESENT
     6:
-      id: present
+      id: bitmap_present
       -orig-id: SB_BLOCK_PRESENT

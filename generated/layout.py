@@ -139,8 +139,8 @@ STRUCTS = {
             "sequence_number": (24, 8),
         },
         "cases": {
-            "zero": ("zero_descriptor_body", b"zero"),
-            "data": ("data_descriptor_body", b"desc"),
+            "zero_descriptor": ("zero_descriptor_body", b"zero"),
+            "data_descriptor": ("data_descriptor_body", b"desc"),
             "_": ("unrecognized_descriptor_body", None),
         },
     },
@@ -267,6 +267,11 @@ STRUCTS = {
             "key_values": (20, "parent_locator_entry"),
         },
     },
+    "unknown_item": {
+        "varying": {
+            "raw": (0, None),
+        },
+    },
     "parent_locator_entry": {
         "length": 12,
         "format": "<IIHH",
@@ -310,6 +315,14 @@ STRUCTS = {
             "state": (0, 3),
             "reserved": (3, 17),
             "file_offset_mb_low": (20, 12),
+        },
+    },
+    "unused_sector": {
+        "length": 0x1000,
+        "format": "<4s4092s",
+        "fields": {
+            "signature": (0, 4),
+            "rest": (4, 4092),
         },
     },
 }

@@ -23,34 +23,41 @@ class Vhdx(KaitaiStruct):
     a file offset counts from the start of the file. GUIDs are kept as their 16
     bytes, of which the first three groups are little-endian.
     
-    There are two kinds of types. *Structs* have a `seq` and are what lies on
+    There are two kinds of types. *Structs* have no `params` and are what lies on
     disk; each can be parsed alone from a buffer that holds it. *Views* have
-    `params` and lazy instances, no `seq`; they find their way through the file
-    and take every number they need as a parameter, so that a program which has
-    judged these numbers itself can build them too. Nothing after the file type
-    identifier is read before it is asked for, and a damaged structure never
-    hides another one.
+    `params`; they find their way through the file, from the file offset of the
+    structure that they go by, so that a program which has judged this structure
+    itself can build them too. A view of one thing has the bytes of this thing,
+    or those of its entry in a table, as its `seq`. Nothing after the file type
+    identifier is read before it is asked for, a damaged structure never hides
+    another one, and a view of something that the file ends in the middle of
+    shows what is there.
     
     What a grammar cannot do: verify CRC-32C checksums, replay the log, decide
     which header is really current, or refuse unknown regions and items that are
     marked as required. The instances at the top level are therefore a preview:
-    they choose by signature and sequence number alone and show the file as it
-    is stored, before any log replay. A program that reads data from an image
-    has to apply the rules of the specification first.
+    they choose by signature, count and sequence number alone and show the file
+    as it is stored, before any log replay. A program that reads data from an
+    image has to apply the rules of the specification first.
     
-    Only the file type identifier and the metadata table stop the parser when
-    their signature is wrong. Headers, region tables and log entries have
-    neighbours to fall back to, so there a wrong signature is a normal event,
-    shown by an `is_...` instance.
+    Only the file type identifier stops the parser when its signature is wrong.
+    Anywhere else there may be something to see all the same, so there a wrong
+    signature is a normal event, shown by an `is_...` instance.
+    
+    Why it is written as it is: `.as<s8>` stands at every literal and at every
+    result of an operator, because numbers that are computed have 32 bits in
+    Java, C++ and C#, and Rust and Go do not mix widths. A view that has no bytes
+    of its own says `pos: 0`, because an instance has to have a place. No
+    expression names an instance of a user type twice, which fails in Rust.
     
     .. seealso::
        Source - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
     """
 
     class DescriptorKind(IntEnum):
-        other = 0
-        zero = 1
-        data = 2
+        other_descriptor = 0
+        zero_descriptor = 1
+        data_descriptor = 2
 
     class ItemKind(IntEnum):
         other = 0
@@ -70,13 +77,13 @@ class Vhdx(KaitaiStruct):
         partially_present = 7
 
     class RegionKind(IntEnum):
-        other = 0
-        bat = 1
-        metadata = 2
+        other_region = 0
+        bat_region = 1
+        metadata_region = 2
 
     class SectorBitmapState(IntEnum):
-        not_present = 0
-        present = 6
+        bitmap_not_present = 0
+        bitmap_present = 6
     def __init__(self, _io, _parent=None, _root=None):
         super(Vhdx, self).__init__(_io)
         self._parent = _parent
@@ -94,6 +101,16 @@ class Vhdx(KaitaiStruct):
         if hasattr(self, '_m_bat'):
             pass
             self._m_bat._fetch_instances()
+
+        _ = self.current_header
+        if hasattr(self, '_m_current_header'):
+            pass
+            self._m_current_header._fetch_instances()
+
+        _ = self.current_region_table
+        if hasattr(self, '_m_current_region_table'):
+            pass
+            self._m_current_region_table._fetch_instances()
 
         _ = self.header_1
         if hasattr(self, '_m_header_1'):
@@ -115,10 +132,15 @@ class Vhdx(KaitaiStruct):
             pass
             self._m_metadata._fetch_instances()
 
-        _ = self.preview
-        if hasattr(self, '_m_preview'):
+        _ = self.region_of_bat
+        if hasattr(self, '_m_region_of_bat'):
             pass
-            self._m_preview._fetch_instances()
+            self._m_region_of_bat._fetch_instances()
+
+        _ = self.region_of_metadata
+        if hasattr(self, '_m_region_of_metadata'):
+            pass
+            self._m_region_of_metadata._fetch_instances()
 
         _ = self.region_table_1
         if hasattr(self, '_m_region_table_1'):
@@ -130,27 +152,22 @@ class Vhdx(KaitaiStruct):
             pass
             self._m_region_table_2._fetch_instances()
 
-        _ = self.regions
-        if hasattr(self, '_m_regions'):
-            pass
-            self._m_regions._fetch_instances()
-
 
     class BatChunk(KaitaiStruct):
         """View; the entries of one chunk, and the blocks they place.
         
         .. seealso::
-           [MS-VHDX] 2.5
+           [MS-VHDX] 2.5 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, chunk_index, ofs_region, block_size, num_disk_blocks, chunk_ratio, has_parent, _io, _parent=None, _root=None):
+        def __init__(self, ofs_entries, first_block, num_disk_blocks, chunk_ratio, block_size, has_parent, _io, _parent=None, _root=None):
             super(Vhdx.BatChunk, self).__init__(_io)
             self._parent = _parent
             self._root = _root
-            self.chunk_index = chunk_index
-            self.ofs_region = ofs_region
-            self.block_size = block_size
+            self.ofs_entries = ofs_entries
+            self.first_block = first_block
             self.num_disk_blocks = num_disk_blocks
             self.chunk_ratio = chunk_ratio
+            self.block_size = block_size
             self.has_parent = has_parent
             self._read()
 
@@ -179,51 +196,44 @@ class Vhdx(KaitaiStruct):
 
 
         @property
-        def first_block(self):
-            """Number of the chunk's first payload block."""
-            if hasattr(self, '_m_first_block'):
-                return self._m_first_block
-
-            self._m_first_block = (self.chunk_index * self.chunk_ratio)
-            return getattr(self, '_m_first_block', None)
-
-        @property
         def has_sector_bitmap_entry(self):
-            """The last chunk of a fixed or dynamic disk has none."""
+            """The last chunk of a fixed or dynamic disk has none, and none is where
+            the file has ended.
+            """
             if hasattr(self, '_m_has_sector_bitmap_entry'):
                 return self._m_has_sector_bitmap_entry
 
-            self._m_has_sector_bitmap_entry =  ((self.has_parent) or (self.num_blocks_from_here > self.chunk_ratio)) 
+            self._m_has_sector_bitmap_entry =  (( ((self.has_parent) or ((self.num_disk_blocks - self.first_block) > self.chunk_ratio)) ) and (self.ofs_entries > 0) and (self.ofs_sector_bitmap_entry <= (self._io.size() - 8))) 
             return getattr(self, '_m_has_sector_bitmap_entry', None)
 
         @property
-        def num_blocks_from_here(self):
-            """Payload blocks from the chunk's first to the end of the disk."""
-            if hasattr(self, '_m_num_blocks_from_here'):
-                return self._m_num_blocks_from_here
+        def len_raw_entries(self):
+            """Bytes of these."""
+            if hasattr(self, '_m_len_raw_entries'):
+                return self._m_len_raw_entries
 
-            self._m_num_blocks_from_here = (self.num_disk_blocks - self.first_block)
-            return getattr(self, '_m_num_blocks_from_here', None)
+            self._m_len_raw_entries = (self.num_payload_blocks * 8)
+            return getattr(self, '_m_len_raw_entries', None)
 
         @property
-        def num_payload_blocks(self):
+        def num_entries(self):
             """Payload entries of the chunk; the last chunk may have fewer than the
             others.
             """
+            if hasattr(self, '_m_num_entries'):
+                return self._m_num_entries
+
+            self._m_num_entries = ((self.num_disk_blocks - self.first_block) if (self.num_disk_blocks - self.first_block) < self.chunk_ratio else self.chunk_ratio)
+            return getattr(self, '_m_num_entries', None)
+
+        @property
+        def num_payload_blocks(self):
+            """Payload blocks whose entries the file has."""
             if hasattr(self, '_m_num_payload_blocks'):
                 return self._m_num_payload_blocks
 
-            self._m_num_payload_blocks = (self.num_blocks_from_here if self.num_blocks_from_here < self.chunk_ratio else self.chunk_ratio)
+            self._m_num_payload_blocks = ((self.num_entries if (self.ofs_entries + (self.num_entries * 8)) <= self._io.size() else ((self._io.size() - self.ofs_entries) // 8)) if  ((self.ofs_entries > 0) and (self.ofs_entries <= self._io.size()))  else 0)
             return getattr(self, '_m_num_payload_blocks', None)
-
-        @property
-        def ofs_entries(self):
-            """File offset of the chunk's first entry in bytes."""
-            if hasattr(self, '_m_ofs_entries'):
-                return self._m_ofs_entries
-
-            self._m_ofs_entries = (self.ofs_region + ((self.chunk_index * (self.chunk_ratio + 1)) * 8))
-            return getattr(self, '_m_ofs_entries', None)
 
         @property
         def ofs_sector_bitmap_entry(self):
@@ -239,13 +249,16 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_payload_blocks'):
                 return self._m_payload_blocks
 
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_payload_blocks = []
-            for i in range(self.num_payload_blocks):
-                self._m_payload_blocks.append(Vhdx.PayloadBlock((self.ofs_entries + (i * 8)), self.block_size, self._io, self, self._root))
+            if self.num_payload_blocks > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_entries)
+                self._m_payload_blocks = []
+                for i in range(self.num_payload_blocks):
+                    self._m_payload_blocks.append(Vhdx.PayloadBlock((self.ofs_entries + (i * 8)), self.block_size, self._io, self, self._root))
 
-            self._io.seek(_pos)
+                self._io.seek(_pos)
+
             return getattr(self, '_m_payload_blocks', None)
 
         @property
@@ -254,10 +267,13 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_raw_entries'):
                 return self._m_raw_entries
 
-            _pos = self._io.pos()
-            self._io.seek(self.ofs_entries)
-            self._m_raw_entries = self._io.read_bytes((self.num_payload_blocks * 8))
-            self._io.seek(_pos)
+            if self.num_payload_blocks > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_entries)
+                self._m_raw_entries = self._io.read_bytes(self.len_raw_entries)
+                self._io.seek(_pos)
+
             return getattr(self, '_m_raw_entries', None)
 
         @property
@@ -268,31 +284,28 @@ class Vhdx(KaitaiStruct):
             if self.has_sector_bitmap_entry:
                 pass
                 _pos = self._io.pos()
-                self._io.seek(0)
+                self._io.seek(self.ofs_sector_bitmap_entry)
                 self._m_sector_bitmap = Vhdx.SectorBitmapBlock(self.ofs_sector_bitmap_entry, self._io, self, self._root)
                 self._io.seek(_pos)
 
             return getattr(self, '_m_sector_bitmap', None)
 
 
-    class BatRegion(KaitaiStruct):
+    class BatView(KaitaiStruct):
         """View; the BAT in chunks. A chunk is the part of the disk that one sector
         bitmap block describes, 2^23 sectors; its entries are `chunk_ratio`
         payload entries and then the entry of the sector bitmap. The layout is the
         same for fixed, dynamic and differencing disks.
         
         .. seealso::
-           [MS-VHDX] 2.5
+           [MS-VHDX] 2.5 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, ofs_region, block_size, num_payload_blocks, chunk_ratio, has_parent, _io, _parent=None, _root=None):
-            super(Vhdx.BatRegion, self).__init__(_io)
+        def __init__(self, ofs_region_entry, ofs_metadata_entry, _io, _parent=None, _root=None):
+            super(Vhdx.BatView, self).__init__(_io)
             self._parent = _parent
             self._root = _root
-            self.ofs_region = ofs_region
-            self.block_size = block_size
-            self.num_payload_blocks = num_payload_blocks
-            self.chunk_ratio = chunk_ratio
-            self.has_parent = has_parent
+            self.ofs_region_entry = ofs_region_entry
+            self.ofs_metadata_entry = ofs_metadata_entry
             self._read()
 
         def _read(self):
@@ -309,6 +322,34 @@ class Vhdx(KaitaiStruct):
                     self._m_chunks[i]._fetch_instances()
 
 
+            _ = self.geometry
+            if hasattr(self, '_m_geometry'):
+                pass
+                self._m_geometry._fetch_instances()
+
+            _ = self.region
+            if hasattr(self, '_m_region'):
+                pass
+                self._m_region._fetch_instances()
+
+
+        @property
+        def block_size(self):
+            """Size of a payload block in bytes."""
+            if hasattr(self, '_m_block_size'):
+                return self._m_block_size
+
+            self._m_block_size = self.geometry.block_size
+            return getattr(self, '_m_block_size', None)
+
+        @property
+        def chunk_ratio(self):
+            """Payload blocks per chunk."""
+            if hasattr(self, '_m_chunk_ratio'):
+                return self._m_chunk_ratio
+
+            self._m_chunk_ratio = self.geometry.chunk_ratio
+            return getattr(self, '_m_chunk_ratio', None)
 
         @property
         def chunks(self):
@@ -319,10 +360,31 @@ class Vhdx(KaitaiStruct):
             self._io.seek(0)
             self._m_chunks = []
             for i in range(self.num_chunks):
-                self._m_chunks.append(Vhdx.BatChunk(i, self.ofs_region, self.block_size, self.num_payload_blocks, self.chunk_ratio, self.has_parent, self._io, self, self._root))
+                self._m_chunks.append(Vhdx.BatChunk((self.ofs_region + ((i * (self.chunk_ratio + 1)) * 8)), (i * self.chunk_ratio), self.num_payload_blocks, self.chunk_ratio, self.block_size, self.has_parent, self._io, self, self._root))
 
             self._io.seek(_pos)
             return getattr(self, '_m_chunks', None)
+
+        @property
+        def geometry(self):
+            """What decides how many entries the BAT has."""
+            if hasattr(self, '_m_geometry'):
+                return self._m_geometry
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_geometry = Vhdx.DiskGeometry(self.ofs_metadata_entry, self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_geometry', None)
+
+        @property
+        def has_parent(self):
+            """Whether the disk is a differencing disk."""
+            if hasattr(self, '_m_has_parent'):
+                return self._m_has_parent
+
+            self._m_has_parent = self.geometry.has_parent
+            return getattr(self, '_m_has_parent', None)
 
         @property
         def num_chunks(self):
@@ -333,49 +395,35 @@ class Vhdx(KaitaiStruct):
             self._m_num_chunks = ((((self.num_payload_blocks - 1) // self.chunk_ratio) + 1) if  ((self.num_payload_blocks > 0) and (self.chunk_ratio > 0))  else 0)
             return getattr(self, '_m_num_chunks', None)
 
+        @property
+        def num_payload_blocks(self):
+            """Payload blocks of the disk."""
+            if hasattr(self, '_m_num_payload_blocks'):
+                return self._m_num_payload_blocks
 
-    class CopyChoice(KaitaiStruct):
-        """View; the copies that a preview goes by. The real choice needs the
-        checksums.
-        
-        .. seealso::
-           [MS-VHDX] 2.2.2
-        """
-        def __init__(self, rank_1_high, number_1_low, rank_2_high, number_2_low, is_region_table_1_valid, _io, _parent=None, _root=None):
-            super(Vhdx.CopyChoice, self).__init__(_io)
-            self._parent = _parent
-            self._root = _root
-            self.rank_1_high = rank_1_high
-            self.number_1_low = number_1_low
-            self.rank_2_high = rank_2_high
-            self.number_2_low = number_2_low
-            self.is_region_table_1_valid = is_region_table_1_valid
-            self._read()
-
-        def _read(self):
-            pass
-
-
-        def _fetch_instances(self):
-            pass
+            self._m_num_payload_blocks = self.geometry.num_payload_blocks
+            return getattr(self, '_m_num_payload_blocks', None)
 
         @property
-        def current_header(self):
-            """Copy of the header, 1 or 2; 0 when neither has the right signature."""
-            if hasattr(self, '_m_current_header'):
-                return self._m_current_header
+        def ofs_region(self):
+            """File offset of the BAT in bytes."""
+            if hasattr(self, '_m_ofs_region'):
+                return self._m_ofs_region
 
-            self._m_current_header = (0 if  ((self.rank_1_high < 0) and (self.rank_2_high < 0))  else (2 if  ((self.rank_2_high > self.rank_1_high) or ( ((self.rank_2_high == self.rank_1_high) and (self.number_2_low > self.number_1_low)) ))  else 1))
-            return getattr(self, '_m_current_header', None)
+            self._m_ofs_region = self.region.file_offset
+            return getattr(self, '_m_ofs_region', None)
 
         @property
-        def region_table(self):
-            """Copy of the region table, 1 or 2."""
-            if hasattr(self, '_m_region_table'):
-                return self._m_region_table
+        def region(self):
+            """Where the BAT is."""
+            if hasattr(self, '_m_region'):
+                return self._m_region
 
-            self._m_region_table = (1 if self.is_region_table_1_valid else 2)
-            return getattr(self, '_m_region_table', None)
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_region_entry)
+            self._m_region = Vhdx.RegionTableEntry(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_region', None)
 
 
     class DataDescriptorBody(KaitaiStruct):
@@ -383,7 +431,7 @@ class Vhdx(KaitaiStruct):
         bytes of the update.
         
         .. seealso::
-           [MS-VHDX] 2.3.1.3
+           [MS-VHDX] 2.3.1.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.DataDescriptorBody, self).__init__(_io)
@@ -400,11 +448,252 @@ class Vhdx(KaitaiStruct):
             pass
 
 
+    class DiskGeometry(KaitaiStruct):
+        """View; what the metadata says of the shape of the BAT. 0 stands for absent
+        or impossible.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, ofs_region_entry, _io, _parent=None, _root=None):
+            super(Vhdx.DiskGeometry, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region_entry = ofs_region_entry
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.file_parameters_item
+            if hasattr(self, '_m_file_parameters_item'):
+                pass
+                self._m_file_parameters_item._fetch_instances()
+
+            _ = self.file_parameters_place
+            if hasattr(self, '_m_file_parameters_place'):
+                pass
+                self._m_file_parameters_place._fetch_instances()
+
+            _ = self.logical_sector_size_item
+            if hasattr(self, '_m_logical_sector_size_item'):
+                pass
+                self._m_logical_sector_size_item._fetch_instances()
+
+            _ = self.logical_sector_size_place
+            if hasattr(self, '_m_logical_sector_size_place'):
+                pass
+                self._m_logical_sector_size_place._fetch_instances()
+
+            _ = self.metadata
+            if hasattr(self, '_m_metadata'):
+                pass
+                self._m_metadata._fetch_instances()
+
+            _ = self.virtual_disk_size_item
+            if hasattr(self, '_m_virtual_disk_size_item'):
+                pass
+                self._m_virtual_disk_size_item._fetch_instances()
+
+            _ = self.virtual_disk_size_place
+            if hasattr(self, '_m_virtual_disk_size_place'):
+                pass
+                self._m_virtual_disk_size_place._fetch_instances()
+
+
+        @property
+        def block_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_block_size'):
+                return self._m_block_size
+
+            self._m_block_size = (self.file_parameters_item.block_size if self.file_parameters_place.is_usable else 0)
+            return getattr(self, '_m_block_size', None)
+
+        @property
+        def chunk_ratio(self):
+            """Payload blocks per chunk, i.e. per sector bitmap block."""
+            if hasattr(self, '_m_chunk_ratio'):
+                return self._m_chunk_ratio
+
+            self._m_chunk_ratio = (((8388608 * self.sector_size) // self.block_size) if self.is_possible else 0)
+            return getattr(self, '_m_chunk_ratio', None)
+
+        @property
+        def disk_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_disk_size'):
+                return self._m_disk_size
+
+            self._m_disk_size = (self.virtual_disk_size_item.virtual_disk_size if self.virtual_disk_size_place.is_usable else 0)
+            return getattr(self, '_m_disk_size', None)
+
+        @property
+        def file_parameters_item(self):
+            if hasattr(self, '_m_file_parameters_item'):
+                return self._m_file_parameters_item
+
+            if self.file_parameters_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.file_parameters_place.ofs_item)
+                self._raw__m_file_parameters_item = self._io.read_bytes(8)
+                _io__raw__m_file_parameters_item = KaitaiStream(BytesIO(self._raw__m_file_parameters_item))
+                self._m_file_parameters_item = Vhdx.FileParametersItem(_io__raw__m_file_parameters_item, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_file_parameters_item', None)
+
+        @property
+        def file_parameters_place(self):
+            if hasattr(self, '_m_file_parameters_place'):
+                return self._m_file_parameters_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_file_parameters_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.file_parameters), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_file_parameters_place', None)
+
+        @property
+        def has_parent(self):
+            """Whether the disk is a differencing disk."""
+            if hasattr(self, '_m_has_parent'):
+                return self._m_has_parent
+
+            self._m_has_parent = (self.file_parameters_item.has_parent if self.file_parameters_place.is_usable else False)
+            return getattr(self, '_m_has_parent', None)
+
+        @property
+        def is_possible(self):
+            """Whether sizes are present and within the limits of the format, so that
+            they may be used as counts.
+            """
+            if hasattr(self, '_m_is_possible'):
+                return self._m_is_possible
+
+            self._m_is_possible =  (( ((self.block_size >= 1048576) and (self.block_size <= 268435456)) ) and ( ((self.sector_size == 512) or (self.sector_size == 4096)) ) and ( ((self.disk_size > 0) and (self.disk_size <= 70368744177664)) )) 
+            return getattr(self, '_m_is_possible', None)
+
+        @property
+        def len_region(self):
+            """Size of the metadata region in bytes."""
+            if hasattr(self, '_m_len_region'):
+                return self._m_len_region
+
+            self._m_len_region = self.metadata.len_region
+            return getattr(self, '_m_len_region', None)
+
+        @property
+        def logical_sector_size_item(self):
+            if hasattr(self, '_m_logical_sector_size_item'):
+                return self._m_logical_sector_size_item
+
+            if self.logical_sector_size_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.logical_sector_size_place.ofs_item)
+                self._raw__m_logical_sector_size_item = self._io.read_bytes(4)
+                _io__raw__m_logical_sector_size_item = KaitaiStream(BytesIO(self._raw__m_logical_sector_size_item))
+                self._m_logical_sector_size_item = Vhdx.LogicalSectorSizeItem(_io__raw__m_logical_sector_size_item, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_logical_sector_size_item', None)
+
+        @property
+        def logical_sector_size_place(self):
+            if hasattr(self, '_m_logical_sector_size_place'):
+                return self._m_logical_sector_size_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_logical_sector_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.logical_sector_size), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_logical_sector_size_place', None)
+
+        @property
+        def metadata(self):
+            if hasattr(self, '_m_metadata'):
+                return self._m_metadata
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_metadata = Vhdx.MetadataView(self.ofs_region_entry, self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_metadata', None)
+
+        @property
+        def num_items(self):
+            """Items in the table."""
+            if hasattr(self, '_m_num_items'):
+                return self._m_num_items
+
+            self._m_num_items = self.metadata.num_items
+            return getattr(self, '_m_num_items', None)
+
+        @property
+        def num_payload_blocks(self):
+            """Payload blocks of the disk, at most 2^26."""
+            if hasattr(self, '_m_num_payload_blocks'):
+                return self._m_num_payload_blocks
+
+            self._m_num_payload_blocks = ((((self.disk_size - 1) // self.block_size) + 1) if self.is_possible else 0)
+            return getattr(self, '_m_num_payload_blocks', None)
+
+        @property
+        def ofs_region(self):
+            """File offset of the metadata region in bytes."""
+            if hasattr(self, '_m_ofs_region'):
+                return self._m_ofs_region
+
+            self._m_ofs_region = self.metadata.ofs_region
+            return getattr(self, '_m_ofs_region', None)
+
+        @property
+        def sector_size(self):
+            """Bytes."""
+            if hasattr(self, '_m_sector_size'):
+                return self._m_sector_size
+
+            self._m_sector_size = (self.logical_sector_size_item.logical_sector_size if self.logical_sector_size_place.is_usable else 0)
+            return getattr(self, '_m_sector_size', None)
+
+        @property
+        def virtual_disk_size_item(self):
+            if hasattr(self, '_m_virtual_disk_size_item'):
+                return self._m_virtual_disk_size_item
+
+            if self.virtual_disk_size_place.is_usable:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.virtual_disk_size_place.ofs_item)
+                self._raw__m_virtual_disk_size_item = self._io.read_bytes(8)
+                _io__raw__m_virtual_disk_size_item = KaitaiStream(BytesIO(self._raw__m_virtual_disk_size_item))
+                self._m_virtual_disk_size_item = Vhdx.VirtualDiskSizeItem(_io__raw__m_virtual_disk_size_item, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_virtual_disk_size_item', None)
+
+        @property
+        def virtual_disk_size_place(self):
+            if hasattr(self, '_m_virtual_disk_size_place'):
+                return self._m_virtual_disk_size_place
+
+            _pos = self._io.pos()
+            self._io.seek(0)
+            self._m_virtual_disk_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.virtual_disk_size), self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_virtual_disk_size_place', None)
+
+
     class FileParametersItem(KaitaiStruct):
         """How the disk is stored.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.1
+           [MS-VHDX] 2.6.2.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.FileParametersItem, self).__init__(_io)
@@ -428,7 +717,7 @@ class Vhdx(KaitaiStruct):
         the creator is for diagnosis only and must not influence behaviour.
         
         .. seealso::
-           [MS-VHDX] 2.2.1
+           [MS-VHDX] 2.2.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.FileTypeIdentifier, self).__init__(_io)
@@ -489,7 +778,7 @@ class Vhdx(KaitaiStruct):
         eight bytes stand in the order of the text form.
         
         .. seealso::
-           [MS-VHDX] 2.2.3.2
+           [MS-VHDX] 2.2.3.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.Guid, self).__init__(_io)
@@ -508,10 +797,11 @@ class Vhdx(KaitaiStruct):
     class Header(KaitaiStruct):
         """One of two copies. A copy is valid when its signature and its checksum are
         right; the valid copy with the greater sequence number is the current
-        header. Note that JavaScript rounds numbers above 2^53.
+        header. JavaScript rounds numbers above 2^53; the two halves of the
+        sequence number are exact.
         
         .. seealso::
-           [MS-VHDX] 2.2.2
+           [MS-VHDX] 2.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.Header, self).__init__(_io)
@@ -594,11 +884,166 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_sequence_number_low', None)
 
 
+    class HeaderChoice(KaitaiStruct):
+        """View; the copy of the header with the right signature and the greater
+        sequence number. The real choice needs the checksums.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, ofs_header_1, ofs_header_2, _io, _parent=None, _root=None):
+            super(Vhdx.HeaderChoice, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_header_1 = ofs_header_1
+            self.ofs_header_2 = ofs_header_2
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.header_1
+            if hasattr(self, '_m_header_1'):
+                pass
+                self._m_header_1._fetch_instances()
+
+            _ = self.header_2
+            if hasattr(self, '_m_header_2'):
+                pass
+                self._m_header_2._fetch_instances()
+
+
+        @property
+        def chosen(self):
+            """The copy, for people."""
+            if hasattr(self, '_m_chosen'):
+                return self._m_chosen
+
+            self._m_chosen = ((u"header 2" if self.is_second else u"header 1") if self.is_found else u"no header")
+            return getattr(self, '_m_chosen', None)
+
+        @property
+        def has_header_1(self):
+            if hasattr(self, '_m_has_header_1'):
+                return self._m_has_header_1
+
+            self._m_has_header_1 = self._io.size() >= (self.ofs_header_1 + 4096)
+            return getattr(self, '_m_has_header_1', None)
+
+        @property
+        def has_header_2(self):
+            if hasattr(self, '_m_has_header_2'):
+                return self._m_has_header_2
+
+            self._m_has_header_2 = self._io.size() >= (self.ofs_header_2 + 4096)
+            return getattr(self, '_m_has_header_2', None)
+
+        @property
+        def header_1(self):
+            if hasattr(self, '_m_header_1'):
+                return self._m_header_1
+
+            if self.has_header_1:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_header_1)
+                self._raw__m_header_1 = self._io.read_bytes(4096)
+                _io__raw__m_header_1 = KaitaiStream(BytesIO(self._raw__m_header_1))
+                self._m_header_1 = Vhdx.Header(_io__raw__m_header_1, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_header_1', None)
+
+        @property
+        def header_2(self):
+            if hasattr(self, '_m_header_2'):
+                return self._m_header_2
+
+            if self.has_header_2:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_header_2)
+                self._raw__m_header_2 = self._io.read_bytes(4096)
+                _io__raw__m_header_2 = KaitaiStream(BytesIO(self._raw__m_header_2))
+                self._m_header_2 = Vhdx.Header(_io__raw__m_header_2, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_header_2', None)
+
+        @property
+        def is_found(self):
+            if hasattr(self, '_m_is_found'):
+                return self._m_is_found
+
+            self._m_is_found =  ((self.rank_1_high >= 0) or (self.rank_2_high >= 0)) 
+            return getattr(self, '_m_is_found', None)
+
+        @property
+        def is_second(self):
+            if hasattr(self, '_m_is_second'):
+                return self._m_is_second
+
+            self._m_is_second =  ((self.is_found) and ( ((self.rank_2_high > self.rank_1_high) or ( ((self.rank_2_high >= self.rank_1_high) and (self.rank_2_low > self.rank_1_low)) )) )) 
+            return getattr(self, '_m_is_second', None)
+
+        @property
+        def ofs_header(self):
+            """File offset of this copy in bytes; of the first when there is none."""
+            if hasattr(self, '_m_ofs_header'):
+                return self._m_ofs_header
+
+            self._m_ofs_header = (self.ofs_header_2 if self.is_second else self.ofs_header_1)
+            return getattr(self, '_m_ofs_header', None)
+
+        @property
+        def rank_1_high(self):
+            """Upper 32 bits of the sequence number of header 1, -1 when there is no
+            copy with the right signature.
+            """
+            if hasattr(self, '_m_rank_1_high'):
+                return self._m_rank_1_high
+
+            self._m_rank_1_high = (self.header_1.rank_high if self.has_header_1 else -(1))
+            return getattr(self, '_m_rank_1_high', None)
+
+        @property
+        def rank_1_low(self):
+            """Lower 32 bits of the sequence number of header 1."""
+            if hasattr(self, '_m_rank_1_low'):
+                return self._m_rank_1_low
+
+            self._m_rank_1_low = (self.header_1.sequence_number_low if self.has_header_1 else 0)
+            return getattr(self, '_m_rank_1_low', None)
+
+        @property
+        def rank_2_high(self):
+            """Upper 32 bits of the sequence number of header 2, -1 when there is no
+            copy with the right signature.
+            """
+            if hasattr(self, '_m_rank_2_high'):
+                return self._m_rank_2_high
+
+            self._m_rank_2_high = (self.header_2.rank_high if self.has_header_2 else -(1))
+            return getattr(self, '_m_rank_2_high', None)
+
+        @property
+        def rank_2_low(self):
+            """Lower 32 bits of the sequence number of header 2."""
+            if hasattr(self, '_m_rank_2_low'):
+                return self._m_rank_2_low
+
+            self._m_rank_2_low = (self.header_2.sequence_number_low if self.has_header_2 else 0)
+            return getattr(self, '_m_rank_2_low', None)
+
+
     class ItemLookup(KaitaiStruct):
         """View; finds a known item in the metadata table.
         
         .. seealso::
-           [MS-VHDX] 2.6.1.2
+           [MS-VHDX] 2.6.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, ofs_region, len_region, num_entries, kind_code, _io, _parent=None, _root=None):
             super(Vhdx.ItemLookup, self).__init__(_io)
@@ -616,6 +1061,11 @@ class Vhdx(KaitaiStruct):
 
         def _fetch_instances(self):
             pass
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
             _ = self.up_to_item
             if hasattr(self, '_m_up_to_item'):
                 pass
@@ -635,6 +1085,21 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_end_of_entries', None)
 
         @property
+        def entry(self):
+            """The wanted entry."""
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
+
+            if self.is_found:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(((self.ofs_region + 32) + (self.num_passed * 32)))
+                self._m_entry = Vhdx.MetadataTableEntry(self._io, self, self._root)
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_entry', None)
+
+        @property
         def is_found(self):
             if hasattr(self, '_m_is_found'):
                 return self._m_is_found
@@ -644,11 +1109,11 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_usable(self):
-            """Whether the item is there and lies inside the region."""
+            """Whether the item is there and lies inside region and file."""
             if hasattr(self, '_m_is_usable'):
                 return self._m_is_usable
 
-            self._m_is_usable =  ((self.length > 0) and (self.offset >= 65536) and (self.offset <= (self.len_region - self.length))) 
+            self._m_is_usable =  ((self.length > 0) and (self.offset >= 65536) and (self.offset <= (self.len_region - self.length)) and (self.ofs_item <= (self._io.size() - 8))) 
             return getattr(self, '_m_is_usable', None)
 
         @property
@@ -659,6 +1124,15 @@ class Vhdx(KaitaiStruct):
 
             self._m_length = (self.up_to_item[-1].length if self.is_found else 0)
             return getattr(self, '_m_length', None)
+
+        @property
+        def num_passed(self):
+            """Entries before the wanted one."""
+            if hasattr(self, '_m_num_passed'):
+                return self._m_num_passed
+
+            self._m_num_passed = ((len(self.up_to_item) - 1) if self.is_found else 0)
+            return getattr(self, '_m_num_passed', None)
 
         @property
         def offset(self):
@@ -705,7 +1179,7 @@ class Vhdx(KaitaiStruct):
         """UTF-16LE text without a zero at the end.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.6.2
+           [MS-VHDX] 2.6.2.6.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LocatorText, self).__init__(_io)
@@ -742,7 +1216,7 @@ class Vhdx(KaitaiStruct):
         them.
         
         .. seealso::
-           [MS-VHDX] 2.3.1.4
+           [MS-VHDX] 2.3.1.4 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LogDataSector, self).__init__(_io)
@@ -774,7 +1248,7 @@ class Vhdx(KaitaiStruct):
         """One change of the file, either 4096 bytes of data or a range of zeros.
         
         .. seealso::
-           [MS-VHDX] 2.3.1.2
+           [MS-VHDX] 2.3.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LogDescriptor, self).__init__(_io)
@@ -785,10 +1259,10 @@ class Vhdx(KaitaiStruct):
         def _read(self):
             self.signature = self._io.read_bytes(4)
             _on = self.kind
-            if _on == Vhdx.DescriptorKind.data:
+            if _on == Vhdx.DescriptorKind.data_descriptor:
                 pass
                 self.body = Vhdx.DataDescriptorBody(self._io, self, self._root)
-            elif _on == Vhdx.DescriptorKind.zero:
+            elif _on == Vhdx.DescriptorKind.zero_descriptor:
                 pass
                 self.body = Vhdx.ZeroDescriptorBody(self._io, self, self._root)
             else:
@@ -801,10 +1275,10 @@ class Vhdx(KaitaiStruct):
         def _fetch_instances(self):
             pass
             _on = self.kind
-            if _on == Vhdx.DescriptorKind.data:
+            if _on == Vhdx.DescriptorKind.data_descriptor:
                 pass
                 self.body._fetch_instances()
-            elif _on == Vhdx.DescriptorKind.zero:
+            elif _on == Vhdx.DescriptorKind.zero_descriptor:
                 pass
                 self.body._fetch_instances()
             else:
@@ -817,7 +1291,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_kind'):
                 return self._m_kind
 
-            self._m_kind = (Vhdx.DescriptorKind.zero if self.signature == b"\x7A\x65\x72\x6F" else (Vhdx.DescriptorKind.data if self.signature == b"\x64\x65\x73\x63" else Vhdx.DescriptorKind.other))
+            self._m_kind = (Vhdx.DescriptorKind.zero_descriptor if self.signature == b"\x7A\x65\x72\x6F" else (Vhdx.DescriptorKind.data_descriptor if self.signature == b"\x64\x65\x73\x63" else Vhdx.DescriptorKind.other_descriptor))
             return getattr(self, '_m_kind', None)
 
 
@@ -828,7 +1302,7 @@ class Vhdx(KaitaiStruct):
         put together before it can be parsed with this type.
         
         .. seealso::
-           [MS-VHDX] 2.3.1
+           [MS-VHDX] 2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LogEntry, self).__init__(_io)
@@ -918,10 +1392,11 @@ class Vhdx(KaitaiStruct):
 
     class LogEntryHeader(KaitaiStruct):
         """Head of a log entry. Sequence numbers of logs written by Windows are far
-        above 2^53 and come out rounded in JavaScript.
+        above 2^53 and come out rounded in JavaScript; a slot of the log has the
+        two halves of its entry's, which are exact.
         
         .. seealso::
-           [MS-VHDX] 2.3.1.1
+           [MS-VHDX] 2.3.1.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LogEntryHeader, self).__init__(_io)
@@ -956,20 +1431,74 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_is_signature_valid', None)
 
 
+    class LogEntrySector(KaitaiStruct):
+        """View; the first sector of an entry.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, ofs_sector, _io, _parent=None, _root=None):
+            super(Vhdx.LogEntrySector, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_sector = ofs_sector
+            self._read()
+
+        def _read(self):
+            self.header = Vhdx.LogEntryHeader(self._io, self, self._root)
+            self.rest = self._io.read_bytes(4032)
+
+
+        def _fetch_instances(self):
+            pass
+            self.header._fetch_instances()
+            _ = self.sequence_number_high
+            if hasattr(self, '_m_sequence_number_high'):
+                pass
+
+            _ = self.sequence_number_low
+            if hasattr(self, '_m_sequence_number_low'):
+                pass
+
+
+        @property
+        def sequence_number_high(self):
+            """Upper 32 bits of the sequence number."""
+            if hasattr(self, '_m_sequence_number_high'):
+                return self._m_sequence_number_high
+
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_sector + 20))
+            self._m_sequence_number_high = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_sequence_number_high', None)
+
+        @property
+        def sequence_number_low(self):
+            """Lower 32 bits of the sequence number."""
+            if hasattr(self, '_m_sequence_number_low'):
+                return self._m_sequence_number_low
+
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_sector + 16))
+            self._m_sequence_number_low = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_sequence_number_low', None)
+
+
     class LogRing(KaitaiStruct):
         """View; the log in slots of 4096 bytes, at each of which an entry may begin.
         Slots that hold stale entries are normal. The log is a ring: an entry that
         runs over its end is shown by its header alone.
         
         .. seealso::
-           [MS-VHDX] 2.3
+           [MS-VHDX] 2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, ofs_log, len_log, _io, _parent=None, _root=None):
+        def __init__(self, ofs_header, _io, _parent=None, _root=None):
             super(Vhdx.LogRing, self).__init__(_io)
             self._parent = _parent
             self._root = _root
-            self.ofs_log = ofs_log
-            self.len_log = len_log
+            self.ofs_header = ofs_header
             self._read()
 
         def _read(self):
@@ -978,6 +1507,11 @@ class Vhdx(KaitaiStruct):
 
         def _fetch_instances(self):
             pass
+            _ = self.header
+            if hasattr(self, '_m_header'):
+                pass
+                self._m_header._fetch_instances()
+
             _ = self.slots
             if hasattr(self, '_m_slots'):
                 pass
@@ -988,13 +1522,83 @@ class Vhdx(KaitaiStruct):
 
 
         @property
+        def end_of_log(self):
+            """File offset in bytes of the end of the log, or of the file."""
+            if hasattr(self, '_m_end_of_log'):
+                return self._m_end_of_log
+
+            self._m_end_of_log = (self.ofs_log + self.len_stored)
+            return getattr(self, '_m_end_of_log', None)
+
+        @property
+        def has_to_be_replayed(self):
+            """Whether the log holds changes, going by its GUID; until they are
+            replayed, the regions may be out of date.
+            """
+            if hasattr(self, '_m_has_to_be_replayed'):
+                return self._m_has_to_be_replayed
+
+            self._m_has_to_be_replayed = self.header.log_guid.raw != b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+            return getattr(self, '_m_has_to_be_replayed', None)
+
+        @property
+        def header(self):
+            """The header that names the log."""
+            if hasattr(self, '_m_header'):
+                return self._m_header
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_header)
+            self._raw__m_header = self._io.read_bytes(4096)
+            _io__raw__m_header = KaitaiStream(BytesIO(self._raw__m_header))
+            self._m_header = Vhdx.Header(_io__raw__m_header, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_header', None)
+
+        @property
+        def len_log(self):
+            """Size of the log in bytes."""
+            if hasattr(self, '_m_len_log'):
+                return self._m_len_log
+
+            self._m_len_log = self.header.log_length
+            return getattr(self, '_m_len_log', None)
+
+        @property
+        def len_stored(self):
+            """Bytes of the log that the file holds."""
+            if hasattr(self, '_m_len_stored'):
+                return self._m_len_stored
+
+            self._m_len_stored = ((self.len_log if self.len_log <= (self._io.size() - self.ofs_log) else (self._io.size() - self.ofs_log)) if  ((self.ofs_log > 0) and (self.ofs_log <= self._io.size()))  else 0)
+            return getattr(self, '_m_len_stored', None)
+
+        @property
         def num_slots(self):
-            """Number of slots; none when the log is not inside the file."""
+            """Number of slots, as far as the file has them."""
             if hasattr(self, '_m_num_slots'):
                 return self._m_num_slots
 
-            self._m_num_slots = ((self.len_log // 4096) if  ((self.ofs_log >= 0) and (self.ofs_log <= (self._io.size() - self.len_log)))  else 0)
+            self._m_num_slots = (self.len_stored // 4096)
             return getattr(self, '_m_num_slots', None)
+
+        @property
+        def ofs_log(self):
+            """File offset of the log in bytes."""
+            if hasattr(self, '_m_ofs_log'):
+                return self._m_ofs_log
+
+            self._m_ofs_log = self.header.log_offset
+            return getattr(self, '_m_ofs_log', None)
+
+        @property
+        def ofs_log_guid(self):
+            """File offset of the LogGuid in the header in bytes."""
+            if hasattr(self, '_m_ofs_log_guid'):
+                return self._m_ofs_log_guid
+
+            self._m_ofs_log_guid = (self.ofs_header + 48)
+            return getattr(self, '_m_ofs_log_guid', None)
 
         @property
         def slots(self):
@@ -1002,13 +1606,16 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_slots'):
                 return self._m_slots
 
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_slots = []
-            for i in range(self.num_slots):
-                self._m_slots.append(Vhdx.LogSlot((self.ofs_log + (i * 4096)), (self.ofs_log + self.len_log), self._io, self, self._root))
+            if self.num_slots > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_log)
+                self._m_slots = []
+                for i in range(self.num_slots):
+                    self._m_slots.append(Vhdx.LogSlot((self.ofs_log + (i * 4096)), self.end_of_log, self.ofs_log_guid, self._io, self, self._root))
 
-            self._io.seek(_pos)
+                self._io.seek(_pos)
+
             return getattr(self, '_m_slots', None)
 
 
@@ -1016,18 +1623,19 @@ class Vhdx(KaitaiStruct):
         """View; 4096 bytes of the log.
         
         .. seealso::
-           [MS-VHDX] 2.3.1
+           [MS-VHDX] 2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, ofs_slot, end_of_log, _io, _parent=None, _root=None):
+        def __init__(self, ofs_slot, end_of_log, ofs_log_guid, _io, _parent=None, _root=None):
             super(Vhdx.LogSlot, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self.ofs_slot = ofs_slot
             self.end_of_log = end_of_log
+            self.ofs_log_guid = ofs_log_guid
             self._read()
 
         def _read(self):
-            pass
+            self.raw = self._io.read_bytes(4096)
 
 
         def _fetch_instances(self):
@@ -1037,10 +1645,31 @@ class Vhdx(KaitaiStruct):
                 pass
                 self._m_entry._fetch_instances()
 
-            _ = self.header
-            if hasattr(self, '_m_header'):
+            _ = self.entry_length
+            if hasattr(self, '_m_entry_length'):
                 pass
-                self._m_header._fetch_instances()
+
+            _ = self.guid_of_entry
+            if hasattr(self, '_m_guid_of_entry'):
+                pass
+
+            _ = self.log_guid
+            if hasattr(self, '_m_log_guid'):
+                pass
+
+            _ = self.sector
+            if hasattr(self, '_m_sector'):
+                pass
+                _on = self.kind_code
+                if _on == 1:
+                    pass
+                    self._m_sector._fetch_instances()
+                elif _on == 2:
+                    pass
+                    self._m_sector._fetch_instances()
+                else:
+                    pass
+                    self._m_sector._fetch_instances()
 
             _ = self.signature
             if hasattr(self, '_m_signature'):
@@ -1049,6 +1678,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def entry(self):
+            """The whole entry."""
             if hasattr(self, '_m_entry'):
                 return self._m_entry
 
@@ -1064,27 +1694,28 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_entry', None)
 
         @property
-        def header(self):
-            if hasattr(self, '_m_header'):
-                return self._m_header
+        def entry_length(self):
+            """Size of the entry in bytes, if this is one."""
+            if hasattr(self, '_m_entry_length'):
+                return self._m_entry_length
 
-            if self.is_entry:
-                pass
-                _pos = self._io.pos()
-                self._io.seek(self.ofs_slot)
-                self._m_header = Vhdx.LogEntryHeader(self._io, self, self._root)
-                self._io.seek(_pos)
-
-            return getattr(self, '_m_header', None)
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_slot + 8))
+            self._m_entry_length = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_entry_length', None)
 
         @property
-        def is_data_sector(self):
-            """Whether this is a data sector, going by the signature."""
-            if hasattr(self, '_m_is_data_sector'):
-                return self._m_is_data_sector
+        def guid_of_entry(self):
+            """LogGuid of the entry, if this is one."""
+            if hasattr(self, '_m_guid_of_entry'):
+                return self._m_guid_of_entry
 
-            self._m_is_data_sector = self.signature == b"\x64\x61\x74\x61"
-            return getattr(self, '_m_is_data_sector', None)
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_slot + 32))
+            self._m_guid_of_entry = self._io.read_bytes(16)
+            self._io.seek(_pos)
+            return getattr(self, '_m_guid_of_entry', None)
 
         @property
         def is_entry(self):
@@ -1105,13 +1736,76 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_is_entry_whole', None)
 
         @property
+        def is_live(self):
+            """Whether this is an entry that has the log's own GUID."""
+            if hasattr(self, '_m_is_live'):
+                return self._m_is_live
+
+            self._m_is_live =  ((self.is_entry) and (self.guid_of_entry == self.log_guid) and (self.log_guid != b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")) 
+            return getattr(self, '_m_is_live', None)
+
+        @property
+        def kind(self):
+            """What the slot holds, for people. An entry is live when it has the
+            LogGuid that the header names; it is replayed unless it is older than
+            the sequence of entries that counts. Of a stale one nothing counts.
+            """
+            if hasattr(self, '_m_kind'):
+                return self._m_kind
+
+            self._m_kind = (u"live entry" if self.is_live else (u"stale entry" if self.is_entry else (u"data sector" if self.kind_code == 2 else u"unused")))
+            return getattr(self, '_m_kind', None)
+
+        @property
+        def kind_code(self):
+            """1 for an entry, 2 for a data sector, 0 for anything else."""
+            if hasattr(self, '_m_kind_code'):
+                return self._m_kind_code
+
+            self._m_kind_code = (1 if self.is_entry else (2 if self.signature == b"\x64\x61\x74\x61" else 0))
+            return getattr(self, '_m_kind_code', None)
+
+        @property
         def len_entry(self):
             """Size of the entry in bytes, 0 when there is none."""
             if hasattr(self, '_m_len_entry'):
                 return self._m_len_entry
 
-            self._m_len_entry = (self.header.entry_length if self.is_entry else 0)
+            self._m_len_entry = (self.entry_length if self.is_entry else 0)
             return getattr(self, '_m_len_entry', None)
+
+        @property
+        def log_guid(self):
+            """LogGuid of the header that names the log."""
+            if hasattr(self, '_m_log_guid'):
+                return self._m_log_guid
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_log_guid)
+            self._m_log_guid = self._io.read_bytes(16)
+            self._io.seek(_pos)
+            return getattr(self, '_m_log_guid', None)
+
+        @property
+        def sector(self):
+            """What the slot holds."""
+            if hasattr(self, '_m_sector'):
+                return self._m_sector
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_slot)
+            _on = self.kind_code
+            if _on == 1:
+                pass
+                self._m_sector = Vhdx.LogEntrySector(self.ofs_slot, self._io, self, self._root)
+            elif _on == 2:
+                pass
+                self._m_sector = Vhdx.LogDataSector(self._io, self, self._root)
+            else:
+                pass
+                self._m_sector = Vhdx.UnusedSector(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_sector', None)
 
         @property
         def signature(self):
@@ -1130,7 +1824,7 @@ class Vhdx(KaitaiStruct):
         """Size of the sectors by which the disk is addressed.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.4
+           [MS-VHDX] 2.6.2.4 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.LogicalSectorSizeItem, self).__init__(_io)
@@ -1150,23 +1844,23 @@ class Vhdx(KaitaiStruct):
         """View; one entry of the metadata table with the item it stands for.
         
         .. seealso::
-           [MS-VHDX] 2.6.1.2
+           [MS-VHDX] 2.6.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, ofs_region, len_region, ofs_entry, _io, _parent=None, _root=None):
+        def __init__(self, ofs_region, len_region, _io, _parent=None, _root=None):
             super(Vhdx.MetadataItem, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self.ofs_region = ofs_region
             self.len_region = len_region
-            self.ofs_entry = ofs_entry
             self._read()
 
         def _read(self):
-            pass
+            self.entry = Vhdx.MetadataTableEntry(self._io, self, self._root)
 
 
         def _fetch_instances(self):
             pass
+            self.entry._fetch_instances()
             _ = self.data
             if hasattr(self, '_m_data'):
                 pass
@@ -1191,16 +1885,12 @@ class Vhdx(KaitaiStruct):
                     self._m_data._fetch_instances()
                 else:
                     pass
-
-            _ = self.entry
-            if hasattr(self, '_m_entry'):
-                pass
-                self._m_entry._fetch_instances()
+                    self._m_data._fetch_instances()
 
 
         @property
         def data(self):
-            """The item; bytes when it is not a known one."""
+            """The item."""
             if hasattr(self, '_m_data'):
                 return self._m_data
 
@@ -1241,21 +1931,12 @@ class Vhdx(KaitaiStruct):
                     self._m_data = Vhdx.VirtualDiskSizeItem(_io__raw__m_data, self, self._root)
                 else:
                     pass
-                    self._m_data = self._io.read_bytes(self.len_item)
+                    self._raw__m_data = self._io.read_bytes(self.len_item)
+                    _io__raw__m_data = KaitaiStream(BytesIO(self._raw__m_data))
+                    self._m_data = Vhdx.UnknownItem(_io__raw__m_data, self, self._root)
                 self._io.seek(_pos)
 
             return getattr(self, '_m_data', None)
-
-        @property
-        def entry(self):
-            if hasattr(self, '_m_entry'):
-                return self._m_entry
-
-            _pos = self._io.pos()
-            self._io.seek(self.ofs_entry)
-            self._m_entry = Vhdx.MetadataTableEntry(self._io, self, self._root)
-            self._io.seek(_pos)
-            return getattr(self, '_m_entry', None)
 
         @property
         def is_usable(self):
@@ -1285,259 +1966,11 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_ofs_item', None)
 
 
-    class MetadataRegion(KaitaiStruct):
-        """View; the metadata table, all items, and what the known ones say. 0 stands
-        for absent or impossible.
-        
-        .. seealso::
-           [MS-VHDX] 2.6
-        """
-        def __init__(self, ofs_region, len_region, _io, _parent=None, _root=None):
-            super(Vhdx.MetadataRegion, self).__init__(_io)
-            self._parent = _parent
-            self._root = _root
-            self.ofs_region = ofs_region
-            self.len_region = len_region
-            self._read()
-
-        def _read(self):
-            pass
-
-
-        def _fetch_instances(self):
-            pass
-            _ = self.file_parameters
-            if hasattr(self, '_m_file_parameters'):
-                pass
-                self._m_file_parameters._fetch_instances()
-
-            _ = self.file_parameters_place
-            if hasattr(self, '_m_file_parameters_place'):
-                pass
-                self._m_file_parameters_place._fetch_instances()
-
-            _ = self.items
-            if hasattr(self, '_m_items'):
-                pass
-                for i in range(len(self._m_items)):
-                    pass
-                    self._m_items[i]._fetch_instances()
-
-
-            _ = self.logical_sector_size_item
-            if hasattr(self, '_m_logical_sector_size_item'):
-                pass
-                self._m_logical_sector_size_item._fetch_instances()
-
-            _ = self.logical_sector_size_place
-            if hasattr(self, '_m_logical_sector_size_place'):
-                pass
-                self._m_logical_sector_size_place._fetch_instances()
-
-            _ = self.table
-            if hasattr(self, '_m_table'):
-                pass
-                self._m_table._fetch_instances()
-
-            _ = self.virtual_disk_size_item
-            if hasattr(self, '_m_virtual_disk_size_item'):
-                pass
-                self._m_virtual_disk_size_item._fetch_instances()
-
-            _ = self.virtual_disk_size_place
-            if hasattr(self, '_m_virtual_disk_size_place'):
-                pass
-                self._m_virtual_disk_size_place._fetch_instances()
-
-
-        @property
-        def block_size(self):
-            """Bytes."""
-            if hasattr(self, '_m_block_size'):
-                return self._m_block_size
-
-            self._m_block_size = (self.file_parameters.block_size if self.file_parameters_place.is_usable else 0)
-            return getattr(self, '_m_block_size', None)
-
-        @property
-        def chunk_ratio(self):
-            """Payload blocks per chunk, i.e. per sector bitmap block."""
-            if hasattr(self, '_m_chunk_ratio'):
-                return self._m_chunk_ratio
-
-            self._m_chunk_ratio = (((8388608 * self.logical_sector_size) // self.block_size) if self.is_geometry_possible else 0)
-            return getattr(self, '_m_chunk_ratio', None)
-
-        @property
-        def file_parameters(self):
-            if hasattr(self, '_m_file_parameters'):
-                return self._m_file_parameters
-
-            if self.file_parameters_place.is_usable:
-                pass
-                _pos = self._io.pos()
-                self._io.seek(self.file_parameters_place.ofs_item)
-                self._raw__m_file_parameters = self._io.read_bytes(8)
-                _io__raw__m_file_parameters = KaitaiStream(BytesIO(self._raw__m_file_parameters))
-                self._m_file_parameters = Vhdx.FileParametersItem(_io__raw__m_file_parameters, self, self._root)
-                self._io.seek(_pos)
-
-            return getattr(self, '_m_file_parameters', None)
-
-        @property
-        def file_parameters_place(self):
-            if hasattr(self, '_m_file_parameters_place'):
-                return self._m_file_parameters_place
-
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_file_parameters_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.file_parameters), self._io, self, self._root)
-            self._io.seek(_pos)
-            return getattr(self, '_m_file_parameters_place', None)
-
-        @property
-        def has_parent(self):
-            if hasattr(self, '_m_has_parent'):
-                return self._m_has_parent
-
-            self._m_has_parent = (self.file_parameters.has_parent if self.file_parameters_place.is_usable else False)
-            return getattr(self, '_m_has_parent', None)
-
-        @property
-        def is_geometry_possible(self):
-            """Whether sizes are present and within the limits of the format, so that
-            they may be used as counts.
-            """
-            if hasattr(self, '_m_is_geometry_possible'):
-                return self._m_is_geometry_possible
-
-            self._m_is_geometry_possible =  (( ((self.block_size >= 1048576) and (self.block_size <= 268435456)) ) and ( ((self.logical_sector_size == 512) or (self.logical_sector_size == 4096)) ) and ( ((self.virtual_disk_size > 0) and (self.virtual_disk_size <= 70368744177664)) )) 
-            return getattr(self, '_m_is_geometry_possible', None)
-
-        @property
-        def items(self):
-            """The items in the order of the table."""
-            if hasattr(self, '_m_items'):
-                return self._m_items
-
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_items = []
-            for i in range(self.num_items):
-                self._m_items.append(Vhdx.MetadataItem(self.ofs_region, self.len_region, ((self.ofs_region + 32) + (i * 32)), self._io, self, self._root))
-
-            self._io.seek(_pos)
-            return getattr(self, '_m_items', None)
-
-        @property
-        def logical_sector_size(self):
-            """Bytes."""
-            if hasattr(self, '_m_logical_sector_size'):
-                return self._m_logical_sector_size
-
-            self._m_logical_sector_size = (self.logical_sector_size_item.logical_sector_size if self.logical_sector_size_place.is_usable else 0)
-            return getattr(self, '_m_logical_sector_size', None)
-
-        @property
-        def logical_sector_size_item(self):
-            if hasattr(self, '_m_logical_sector_size_item'):
-                return self._m_logical_sector_size_item
-
-            if self.logical_sector_size_place.is_usable:
-                pass
-                _pos = self._io.pos()
-                self._io.seek(self.logical_sector_size_place.ofs_item)
-                self._raw__m_logical_sector_size_item = self._io.read_bytes(4)
-                _io__raw__m_logical_sector_size_item = KaitaiStream(BytesIO(self._raw__m_logical_sector_size_item))
-                self._m_logical_sector_size_item = Vhdx.LogicalSectorSizeItem(_io__raw__m_logical_sector_size_item, self, self._root)
-                self._io.seek(_pos)
-
-            return getattr(self, '_m_logical_sector_size_item', None)
-
-        @property
-        def logical_sector_size_place(self):
-            if hasattr(self, '_m_logical_sector_size_place'):
-                return self._m_logical_sector_size_place
-
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_logical_sector_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.logical_sector_size), self._io, self, self._root)
-            self._io.seek(_pos)
-            return getattr(self, '_m_logical_sector_size_place', None)
-
-        @property
-        def num_items(self):
-            """Items in the table; none when the count is impossible."""
-            if hasattr(self, '_m_num_items'):
-                return self._m_num_items
-
-            self._m_num_items = (self.table.num_entries if self.table.num_entries <= 2047 else 0)
-            return getattr(self, '_m_num_items', None)
-
-        @property
-        def num_payload_blocks(self):
-            """Payload blocks of the disk, at most 2^26."""
-            if hasattr(self, '_m_num_payload_blocks'):
-                return self._m_num_payload_blocks
-
-            self._m_num_payload_blocks = ((((self.virtual_disk_size - 1) // self.block_size) + 1) if self.is_geometry_possible else 0)
-            return getattr(self, '_m_num_payload_blocks', None)
-
-        @property
-        def table(self):
-            if hasattr(self, '_m_table'):
-                return self._m_table
-
-            _pos = self._io.pos()
-            self._io.seek(self.ofs_region)
-            self._raw__m_table = self._io.read_bytes(65536)
-            _io__raw__m_table = KaitaiStream(BytesIO(self._raw__m_table))
-            self._m_table = Vhdx.MetadataTable(_io__raw__m_table, self, self._root)
-            self._io.seek(_pos)
-            return getattr(self, '_m_table', None)
-
-        @property
-        def virtual_disk_size(self):
-            """Bytes."""
-            if hasattr(self, '_m_virtual_disk_size'):
-                return self._m_virtual_disk_size
-
-            self._m_virtual_disk_size = (self.virtual_disk_size_item.virtual_disk_size if self.virtual_disk_size_place.is_usable else 0)
-            return getattr(self, '_m_virtual_disk_size', None)
-
-        @property
-        def virtual_disk_size_item(self):
-            if hasattr(self, '_m_virtual_disk_size_item'):
-                return self._m_virtual_disk_size_item
-
-            if self.virtual_disk_size_place.is_usable:
-                pass
-                _pos = self._io.pos()
-                self._io.seek(self.virtual_disk_size_place.ofs_item)
-                self._raw__m_virtual_disk_size_item = self._io.read_bytes(8)
-                _io__raw__m_virtual_disk_size_item = KaitaiStream(BytesIO(self._raw__m_virtual_disk_size_item))
-                self._m_virtual_disk_size_item = Vhdx.VirtualDiskSizeItem(_io__raw__m_virtual_disk_size_item, self, self._root)
-                self._io.seek(_pos)
-
-            return getattr(self, '_m_virtual_disk_size_item', None)
-
-        @property
-        def virtual_disk_size_place(self):
-            if hasattr(self, '_m_virtual_disk_size_place'):
-                return self._m_virtual_disk_size_place
-
-            _pos = self._io.pos()
-            self._io.seek(0)
-            self._m_virtual_disk_size_place = Vhdx.ItemLookup(self.ofs_region, self.len_region, self.num_items, int(Vhdx.ItemKind.virtual_disk_size), self._io, self, self._root)
-            self._io.seek(_pos)
-            return getattr(self, '_m_virtual_disk_size_place', None)
-
-
     class MetadataTable(KaitaiStruct):
         """The first 64 KiB of the metadata region.
         
         .. seealso::
-           [MS-VHDX] 2.6.1.1
+           [MS-VHDX] 2.6.1.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.MetadataTable, self).__init__(_io)
@@ -1547,8 +1980,6 @@ class Vhdx(KaitaiStruct):
 
         def _read(self):
             self.signature = self._io.read_bytes(8)
-            if not self.signature == b"\x6D\x65\x74\x61\x64\x61\x74\x61":
-                raise kaitaistruct.ValidationNotEqualError(b"\x6D\x65\x74\x61\x64\x61\x74\x61", self.signature, self._io, u"/types/metadata_table/seq/0")
             self.reserved = self._io.read_u2le()
             self.num_entries = self._io.read_u2le()
             self.reserved_2 = self._io.read_bytes(20)
@@ -1570,6 +2001,15 @@ class Vhdx(KaitaiStruct):
 
 
         @property
+        def is_signature_valid(self):
+            """Whether the signature is right."""
+            if hasattr(self, '_m_is_signature_valid'):
+                return self._m_is_signature_valid
+
+            self._m_is_signature_valid = self.signature == b"\x6D\x65\x74\x61\x64\x61\x74\x61"
+            return getattr(self, '_m_is_signature_valid', None)
+
+        @property
         def unused(self):
             """May hold anything, stale entries for example. Not part of `seq`, so
             that nobody has to read it.
@@ -1588,7 +2028,7 @@ class Vhdx(KaitaiStruct):
         """Place and nature of one metadata item.
         
         .. seealso::
-           [MS-VHDX] 2.6.1.2
+           [MS-VHDX] 2.6.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.MetadataTableEntry, self).__init__(_io)
@@ -1623,12 +2063,166 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_kind', None)
 
 
+    class MetadataView(KaitaiStruct):
+        """View; the metadata table, and all items as far as the file has their
+        entries.
+        
+        .. seealso::
+           [MS-VHDX] 2.6 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, ofs_region_entry, _io, _parent=None, _root=None):
+            super(Vhdx.MetadataView, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_region_entry = ofs_region_entry
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.items
+            if hasattr(self, '_m_items'):
+                pass
+                for i in range(len(self._m_items)):
+                    pass
+                    self._m_items[i]._fetch_instances()
+
+
+            _ = self.num_stated_items
+            if hasattr(self, '_m_num_stated_items'):
+                pass
+
+            _ = self.region
+            if hasattr(self, '_m_region'):
+                pass
+                self._m_region._fetch_instances()
+
+            _ = self.table
+            if hasattr(self, '_m_table'):
+                pass
+                self._m_table._fetch_instances()
+
+
+        @property
+        def end_of_possible_items(self):
+            """File offset of the end of their entries in bytes."""
+            if hasattr(self, '_m_end_of_possible_items'):
+                return self._m_end_of_possible_items
+
+            self._m_end_of_possible_items = ((self.ofs_region + 32) + (self.num_possible_items * 32))
+            return getattr(self, '_m_end_of_possible_items', None)
+
+        @property
+        def has_count(self):
+            """Whether the file has the head of the table."""
+            if hasattr(self, '_m_has_count'):
+                return self._m_has_count
+
+            self._m_has_count =  ((self.ofs_region > 0) and (self.ofs_region <= (self._io.size() - 32))) 
+            return getattr(self, '_m_has_count', None)
+
+        @property
+        def items(self):
+            """The items in the order of the table."""
+            if hasattr(self, '_m_items'):
+                return self._m_items
+
+            if self.num_items > 0:
+                pass
+                _pos = self._io.pos()
+                self._io.seek((self.ofs_region + 32))
+                self._m_items = []
+                for i in range(self.num_items):
+                    self._m_items.append(Vhdx.MetadataItem(self.ofs_region, self.len_region, self._io, self, self._root))
+
+                self._io.seek(_pos)
+
+            return getattr(self, '_m_items', None)
+
+        @property
+        def len_region(self):
+            """Size of the metadata region in bytes."""
+            if hasattr(self, '_m_len_region'):
+                return self._m_len_region
+
+            self._m_len_region = self.region.length
+            return getattr(self, '_m_len_region', None)
+
+        @property
+        def num_items(self):
+            """Items in the table, as far as the file has their entries."""
+            if hasattr(self, '_m_num_items'):
+                return self._m_num_items
+
+            self._m_num_items = ((((self._io.size() - self.ofs_region) - 32) // 32) if  ((self.has_count) and (self.end_of_possible_items > self._io.size()))  else self.num_possible_items)
+            return getattr(self, '_m_num_items', None)
+
+        @property
+        def num_possible_items(self):
+            """The count; none when it is impossible."""
+            if hasattr(self, '_m_num_possible_items'):
+                return self._m_num_possible_items
+
+            self._m_num_possible_items = ((self.num_stated_items if self.num_stated_items <= 2047 else 0) if self.has_count else 0)
+            return getattr(self, '_m_num_possible_items', None)
+
+        @property
+        def num_stated_items(self):
+            """The count as it is stored."""
+            if hasattr(self, '_m_num_stated_items'):
+                return self._m_num_stated_items
+
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_region + 10))
+            self._m_num_stated_items = self._io.read_u2le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_num_stated_items', None)
+
+        @property
+        def ofs_region(self):
+            """File offset of the metadata region in bytes."""
+            if hasattr(self, '_m_ofs_region'):
+                return self._m_ofs_region
+
+            self._m_ofs_region = self.region.file_offset
+            return getattr(self, '_m_ofs_region', None)
+
+        @property
+        def region(self):
+            """Where the region is."""
+            if hasattr(self, '_m_region'):
+                return self._m_region
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_region_entry)
+            self._m_region = Vhdx.RegionTableEntry(self._io, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_region', None)
+
+        @property
+        def table(self):
+            """The table that lists the items."""
+            if hasattr(self, '_m_table'):
+                return self._m_table
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_region)
+            self._raw__m_table = self._io.read_bytes(65536)
+            _io__raw__m_table = KaitaiStream(BytesIO(self._raw__m_table))
+            self._m_table = Vhdx.MetadataTable(_io__raw__m_table, self, self._root)
+            self._io.seek(_pos)
+            return getattr(self, '_m_table', None)
+
+
     class ParentLocatorEntry(KaitaiStruct):
         """One key and its value, both UTF-16LE without a zero at the end. Offsets
         count from the start of the parent locator.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.6.2
+           [MS-VHDX] 2.6.2.6.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.ParentLocatorEntry, self).__init__(_io)
@@ -1689,7 +2283,7 @@ class Vhdx(KaitaiStruct):
         """How the parent of a differencing disk is found and recognised.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.6.1
+           [MS-VHDX] 2.6.2.6.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.ParentLocatorItem, self).__init__(_io)
@@ -1738,7 +2332,7 @@ class Vhdx(KaitaiStruct):
         """Entry of the BAT for a payload block.
         
         .. seealso::
-           [MS-VHDX] 2.5.1.1
+           [MS-VHDX] 2.5.1.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.PayloadBatEntry, self).__init__(_io)
@@ -1776,12 +2370,21 @@ class Vhdx(KaitaiStruct):
             self._m_is_stored =  ((self.state == Vhdx.PayloadBlockState.fully_present) or (self.state == Vhdx.PayloadBlockState.partially_present)) 
             return getattr(self, '_m_is_stored', None)
 
+        @property
+        def location(self):
+            """Where the block is, for people."""
+            if hasattr(self, '_m_location'):
+                return self._m_location
+
+            self._m_location = ((u"at " + str(self.file_offset_mb)) + u" MiB" if self.is_stored else u"not in this file")
+            return getattr(self, '_m_location', None)
+
 
     class PayloadBlock(KaitaiStruct):
         """View; one payload block with its entry in the BAT.
         
         .. seealso::
-           [MS-VHDX] 2.5.1.1
+           [MS-VHDX] 2.5.1.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, ofs_entry, len_data, _io, _parent=None, _root=None):
             super(Vhdx.PayloadBlock, self).__init__(_io)
@@ -1792,7 +2395,7 @@ class Vhdx(KaitaiStruct):
             self._read()
 
         def _read(self):
-            pass
+            self.raw_entry = self._io.read_bytes(8)
 
 
         def _fetch_instances(self):
@@ -1835,7 +2438,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def file_offset_mb(self):
-            """MiB."""
+            """Where the block is, in MiB from the start of the file."""
             if hasattr(self, '_m_file_offset_mb'):
                 return self._m_file_offset_mb
 
@@ -1853,6 +2456,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_stored(self):
+            """Whether the state says that the block is in this file."""
             if hasattr(self, '_m_is_stored'):
                 return self._m_is_stored
 
@@ -1864,7 +2468,7 @@ class Vhdx(KaitaiStruct):
         """Size of the sectors that the disk claims to have inside.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.5
+           [MS-VHDX] 2.6.2.5 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.PhysicalSectorSizeItem, self).__init__(_io)
@@ -1881,17 +2485,17 @@ class Vhdx(KaitaiStruct):
 
 
     class RegionLookup(KaitaiStruct):
-        """View; where a region table says that the known regions are. 0 stands for
-        absent.
+        """View; finds a known region in a region table.
         
         .. seealso::
-           [MS-VHDX] 2.2.3.2
+           [MS-VHDX] 2.2.3.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
-        def __init__(self, ofs_table, _io, _parent=None, _root=None):
+        def __init__(self, ofs_table, kind_code, _io, _parent=None, _root=None):
             super(Vhdx.RegionLookup, self).__init__(_io)
             self._parent = _parent
             self._root = _root
             self.ofs_table = ofs_table
+            self.kind_code = kind_code
             self._read()
 
         def _read(self):
@@ -1900,24 +2504,21 @@ class Vhdx(KaitaiStruct):
 
         def _fetch_instances(self):
             pass
-            _ = self.num_stored_entries
-            if hasattr(self, '_m_num_stored_entries'):
+            _ = self.entry
+            if hasattr(self, '_m_entry'):
+                pass
+                self._m_entry._fetch_instances()
+
+            _ = self.num_stated_entries
+            if hasattr(self, '_m_num_stated_entries'):
                 pass
 
-            _ = self.up_to_bat
-            if hasattr(self, '_m_up_to_bat'):
+            _ = self.up_to_entry
+            if hasattr(self, '_m_up_to_entry'):
                 pass
-                for i in range(len(self._m_up_to_bat)):
+                for i in range(len(self._m_up_to_entry)):
                     pass
-                    self._m_up_to_bat[i]._fetch_instances()
-
-
-            _ = self.up_to_metadata
-            if hasattr(self, '_m_up_to_metadata'):
-                pass
-                for i in range(len(self._m_up_to_metadata)):
-                    pass
-                    self._m_up_to_metadata[i]._fetch_instances()
+                    self._m_up_to_entry[i]._fetch_instances()
 
 
 
@@ -1931,129 +2532,115 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_end_of_entries', None)
 
         @property
-        def has_bat(self):
-            if hasattr(self, '_m_has_bat'):
-                return self._m_has_bat
+        def end_of_possible_entries(self):
+            """File offset in bytes."""
+            if hasattr(self, '_m_end_of_possible_entries'):
+                return self._m_end_of_possible_entries
 
-            self._m_has_bat = (self.up_to_bat[-1].kind == Vhdx.RegionKind.bat if self.num_entries > 0 else False)
-            return getattr(self, '_m_has_bat', None)
-
-        @property
-        def has_bat_and_metadata(self):
-            if hasattr(self, '_m_has_bat_and_metadata'):
-                return self._m_has_bat_and_metadata
-
-            self._m_has_bat_and_metadata =  ((self.has_bat) and (self.has_metadata)) 
-            return getattr(self, '_m_has_bat_and_metadata', None)
+            self._m_end_of_possible_entries = ((self.ofs_table + 16) + (self.num_possible_entries * 32))
+            return getattr(self, '_m_end_of_possible_entries', None)
 
         @property
-        def has_metadata(self):
-            if hasattr(self, '_m_has_metadata'):
-                return self._m_has_metadata
+        def entry(self):
+            """The wanted entry."""
+            if hasattr(self, '_m_entry'):
+                return self._m_entry
 
-            self._m_has_metadata = (self.up_to_metadata[-1].kind == Vhdx.RegionKind.metadata if self.num_entries > 0 else False)
-            return getattr(self, '_m_has_metadata', None)
+            if self.is_found:
+                pass
+                _pos = self._io.pos()
+                self._io.seek(self.ofs_entry)
+                self._m_entry = Vhdx.RegionTableEntry(self._io, self, self._root)
+                self._io.seek(_pos)
 
-        @property
-        def len_bat(self):
-            """Bytes."""
-            if hasattr(self, '_m_len_bat'):
-                return self._m_len_bat
-
-            self._m_len_bat = (self.up_to_bat[-1].length if self.has_bat else 0)
-            return getattr(self, '_m_len_bat', None)
+            return getattr(self, '_m_entry', None)
 
         @property
-        def len_metadata(self):
-            """Bytes."""
-            if hasattr(self, '_m_len_metadata'):
-                return self._m_len_metadata
+        def has_count(self):
+            """Whether the file has the head of the table."""
+            if hasattr(self, '_m_has_count'):
+                return self._m_has_count
 
-            self._m_len_metadata = (self.up_to_metadata[-1].length if self.has_metadata else 0)
-            return getattr(self, '_m_len_metadata', None)
+            self._m_has_count = self._io.size() >= (self.ofs_table + 16)
+            return getattr(self, '_m_has_count', None)
+
+        @property
+        def is_found(self):
+            if hasattr(self, '_m_is_found'):
+                return self._m_is_found
+
+            self._m_is_found = (int(self.up_to_entry[-1].kind) == self.kind_code if self.num_entries > 0 else False)
+            return getattr(self, '_m_is_found', None)
 
         @property
         def num_entries(self):
-            """Entries in the table; none when the count is impossible."""
+            """Entries in the table, as far as the file has them."""
             if hasattr(self, '_m_num_entries'):
                 return self._m_num_entries
 
-            self._m_num_entries = (self.num_stored_entries if self.num_stored_entries <= 2047 else 0)
+            self._m_num_entries = ((((self._io.size() - self.ofs_table) - 16) // 32) if  ((self.has_count) and (self.end_of_possible_entries > self._io.size()))  else self.num_possible_entries)
             return getattr(self, '_m_num_entries', None)
 
         @property
-        def num_stored_entries(self):
+        def num_passed(self):
+            """Entries before the wanted one."""
+            if hasattr(self, '_m_num_passed'):
+                return self._m_num_passed
+
+            self._m_num_passed = ((len(self.up_to_entry) - 1) if self.is_found else 0)
+            return getattr(self, '_m_num_passed', None)
+
+        @property
+        def num_possible_entries(self):
+            """The count; none when it is impossible."""
+            if hasattr(self, '_m_num_possible_entries'):
+                return self._m_num_possible_entries
+
+            self._m_num_possible_entries = ((self.num_stated_entries if self.num_stated_entries <= 2047 else 0) if self.has_count else 0)
+            return getattr(self, '_m_num_possible_entries', None)
+
+        @property
+        def num_stated_entries(self):
             """The count as it is stored."""
-            if hasattr(self, '_m_num_stored_entries'):
-                return self._m_num_stored_entries
+            if hasattr(self, '_m_num_stated_entries'):
+                return self._m_num_stated_entries
 
             _pos = self._io.pos()
             self._io.seek((self.ofs_table + 8))
-            self._m_num_stored_entries = self._io.read_u4le()
+            self._m_num_stated_entries = self._io.read_u4le()
             self._io.seek(_pos)
-            return getattr(self, '_m_num_stored_entries', None)
+            return getattr(self, '_m_num_stated_entries', None)
 
         @property
-        def ofs_bat(self):
-            """File offset in bytes."""
-            if hasattr(self, '_m_ofs_bat'):
-                return self._m_ofs_bat
+        def ofs_entry(self):
+            """File offset of the wanted entry in bytes."""
+            if hasattr(self, '_m_ofs_entry'):
+                return self._m_ofs_entry
 
-            self._m_ofs_bat = (self.up_to_bat[-1].file_offset if self.has_bat else 0)
-            return getattr(self, '_m_ofs_bat', None)
-
-        @property
-        def ofs_metadata(self):
-            """File offset in bytes."""
-            if hasattr(self, '_m_ofs_metadata'):
-                return self._m_ofs_metadata
-
-            self._m_ofs_metadata = (self.up_to_metadata[-1].file_offset if self.has_metadata else 0)
-            return getattr(self, '_m_ofs_metadata', None)
+            self._m_ofs_entry = ((self.ofs_table + 16) + (self.num_passed * 32))
+            return getattr(self, '_m_ofs_entry', None)
 
         @property
-        def up_to_bat(self):
-            """Entries up to the BAT, or all of them."""
-            if hasattr(self, '_m_up_to_bat'):
-                return self._m_up_to_bat
+        def up_to_entry(self):
+            """Entries up to the wanted one, or all of them."""
+            if hasattr(self, '_m_up_to_entry'):
+                return self._m_up_to_entry
 
             if self.num_entries > 0:
                 pass
                 _pos = self._io.pos()
                 self._io.seek((self.ofs_table + 16))
-                self._m_up_to_bat = []
+                self._m_up_to_entry = []
                 i = 0
                 while True:
                     _ = Vhdx.RegionTableEntry(self._io, self, self._root)
-                    self._m_up_to_bat.append(_)
-                    if  ((_.kind == Vhdx.RegionKind.bat) or (self._io.pos() >= self.end_of_entries)) :
+                    self._m_up_to_entry.append(_)
+                    if  ((int(_.kind) == self.kind_code) or (self._io.pos() >= self.end_of_entries)) :
                         break
                     i += 1
                 self._io.seek(_pos)
 
-            return getattr(self, '_m_up_to_bat', None)
-
-        @property
-        def up_to_metadata(self):
-            """Entries up to the metadata region, or all of them."""
-            if hasattr(self, '_m_up_to_metadata'):
-                return self._m_up_to_metadata
-
-            if self.num_entries > 0:
-                pass
-                _pos = self._io.pos()
-                self._io.seek((self.ofs_table + 16))
-                self._m_up_to_metadata = []
-                i = 0
-                while True:
-                    _ = Vhdx.RegionTableEntry(self._io, self, self._root)
-                    self._m_up_to_metadata.append(_)
-                    if  ((_.kind == Vhdx.RegionKind.metadata) or (self._io.pos() >= self.end_of_entries)) :
-                        break
-                    i += 1
-                self._io.seek(_pos)
-
-            return getattr(self, '_m_up_to_metadata', None)
+            return getattr(self, '_m_up_to_entry', None)
 
 
     class RegionTable(KaitaiStruct):
@@ -2061,7 +2648,7 @@ class Vhdx(KaitaiStruct):
         a table may be out of date as long as the log has not been replayed.
         
         .. seealso::
-           [MS-VHDX] 2.2.3.1
+           [MS-VHDX] 2.2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.RegionTable, self).__init__(_io)
@@ -2115,11 +2702,94 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_unused', None)
 
 
+    class RegionTableChoice(KaitaiStruct):
+        """View; the first copy of the region table when its signature is right and
+        its count possible, otherwise the second. The real choice needs the
+        checksums.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, ofs_table_1, ofs_table_2, _io, _parent=None, _root=None):
+            super(Vhdx.RegionTableChoice, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self.ofs_table_1 = ofs_table_1
+            self.ofs_table_2 = ofs_table_2
+            self._read()
+
+        def _read(self):
+            pass
+
+
+        def _fetch_instances(self):
+            pass
+            _ = self.num_entries_1
+            if hasattr(self, '_m_num_entries_1'):
+                pass
+
+            _ = self.signature_1
+            if hasattr(self, '_m_signature_1'):
+                pass
+
+
+        @property
+        def chosen(self):
+            """The copy, for people."""
+            if hasattr(self, '_m_chosen'):
+                return self._m_chosen
+
+            self._m_chosen = (u"region table 1" if self.is_first else u"region table 2")
+            return getattr(self, '_m_chosen', None)
+
+        @property
+        def is_first(self):
+            """Whether region table 1 is in the file and may be what it should be."""
+            if hasattr(self, '_m_is_first'):
+                return self._m_is_first
+
+            self._m_is_first = ( ((self.signature_1 == b"\x72\x65\x67\x69") and (self.num_entries_1 <= 2047))  if self._io.size() >= (self.ofs_table_1 + 16) else False)
+            return getattr(self, '_m_is_first', None)
+
+        @property
+        def num_entries_1(self):
+            """Entries of region table 1, as they are counted there."""
+            if hasattr(self, '_m_num_entries_1'):
+                return self._m_num_entries_1
+
+            _pos = self._io.pos()
+            self._io.seek((self.ofs_table_1 + 8))
+            self._m_num_entries_1 = self._io.read_u4le()
+            self._io.seek(_pos)
+            return getattr(self, '_m_num_entries_1', None)
+
+        @property
+        def ofs_table(self):
+            """File offset of this copy in bytes."""
+            if hasattr(self, '_m_ofs_table'):
+                return self._m_ofs_table
+
+            self._m_ofs_table = (self.ofs_table_1 if self.is_first else self.ofs_table_2)
+            return getattr(self, '_m_ofs_table', None)
+
+        @property
+        def signature_1(self):
+            """Signature of region table 1."""
+            if hasattr(self, '_m_signature_1'):
+                return self._m_signature_1
+
+            _pos = self._io.pos()
+            self._io.seek(self.ofs_table_1)
+            self._m_signature_1 = self._io.read_bytes(4)
+            self._io.seek(_pos)
+            return getattr(self, '_m_signature_1', None)
+
+
     class RegionTableEntry(KaitaiStruct):
         """Place of one region.
         
         .. seealso::
-           [MS-VHDX] 2.2.3.2
+           [MS-VHDX] 2.2.3.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.RegionTableEntry, self).__init__(_io)
@@ -2144,7 +2814,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_kind'):
                 return self._m_kind
 
-            self._m_kind = (Vhdx.RegionKind.bat if self.guid.raw == b"\x66\x77\xC2\x2D\x23\xF6\x00\x42\x9D\x64\x11\x5E\x9B\xFD\x4A\x08" else (Vhdx.RegionKind.metadata if self.guid.raw == b"\x06\xA2\x7C\x8B\x90\x47\x9A\x4B\xB8\xFE\x57\x5F\x05\x0F\x88\x6E" else Vhdx.RegionKind.other))
+            self._m_kind = (Vhdx.RegionKind.bat_region if self.guid.raw == b"\x66\x77\xC2\x2D\x23\xF6\x00\x42\x9D\x64\x11\x5E\x9B\xFD\x4A\x08" else (Vhdx.RegionKind.metadata_region if self.guid.raw == b"\x06\xA2\x7C\x8B\x90\x47\x9A\x4B\xB8\xFE\x57\x5F\x05\x0F\x88\x6E" else Vhdx.RegionKind.other_region))
             return getattr(self, '_m_kind', None)
 
 
@@ -2152,7 +2822,7 @@ class Vhdx(KaitaiStruct):
         """Entry of the BAT for a sector bitmap block.
         
         .. seealso::
-           [MS-VHDX] 2.5.1.2
+           [MS-VHDX] 2.5.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.SectorBitmapBatEntry, self).__init__(_io)
@@ -2185,8 +2855,17 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_is_stored'):
                 return self._m_is_stored
 
-            self._m_is_stored = self.state == Vhdx.SectorBitmapState.present
+            self._m_is_stored = self.state == Vhdx.SectorBitmapState.bitmap_present
             return getattr(self, '_m_is_stored', None)
+
+        @property
+        def location(self):
+            """Where the sector bitmap is, for people."""
+            if hasattr(self, '_m_location'):
+                return self._m_location
+
+            self._m_location = ((u"at " + str(self.file_offset_mb)) + u" MiB" if self.is_stored else u"not in this file")
+            return getattr(self, '_m_location', None)
 
 
     class SectorBitmapBlock(KaitaiStruct):
@@ -2196,7 +2875,7 @@ class Vhdx(KaitaiStruct):
         payload blocks only.
         
         .. seealso::
-           [MS-VHDX] 2.4
+           [MS-VHDX] 2.4 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, ofs_entry, _io, _parent=None, _root=None):
             super(Vhdx.SectorBitmapBlock, self).__init__(_io)
@@ -2206,7 +2885,7 @@ class Vhdx(KaitaiStruct):
             self._read()
 
         def _read(self):
-            pass
+            self.raw_entry = self._io.read_bytes(8)
 
 
         def _fetch_instances(self):
@@ -2249,7 +2928,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def file_offset_mb(self):
-            """MiB."""
+            """Where the bitmap is, in MiB from the start of the file."""
             if hasattr(self, '_m_file_offset_mb'):
                 return self._m_file_offset_mb
 
@@ -2267,6 +2946,7 @@ class Vhdx(KaitaiStruct):
 
         @property
         def is_stored(self):
+            """Whether the state says that the bitmap is in this file."""
             if hasattr(self, '_m_is_stored'):
                 return self._m_is_stored
 
@@ -2274,11 +2954,31 @@ class Vhdx(KaitaiStruct):
             return getattr(self, '_m_is_stored', None)
 
 
+    class UnknownItem(KaitaiStruct):
+        """Item of which the specification does not say what it is.
+        
+        .. seealso::
+           [MS-VHDX] 2.6.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.UnknownItem, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.raw = self._io.read_bytes_full()
+
+
+        def _fetch_instances(self):
+            pass
+
+
     class UnrecognizedDescriptorBody(KaitaiStruct):
         """Same part of something that is no descriptor.
         
         .. seealso::
-           [MS-VHDX] 2.3.1
+           [MS-VHDX] 2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.UnrecognizedDescriptorBody, self).__init__(_io)
@@ -2294,12 +2994,33 @@ class Vhdx(KaitaiStruct):
             pass
 
 
+    class UnusedSector(KaitaiStruct):
+        """4096 bytes of the log at which neither an entry nor a data sector is.
+        
+        .. seealso::
+           [MS-VHDX] 2.3.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        def __init__(self, _io, _parent=None, _root=None):
+            super(Vhdx.UnusedSector, self).__init__(_io)
+            self._parent = _parent
+            self._root = _root
+            self._read()
+
+        def _read(self):
+            self.signature = self._io.read_bytes(4)
+            self.rest = self._io.read_bytes(4092)
+
+
+        def _fetch_instances(self):
+            pass
+
+
     class Utf16Field(KaitaiStruct):
         """UTF-16LE text in a field of fixed size, ended by a zero unit or by the end
         of the field.
         
         .. seealso::
-           [MS-VHDX] 2.2.1
+           [MS-VHDX] 2.2.1 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.Utf16Field, self).__init__(_io)
@@ -2355,7 +3076,7 @@ class Vhdx(KaitaiStruct):
         """Identity of the virtual disk, the same in a parent and its children.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.3
+           [MS-VHDX] 2.6.2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.VirtualDiskIdItem, self).__init__(_io)
@@ -2376,7 +3097,7 @@ class Vhdx(KaitaiStruct):
         """Size of the virtual disk.
         
         .. seealso::
-           [MS-VHDX] 2.6.2.2
+           [MS-VHDX] 2.6.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.VirtualDiskSizeItem, self).__init__(_io)
@@ -2396,7 +3117,7 @@ class Vhdx(KaitaiStruct):
         """Part of a descriptor that asks for zeros.
         
         .. seealso::
-           [MS-VHDX] 2.3.1.2
+           [MS-VHDX] 2.3.1.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         def __init__(self, _io, _parent=None, _root=None):
             super(Vhdx.ZeroDescriptorBody, self).__init__(_io)
@@ -2418,19 +3139,51 @@ class Vhdx(KaitaiStruct):
         """Block allocation table, and after it the blocks of the disk.
         
         .. seealso::
-           [MS-VHDX] 2.5
+           [MS-VHDX] 2.5 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_bat'):
             return self._m_bat
 
-        if self.regions.has_bat_and_metadata:
+        if  ((self.region_of_bat.is_found) and (self.region_of_metadata.is_found)) :
             pass
             _pos = self._io.pos()
             self._io.seek(0)
-            self._m_bat = Vhdx.BatRegion(self.regions.ofs_bat, self.metadata.block_size, self.metadata.num_payload_blocks, self.metadata.chunk_ratio, self.metadata.has_parent, self._io, self, self._root)
+            self._m_bat = Vhdx.BatView(self.region_of_bat.ofs_entry, self.region_of_metadata.ofs_entry, self._io, self, self._root)
             self._io.seek(_pos)
 
         return getattr(self, '_m_bat', None)
+
+    @property
+    def current_header(self):
+        """Which copy of the header the log below is taken from.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        if hasattr(self, '_m_current_header'):
+            return self._m_current_header
+
+        _pos = self._io.pos()
+        self._io.seek(0)
+        self._m_current_header = Vhdx.HeaderChoice(65536, 131072, self._io, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_current_header', None)
+
+    @property
+    def current_region_table(self):
+        """Which copy of the region table the regions below are taken from.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        if hasattr(self, '_m_current_region_table'):
+            return self._m_current_region_table
+
+        _pos = self._io.pos()
+        self._io.seek(0)
+        self._m_current_region_table = Vhdx.RegionTableChoice(196608, 262144, self._io, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_current_region_table', None)
 
     @property
     def header_1(self):
@@ -2438,7 +3191,7 @@ class Vhdx(KaitaiStruct):
         and sequence number.
         
         .. seealso::
-           [MS-VHDX] 2.2.2
+           [MS-VHDX] 2.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_header_1'):
             return self._m_header_1
@@ -2456,7 +3209,7 @@ class Vhdx(KaitaiStruct):
         """Second copy of the header.
         
         .. seealso::
-           [MS-VHDX] 2.2.2
+           [MS-VHDX] 2.2.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_header_2'):
             return self._m_header_2
@@ -2474,50 +3227,70 @@ class Vhdx(KaitaiStruct):
         """The log that the current header names, live or stale.
         
         .. seealso::
-           [MS-VHDX] 2.3
+           [MS-VHDX] 2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_log'):
             return self._m_log
 
-        if self.preview.current_header != 0:
+        if self.current_header.is_found:
             pass
             _pos = self._io.pos()
             self._io.seek(0)
-            self._m_log = Vhdx.LogRing((self.header_2.log_offset if self.preview.current_header == 2 else self.header_1.log_offset), (self.header_2.log_length if self.preview.current_header == 2 else self.header_1.log_length), self._io, self, self._root)
+            self._m_log = Vhdx.LogRing(self.current_header.ofs_header, self._io, self, self._root)
             self._io.seek(_pos)
 
         return getattr(self, '_m_log', None)
 
     @property
     def metadata(self):
-        """Metadata table and items.
+        """Metadata items, and the table that lists them.
         
         .. seealso::
-           [MS-VHDX] 2.6
+           [MS-VHDX] 2.6 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_metadata'):
             return self._m_metadata
 
-        if self.regions.has_metadata:
+        if self.region_of_metadata.is_found:
             pass
             _pos = self._io.pos()
             self._io.seek(0)
-            self._m_metadata = Vhdx.MetadataRegion(self.regions.ofs_metadata, self.regions.len_metadata, self._io, self, self._root)
+            self._m_metadata = Vhdx.MetadataView(self.region_of_metadata.ofs_entry, self._io, self, self._root)
             self._io.seek(_pos)
 
         return getattr(self, '_m_metadata', None)
 
     @property
-    def preview(self):
-        """Which copies the instances below are built on; see there."""
-        if hasattr(self, '_m_preview'):
-            return self._m_preview
+    def region_of_bat(self):
+        """Where the region table says that the BAT is.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        if hasattr(self, '_m_region_of_bat'):
+            return self._m_region_of_bat
 
         _pos = self._io.pos()
         self._io.seek(0)
-        self._m_preview = Vhdx.CopyChoice(self.header_1.rank_high, self.header_1.sequence_number_low, self.header_2.rank_high, self.header_2.sequence_number_low, self.region_table_1.is_signature_valid, self._io, self, self._root)
+        self._m_region_of_bat = Vhdx.RegionLookup(self.current_region_table.ofs_table, int(Vhdx.RegionKind.bat_region), self._io, self, self._root)
         self._io.seek(_pos)
-        return getattr(self, '_m_preview', None)
+        return getattr(self, '_m_region_of_bat', None)
+
+    @property
+    def region_of_metadata(self):
+        """Where the region table says that the metadata region is.
+        
+        .. seealso::
+           [MS-VHDX] 2.2.3.2 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
+        """
+        if hasattr(self, '_m_region_of_metadata'):
+            return self._m_region_of_metadata
+
+        _pos = self._io.pos()
+        self._io.seek(0)
+        self._m_region_of_metadata = Vhdx.RegionLookup(self.current_region_table.ofs_table, int(Vhdx.RegionKind.metadata_region), self._io, self, self._root)
+        self._io.seek(_pos)
+        return getattr(self, '_m_region_of_metadata', None)
 
     @property
     def region_table_1(self):
@@ -2525,7 +3298,7 @@ class Vhdx(KaitaiStruct):
         may change it.
         
         .. seealso::
-           [MS-VHDX] 2.2.3
+           [MS-VHDX] 2.2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_region_table_1'):
             return self._m_region_table_1
@@ -2543,7 +3316,7 @@ class Vhdx(KaitaiStruct):
         """Second copy of the region table.
         
         .. seealso::
-           [MS-VHDX] 2.2.3
+           [MS-VHDX] 2.2.3 - https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
         """
         if hasattr(self, '_m_region_table_2'):
             return self._m_region_table_2
@@ -2555,21 +3328,5 @@ class Vhdx(KaitaiStruct):
         self._m_region_table_2 = Vhdx.RegionTable(_io__raw__m_region_table_2, self, self._root)
         self._io.seek(_pos)
         return getattr(self, '_m_region_table_2', None)
-
-    @property
-    def regions(self):
-        """Places of the BAT and metadata regions.
-        
-        .. seealso::
-           [MS-VHDX] 2.2.3.2
-        """
-        if hasattr(self, '_m_regions'):
-            return self._m_regions
-
-        _pos = self._io.pos()
-        self._io.seek(0)
-        self._m_regions = Vhdx.RegionLookup((262144 if self.preview.region_table == 2 else 196608), self._io, self, self._root)
-        self._io.seek(_pos)
-        return getattr(self, '_m_regions', None)
 
 

@@ -29,7 +29,7 @@ def _moved(first: str, second: str) -> dict[str, str]:
 MUTATIONS = [
     Mutation("two fields swapped", "header", _moved("log_version", "version")),
     Mutation("two long fields swapped", "header", _moved("file_write_guid", "log_guid")),
-    Mutation("two params swapped", "bat_region", _moved("block_size", "chunk_ratio")),
+    Mutation("two params swapped", "bat_chunk", _moved("block_size", "chunk_ratio")),
     Mutation("a field too wide", "metadata_table", {"type: u2": "type: u4"}),
     Mutation("a wrong byte in the GUID of the BAT", "", {"[0x66, 0x77,": "[0x66, 0x78,"}),
     Mutation("a wrong byte in the GUID of an item", "", {"0xe7, 0x6b] ?": "0xe7, 0x6a] ?"}),
@@ -42,14 +42,71 @@ MUTATIONS = [
     Mutation("the other byte order", "log_entry_header", {"type: u8": "type: u8be"}),
     Mutation("one entry too many", "region_lookup", {"<= 2047": "<= 2048"}),
     Mutation("padding of a full sector", "log_entry", {"s8>).as<s8> % 4096.as<s8>)": "s8>))"}),
-    Mutation("a sector bitmap at the end", "bat_chunk", {"here > chunk": "here >= chunk"}),
-    Mutation("no sector bitmaps between", "bat_chunk", {"ratio.as<s8> + 1": "ratio.as<s8> + 0"}),
+    Mutation("a sector bitmap at the end", "bat_chunk", {"> chunk_ratio)": ">= chunk_ratio)"}),
+    Mutation("no sector bitmaps between", "bat_view", {"(chunk_ratio + 1": "(chunk_ratio + 0"}),
     Mutation("a user's item taken", "metadata_table_entry", {"is_user ? item_kind::other :": ""}),
     Mutation("an item at the end refused", "metadata_item", {"ofs_item <= (": "ofs_item < ("}),
     Mutation("text to the end of the field", "utf16_field", {"_ == 0 or ": ""}),
     Mutation(
-        "headers compared by halves, wrongly", "copy_choice", {"high > rank_1": "high >= rank_1"}
+        "headers compared by halves, wrongly", "header_choice", {"high > rank_1": "high >= rank_1"}
     ),
+    Mutation(
+        "a header that is not all there", "header_choice", {"header_2 + 4096": "header_2 + 4095"}
+    ),
+    Mutation("any count in region table 1", "region_table_choice", {"<= 2047": "<= 4294967295"}),
+    Mutation(
+        "region table 1 whatever it is", "region_table_choice", {"0x67, 0x69]": "0x67, 0x49]"}
+    ),
+    Mutation(
+        "regions past the file",
+        "region_lookup",
+        {"has_count and end_of_possible_entries >": "has_count and end_of_possible_entries <"},
+    ),
+    Mutation("half a region", "region_lookup", {"- 16.as": "- 15.as"}),
+    Mutation("the signature of the metadata", "metadata_table", {"[0x6d, 0x65,": "[0x6d, 0x45,"}),
+    Mutation("items past the file", "metadata_view", {"_possible_items >": "_possible_items <"}),
+    Mutation(
+        "a metadata signature that stops", "metadata_table", {"size: 8": "contents: metadata"}
+    ),
+    Mutation(
+        "an item past the file taken", "item_lookup", {"_io.size.as<s8> - 8": "_io.size.as<s8> + 8"}
+    ),
+    Mutation(
+        "an unknown item as the next kind", "metadata_item", {"            _: unknown_item\n": ""}
+    ),
+    Mutation(
+        "entries of the BAT past the file",
+        "bat_chunk",
+        {"<= _io.size.as<s8> ? num_entries": ">= _io.size.as<s8> ? num_entries"},
+    ),
+    Mutation(
+        "a bitmap entry past the file",
+        "bat_chunk",
+        {"_entry <= (_io.size.as<s8> - 8": "_entry <= (_io.size.as<s8> - 7"},
+    ),
+    Mutation("slots past the file", "log_ring", {"(len_log <= ": "(len_log >= "}),
+    Mutation("a log that need not be replayed", "log_ring", {"raw != [": "raw == ["}),
+    Mutation(
+        "stale entries taken for live",
+        "log_slot",
+        {"guid_of_entry == log_guid and": "log_guid == log_guid and"},
+    ),
+    Mutation(
+        "entries of no log taken for live", "log_slot", {"log_guid != [0x00": "log_guid != [0x01"}
+    ),
+    Mutation(
+        "data sectors not known",
+        "log_slot",
+        {"[0x64, 0x61, 0x74, 0x61]": "[0x64, 0x41, 0x74, 0x61]"},
+    ),
+    Mutation(
+        "halves swapped",
+        "log_entry_sector",
+        {"ofs_sector + 16": "ofs_sector + 20", "ofs_sector + 20": "ofs_sector + 16"},
+    ),
+    Mutation("slots of a sector", "log_slot", {"size: 0x1000": "size: 512"}),
+    Mutation("half an entry marked", "payload_block", {"size: 8": "size: 4"}),
+    Mutation("a place for what has none", "payload_bat_entry", {'MiB" : "not in': 'MiB" : "at in'}),
 ]
 TELLING = {
     "bat-far-away",

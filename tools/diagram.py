@@ -19,15 +19,18 @@ from typing import NamedTuple
 # Types that are parts of a value, or that find their way and hold nothing of the file.
 HELPERS = {
     *("guid", "utf16_field", "locator_text", "unrecognized_descriptor_body"),
-    *("copy_choice", "region_lookup", "item_lookup"),
+    *("header_choice", "region_table_choice", "region_lookup", "item_lookup", "disk_geometry"),
+    *("log_entry_sector", "unused_sector", "unknown_item"),
 }
 
 # Second ways to what has a way already.
 SHORTCUTS = {
-    *("metadata_region.file_parameters", "metadata_region.virtual_disk_size_item"),
-    *("metadata_region.logical_sector_size_item", "bat_chunk.raw_entries", "log_slot.header"),
-    *("log_slot.signature", "file_type_identifier.creator", "vhdx.preview", "vhdx.regions"),
-    *("header.sequence_number_low", "header.sequence_number_high"),
+    *("bat_chunk.raw_entries", "bat_view.geometry", "bat_view.region", "metadata_view.region"),
+    *("metadata_view.num_stated_items", "log_ring.header", "log_slot.signature"),
+    *("log_slot.log_guid", "log_slot.guid_of_entry", "log_slot.entry_length"),
+    "file_type_identifier.creator",
+    *("header.sequence_number_low", "header.sequence_number_high", "vhdx.current_header"),
+    *("vhdx.current_region_table", "vhdx.region_of_bat", "vhdx.region_of_metadata"),
 }
 
 # Colours of the boxes: what lies on disk, and what leads there.

@@ -67,7 +67,7 @@ class Grammar:
     def structs(self) -> Iterator[tuple[str, Struct]]:
         """Yield everything that lies on disk, in the order of the grammar."""
         for name, spec in self._types.items():
-            if "seq" in spec:
+            if "params" not in spec:
                 yield name, self.struct(name)
 
     def struct(self, name: str) -> Struct:

@@ -2,6 +2,6 @@
 
 import sys
 
-from tests.conformance.kit import main
+from .kit import main
 
 sys.exit(main(sys.argv[1:]))

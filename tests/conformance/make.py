@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from tests.conformance.expect import expected
+from tests.conformance.expect.roles import role
 from tests.conformance.makers import MAKERS
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -29,7 +30,7 @@ def document(name: str) -> str:
     description, make = MAKERS[name]
     layout = make()
     file = layout.pack()
-    values = [f"    {json.dumps(value)}" for value in expected(layout, file)]
+    values = [f"    {json.dumps([*value, role(value[0])])}" for value in expected(layout, file)]
     head = {"description": description, "license": LICENSE, "size": file.length}
     fields = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     fields.append('  "values": [\n' + ",\n".join(values) + "\n  ]")

@@ -337,9 +337,11 @@ MISTAKES: dict[str, Callable[[], bytes]] = {
     "num_descriptors": lambda: encode.log_entry(the_entry()._replace(descriptors=())),
     "entry_length": lambda: encode.log_entry(the_entry()._replace(data_sectors=())),
     "entry_length .*, expected": lambda: encode.log_entry(the_entry()._replace(padding=b"")),
-    "of kind other": lambda: encode.descriptor(LogDescriptor(DescriptorKind.other, 0, 1)),
+    "of kind other": lambda: encode.descriptor(
+        LogDescriptor(DescriptorKind.other_descriptor, 0, 1)
+    ),
     "leading_bytes": lambda: encode.descriptor(
-        LogDescriptor(DescriptorKind.data, 0, 1, 0, 0, bytes(7), bytes(4))
+        LogDescriptor(DescriptorKind.data_descriptor, 0, 1, 0, 0, bytes(7), bytes(4))
     ),
     "sequence_high": lambda: encode.data_sector(DataSector(True, 1 << 64, bytes(4084))),
     "file_offset_mb_high": lambda: encode.bat_entry(BatEntry(6, 0, 1 << 44)),

@@ -204,9 +204,9 @@ def test_a_log_entry_says_what_the_builder_packed() -> None:
     number = (5 << 32) + 6
     kind = grammar.DescriptorKind
     assert record.descriptors == (
-        (kind.data, 5 * MIB, number, 0, 0, b"12345678", b"abcd"),
-        (kind.zero, 6 * MIB, number, 8192, 7, b"", b""),
-        (kind.data, 7 * MIB, number, 0, 0, b"x" + bytes(7), bytes(4)),
+        (kind.data_descriptor, 5 * MIB, number, 0, 0, b"12345678", b"abcd"),
+        (kind.zero_descriptor, 6 * MIB, number, 8192, 7, b"", b""),
+        (kind.data_descriptor, 7 * MIB, number, 0, 0, b"x" + bytes(7), bytes(4)),
     )
     assert record.data_sectors == ((True, number, b"\x01" * 4084), (True, number, bytes(4084)))
     assert record.padding == bytes(4096 - 64 - 3 * 32)

@@ -208,8 +208,8 @@ def test_values_are_those_of_the_builder() -> None:
     numbers = {copy.sequence_number for copy in good("dynamic-plain").layout.headers}
     values = [value_of(small, f"header_{copy}.sequence_number") for copy in (1, 2)]
     assert set(values) == {str(number) for number in numbers}  # always text, as everywhere
-    assert value_of(tree, "metadata.block_size") == MIB
-    assert value_of(tree, "metadata.virtual_disk_size") == built.model.size
+    assert value_of(tree, "bat.block_size") == MIB
+    assert value_of(tree, "bat.geometry.disk_size") == built.model.size
     assert value_of(tree, "bat.chunks[0].payload_blocks[1].entry.state") == ZERO
     meaning = node_document(tree, tree.find("header_1.data_write_guid"), 0)["meaning"]
     assert meaning == str(built.layout.headers[0].data_write_guid)
@@ -309,7 +309,10 @@ def test_what_is_no_vhdx_file_has_no_tree() -> None:
 
 
 # Nothing in a file that has the signature can keep these from being shown.
-ALWAYS = ("file_identifier", "header_1", "header_2", "region_table_1", "region_table_2", "regions")
+ALWAYS = (
+    *("file_identifier", "header_1", "header_2", "region_table_1", "region_table_2"),
+    *("current_header", "current_region_table", "region_of_bat", "region_of_metadata"),
+)
 
 
 def broken(**changes: Any) -> Layout:
@@ -369,10 +372,8 @@ def test_what_is_broken_hides_nothing_else(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("metadata without its signature", "metadata.table"),
-        ("metadata past the end", "metadata.table"),
         ("metadata far past the end", "metadata.table"),
-        ("metadata over the end", "metadata.table"),
+        ("locator that wraps around", "metadata.items[5].data.key_values[2].value"),
     ],
 )
 def test_what_cannot_be_parsed_is_shown_as_an_error(name: str, path: str) -> None:
@@ -386,11 +387,33 @@ def test_what_cannot_be_parsed_is_shown_as_an_error(name: str, path: str) -> Non
     assert node_document(tree, node, 0)["error"] == node.error
 
 
+def test_a_wrong_signature_of_the_metadata_hides_no_item() -> None:
+    tree = tree_of(BROKEN["metadata without its signature"])
+    assert value_of(tree, "metadata.table.is_signature_valid") is False
+    assert len(tree.find("metadata.items").value) == 5
+    assert value_of(tree, "bat.geometry.disk_size") == 8 * MIB
+
+
+def test_a_count_that_cannot_be_in_table_1_hides_no_region() -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block()}).layout()
+    layout.region_tables[0].entry_count = 0xFFFFFFFF
+    tree = tree_of(layout)
+    assert value_of(tree, "current_region_table.ofs_table") == REGION_TABLE_OFFSETS[1]
+    assert value_of(tree, "bat.ofs_region") == layout.bat_offset
+
+
+def test_a_bat_that_is_cut_has_the_blocks_that_are_there() -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block()}).layout()
+    layout.file_length = layout.bat_offset + 20
+    tree = tree_of(layout)
+    assert len(tree.find("bat.chunks[0].payload_blocks").value) == 2
+
+
 def test_a_block_past_the_end_of_the_file_has_an_entry_and_no_data() -> None:
     tree = tree_of(damaged("bat-block-past-the-end"))
     block = "bat.chunks[0].payload_blocks[0]"
-    assert tree.find(f"{block}.is_stored").value is True
-    assert tree.find(f"{block}.file_offset_mb").value == GIB // MIB
+    assert tree.find(f"{block}.entry.is_stored").value is True
+    assert tree.find(f"{block}.entry.file_offset_mb").value == GIB // MIB
     data = tree.find(f"{block}.data")
     assert (data.value, data.error) == (None, None)
 

@@ -165,7 +165,7 @@ class LogRedactor:
         sectors = iter(whole.data_sectors)
         changes = [
             self._redacted(change, next(sectors))
-            if change.kind == DescriptorKind.data
+            if change.kind == DescriptorKind.data_descriptor
             else (change, None)
             for change in whole.descriptors
         ]

@@ -172,14 +172,12 @@ def metadata_table(source: Source, ofs_region: int) -> MetadataTable:
     """
     place = Place("metadata table", "metadata_table", ofs_region)
     data = source.read(ofs_region, _BEGIN_OF_TABLE)
+    if not data.startswith(signature_of(place.type_name)):
+        raise wrong_signature("MET-01", place, data)
     try:
-        try:
-            struct = Vhdx.MetadataTable(BytesStream(data))
-        except EndOfStreamError:
-            data = source.read(ofs_region, place.length)
-            struct = Vhdx.MetadataTable(BytesStream(data))
-    except KaitaiStructError:
-        raise wrong_signature("MET-01", place, data) from None
+        struct = Vhdx.MetadataTable(BytesStream(data))
+    except EndOfStreamError:
+        struct = Vhdx.MetadataTable(BytesStream(source.read(ofs_region, place.length)))
     entries = [
         MetadataEntry(
             _ITEM_KINDS[entry.kind],
@@ -317,9 +315,9 @@ def _log_entry_header(struct: Vhdx.LogEntryHeader) -> LogEntryHeader:
 def _descriptor(struct: Vhdx.LogDescriptor) -> LogDescriptor:
     kind = struct.kind
     common = (kind, struct.file_offset, struct.sequence_number)
-    if kind == DescriptorKind.zero:
+    if kind == DescriptorKind.zero_descriptor:
         return LogDescriptor(*common, struct.body.zero_length, struct.body.reserved)
-    if kind == DescriptorKind.data:
+    if kind == DescriptorKind.data_descriptor:
         return LogDescriptor(*common, 0, 0, struct.body.leading_bytes, struct.body.trailing_bytes)
     return LogDescriptor(*common)
 

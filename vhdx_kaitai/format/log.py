@@ -347,13 +347,16 @@ def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     for index, descriptor in enumerate(entry.descriptors):
         name = f"descriptor {index}: "
         offset = f"{descriptor.file_offset:#x}"
-        if descriptor.kind == DescriptorKind.other:
-            zero, data = (signature_of("log_descriptor", kind) for kind in ("zero", "data"))
+        if descriptor.kind == DescriptorKind.other_descriptor:
+            zero, data = (
+                signature_of("log_descriptor", kind)
+                for kind in ("zero_descriptor", "data_descriptor")
+            )
             expected = f"{signature_text(zero)} or {signature_text(data)}"
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
-            rule = "LOG-20" if descriptor.kind == DescriptorKind.zero else "LOG-21"
+            rule = "LOG-20" if descriptor.kind == DescriptorKind.zero_descriptor else "LOG-21"
             yield mismatch(rule, "note", place, name + "FileOffset", offset, "a multiple of 4 KiB")
         if not is_aligned(descriptor.length, SECTOR):
             actual = f"{descriptor.length:#x}"
@@ -366,7 +369,7 @@ def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
 
 
 def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:
-    count = sum(d.kind == DescriptorKind.data for d in entry.descriptors)
+    count = sum(d.kind == DescriptorKind.data_descriptor for d in entry.descriptors)
     if len(entry.data_sectors) != count:
         actual, expected = str(len(entry.data_sectors)), f"{count}, one for each data descriptor"
         yield mismatch("LOG-23", "note", place, "number of data sectors", actual, expected)

@@ -175,7 +175,7 @@ def _check_targets(entry: JudgedEntry, log: Log, last: int) -> Iterator[Finding]
 
 
 def _target(descriptor: LogDescriptor) -> tuple[int, int]:
-    length = descriptor.length if descriptor.kind == DescriptorKind.zero else SECTOR
+    length = descriptor.length if descriptor.kind == DescriptorKind.zero_descriptor else SECTOR
     return descriptor.file_offset, descriptor.file_offset + length
 
 
@@ -225,7 +225,7 @@ def _entry_updates(entry: JudgedEntry, log: Log) -> Iterator[Update]:
     position = entry.data_start
     for descriptor in entry.descriptors:
         start, end = _target(descriptor)
-        if descriptor.kind == DescriptorKind.data:
+        if descriptor.kind == DescriptorKind.data_descriptor:
             origin = log.file_offset(position)
             position += SECTOR
             yield Update(start, end, origin, descriptor.leading_bytes, descriptor.trailing_bytes)

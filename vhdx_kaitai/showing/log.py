@@ -113,7 +113,7 @@ def replay_document(summary: ReplaySummary) -> Document:
     changes = []
     for entry in summary.entries:
         for descriptor in entry.descriptors:
-            is_data = descriptor.kind == DescriptorKind.data
+            is_data = descriptor.kind == DescriptorKind.data_descriptor
             changes.append(
                 {
                     "sequence_number": str(entry.header.sequence_number),

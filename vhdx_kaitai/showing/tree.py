@@ -30,7 +30,8 @@ MAX_TEXT = 1024  # characters shown of a text; thousands of texts may share thei
 
 _GUID_NAMES = {**REGION_NAMES, **ITEM_NAMES, **UNSPECIFIED_ITEM_NAMES}
 _STEP = re.compile(r"(\w+)((?:\[\d+\])*)")
-# Blocks are up to 256 MiB; their place is of interest here, not their bytes.
+# Blocks are up to 256 MiB, and a log up to 4 GiB; slots and entries are read again when they are
+# shown. The place of these bytes is of interest, not the bytes.
 _BLOCKS = (Vhdx.PayloadBlock, Vhdx.SectorBitmapBlock)
 
 
@@ -180,13 +181,22 @@ class Tree:
         path = f"{node.path}.{name}" if node.path else name
         struct = node.value
         try:
-            self._cursor.skips = isinstance(struct, _BLOCKS) and name == "data" and struct.has_data
+            self._cursor.skips = self._is_place(struct, name)
             value = getattr(struct, name)
         except (KaitaiStructError, UnicodeDecodeError, ArithmeticError, AttributeError) as error:
             return Node(path, name, None, None, None, str(error) or type(error).__name__)
         finally:
             self._cursor.skips = False
         return self._node(struct, path, name, value, _spans(struct, name))
+
+    @staticmethod
+    def _is_place(struct: KaitaiStruct, name: str) -> bool:
+        """Whether only the place of a field is wanted; what that takes to know is read before."""
+        if isinstance(struct, _BLOCKS):
+            return name == "data" and struct.has_data
+        if isinstance(struct, Vhdx.BatChunk):
+            return name == "payload_blocks" and struct.num_payload_blocks > 0
+        return isinstance(struct, Vhdx.LogRing) and name == "slots" and struct.num_slots > 0
 
     def _node(self, struct: Any, path: str, name: str, value: Any, span: dict[str, int]) -> Node:
         base = self._bases[id(struct._io)]

@@ -242,7 +242,7 @@ def _built(head: LogEntryHeader, pages: Sequence[Page]) -> LogEntry:
     number = head.sequence_number
     descriptors = tuple(
         LogDescriptor(
-            DescriptorKind.data,
+            DescriptorKind.data_descriptor,
             page.offset,
             number,
             leading_bytes=page.data[:_LEADING],

@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from tests.images.image import Layout
 from tests.images.sparse import Sparse
+from tests.images.structures import BAT_REGION, METADATA_REGION
 
-from .bat import bat_region
+from .bat import bat_view
 from .facts import Facts
-from .header_section import copy_choice, file_type_identifier, header, region_lookup, region_table
+from .header_section import (
+    file_type_identifier,
+    header,
+    header_choice,
+    region_lookup,
+    region_table,
+    region_table_choice,
+)
 from .log import log_ring
-from .metadata import metadata_region
+from .metadata import metadata_view
 from .values import Value, Values
 
 
@@ -34,8 +42,10 @@ def _values(facts: Facts) -> Values:
         yield from header(facts, copy)
     for copy in (1, 2):
         yield from region_table(facts, copy)
-    yield from copy_choice(facts)
+    yield from header_choice(facts)
+    yield from region_table_choice(facts)
+    yield from region_lookup(facts, "bat", BAT_REGION, 1)
+    yield from region_lookup(facts, "metadata", METADATA_REGION, 2)
     yield from log_ring(facts)
-    yield from region_lookup(facts)
-    yield from metadata_region(facts)
-    yield from bat_region(facts)
+    yield from metadata_view(facts)
+    yield from bat_view(facts)

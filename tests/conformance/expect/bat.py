@@ -12,26 +12,25 @@ from tests.images.structures import (
     STATE_NAMES,
 )
 
-from .facts import Facts, Geometry
-from .values import Values, absent, error, flag, label, number, raw, shown, size
+from .facts import Facts, Geometry, room
+from .header_section import region_entry
+from .metadata import disk_geometry
+from .values import Values, absent, flag, label, number, raw, shown, size, text
 
-BITMAP_STATE_NAMES = {0: "not_present", SB_PRESENT: "present"}
+BITMAP_STATE_NAMES = {0: "bitmap_not_present", SB_PRESENT: "bitmap_present"}
 
 
-def bat_region(facts: Facts) -> Values:
-    """Yield `bat_region`."""
-    path = "bat"
-    if not facts.has_preview:
-        yield error(path, "end of file")
-        return
-    region = facts.region(BAT_REGION)
+def bat_view(facts: Facts) -> Values:
+    """Yield `bat_view`."""
+    path, region = "bat", facts.region(BAT_REGION)
     if region is None or facts.region(METADATA_REGION) is None:
         yield absent(path)
         return
-    if not facts.has_table():
-        yield error(path, "end of file or signature")
-        return
     geometry = facts.geometry
+    yield number(f"{path}.ofs_region_entry", facts.ofs_region_entry(BAT_REGION))
+    yield number(f"{path}.ofs_metadata_entry", facts.ofs_region_entry(METADATA_REGION))
+    yield from region_entry(f"{path}.region", region)
+    yield from disk_geometry(facts, f"{path}.geometry")
     yield number(f"{path}.ofs_region", region.file_offset)
     yield number(f"{path}.block_size", geometry.block_size)
     yield number(f"{path}.num_payload_blocks", geometry.num_payload_blocks)
@@ -46,38 +45,38 @@ def bat_region(facts: Facts) -> Values:
 def bat_chunk(facts: Facts, path: str, index: int, start: int, geometry: Geometry) -> Values:
     """Yield `bat_chunk`."""
     ratio, total = geometry.chunk_ratio, geometry.num_payload_blocks
-    first = index * ratio
+    first, own = index * ratio, index * (ratio + 1)
     blocks = min(ratio, total - first)
-    ofs_entries = start + index * (ratio + 1) * 8
-    yield number(f"{path}.chunk_index", index)
-    yield number(f"{path}.ofs_region", start)
-    yield number(f"{path}.block_size", geometry.block_size)
+    ofs_entries = start + own * 8
+    yield number(f"{path}.ofs_entries", ofs_entries)
+    yield number(f"{path}.first_block", first)
     yield number(f"{path}.num_disk_blocks", total)
     yield number(f"{path}.chunk_ratio", ratio)
+    yield number(f"{path}.block_size", geometry.block_size)
     yield flag(f"{path}.has_parent", geometry.has_parent)
-    yield number(f"{path}.first_block", first)
-    yield number(f"{path}.num_blocks_from_here", total - first)
-    yield number(f"{path}.num_payload_blocks", blocks)
-    yield number(f"{path}.ofs_entries", ofs_entries)
-    yield number(f"{path}.ofs_sector_bitmap_entry", ofs_entries + 8 * ratio)
-    has_bitmap = geometry.has_parent or first + ratio < total
+    yield number(f"{path}.num_entries", blocks)
+    there = room(ofs_entries, facts.length, 8)
+    stored = min(blocks, there)
+    yield number(f"{path}.num_payload_blocks", stored)
+    yield number(f"{path}.len_raw_entries", 8 * stored)
+    has_bitmap = (geometry.has_parent or first + ratio < total) and ratio < there
     yield flag(f"{path}.has_sector_bitmap_entry", has_bitmap)
-    if ofs_entries + 8 * blocks > facts.length:
-        yield error(f"{path}.raw_entries", "end of file")
-    else:
-        entries = [facts.layout.bat.get(index * (ratio + 1) + n, 0) for n in range(blocks)]
+    if stored:
+        entries = [facts.layout.bat.get(own + n, 0) for n in range(stored)]
         data = b"".join(entry.to_bytes(8, "little") for entry in entries)
         yield raw(f"{path}.raw_entries", data)
-    yield size(f"{path}.payload_blocks", blocks)
-    own = range(index * (ratio + 1), index * (ratio + 1) + blocks)
-    telling = [n - own.start for n in sorted(facts.layout.bat) if n in own]
-    for number_in_chunk in shown(blocks, telling[:24]):
-        one = f"{path}.payload_blocks[{number_in_chunk}]"
-        entry = facts.layout.bat.get(own.start + number_in_chunk, 0)
-        place = ofs_entries + 8 * number_in_chunk
-        yield from block(facts, one, entry, place, geometry.block_size)
+        yield size(f"{path}.payload_blocks", stored)
+    else:
+        yield absent(f"{path}.raw_entries")
+        yield absent(f"{path}.payload_blocks")
+    telling = [n - own for n in sorted(facts.layout.bat) if own <= n < own + stored]
+    for position in shown(stored, telling[:24]):
+        one = f"{path}.payload_blocks[{position}]"
+        entry = facts.layout.bat.get(own + position, 0)
+        yield from block(facts, one, entry, ofs_entries + 8 * position, geometry.block_size)
+    yield number(f"{path}.ofs_sector_bitmap_entry", ofs_entries + 8 * ratio)
     if has_bitmap:
-        entry = facts.layout.bat.get(index * (ratio + 1) + ratio, 0)
+        entry = facts.layout.bat.get(own + ratio, 0)
         yield from block(facts, f"{path}.sector_bitmap", entry, ofs_entries + 8 * ratio)
     else:
         yield absent(f"{path}.sector_bitmap")
@@ -91,21 +90,20 @@ def block(facts: Facts, path: str, entry: int, at: int, block_size: int | None =
     else:
         enum, names = "payload_block_state", STATE_NAMES
         stored = state in (FULLY_PRESENT, PARTIALLY_PRESENT)
+    length = MIB if block_size is None else block_size
     yield number(f"{path}.ofs_entry", at)
     if block_size is not None:
-        yield number(f"{path}.len_data", block_size)
-    if at + 8 > facts.length:
-        yield error(f"{path}.entry", "end of file")
-        return
+        yield number(f"{path}.len_data", length)
+    yield raw(f"{path}.raw_entry", entry.to_bytes(8, "little"))
     yield label(f"{path}.entry.state", enum, names.get(state, str(state)))
     yield number(f"{path}.entry.reserved", entry >> 3 & 0x1FFFF)
     yield number(f"{path}.entry.file_offset_mb_low", entry >> 20 & 0xFFF)
     yield number(f"{path}.entry.file_offset_mb_high", entry >> 32)
     yield number(f"{path}.entry.file_offset_mb", place)
     yield flag(f"{path}.entry.is_stored", stored)
+    yield text(f"{path}.entry.location", f"at {place} MiB" if stored else "not in this file")
     yield flag(f"{path}.is_stored", stored)
     yield number(f"{path}.file_offset_mb", place)
-    length = MIB if block_size is None else block_size
     has_data = stored and place * MIB + length <= facts.length
     yield flag(f"{path}.has_data", has_data)
     if has_data:

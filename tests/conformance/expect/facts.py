@@ -13,6 +13,7 @@ from tests.images.log import SECTOR, Placed
 from tests.images.sparse import Sparse
 from tests.images.structures import (
     FILE_PARAMETERS,
+    HEADER_OFFSETS,
     IS_USER,
     KIB,
     LOGICAL_SECTOR_SIZE,
@@ -73,11 +74,17 @@ class Facts:
     def rank(self, copy: int) -> int:
         """Return the sequence number of a copy with the right signature, otherwise -1."""
         header = self.layout.headers[copy - 1]
-        return header.sequence_number if header.signature == b"head" else -1
+        return header.sequence_number if self.has_header(copy, b"head") else -1
+
+    def has_header(self, copy: int, signature: bytes | None = None) -> bool:
+        """Whether all of a copy of the header is in the file, with this signature or with any."""
+        found = self.layout.headers[copy - 1].signature
+        is_there = self.length >= HEADER_OFFSETS[copy - 1] + 4 * KIB
+        return is_there and signature in (None, found)
 
     @property
     def current_header(self) -> int:
-        """The copy of the header that the preview takes, 0 for none."""
+        """The copy of the header that is taken for the current one, 0 for none."""
         first, second = self.rank(1), self.rank(2)
         if first < 0 and second < 0:
             return 0
@@ -85,22 +92,30 @@ class Facts:
 
     @property
     def table_copy(self) -> int:
-        """The copy of the region table that the preview takes."""
-        return 1 if self.layout.region_tables[0].signature == b"regi" else 2
+        """The copy of the region table that is taken for the current one."""
+        first = self.layout.region_tables[0]
+        is_usable = first.signature == b"regi" and stored_count(first) <= MAX_ENTRIES
+        return 1 if is_usable and self.length >= REGION_TABLE_OFFSETS[0] + 16 else 2
 
     @property
-    def has_preview(self) -> bool:
-        """Whether everything that the preview looks at is in the file."""
-        return self.length >= REGION_TABLE_OFFSETS[0] + 64 * KIB
+    def ofs_table(self) -> int:
+        """File offset of this copy in bytes."""
+        return REGION_TABLE_OFFSETS[self.table_copy - 1]
 
     @property
     def region_list(self) -> list[RegionEntry]:
-        """The entries of the table that the preview takes."""
-        return region_entries(self.layout.region_tables[self.table_copy - 1])
+        """The entries of this copy, as far as the file has them."""
+        entries = region_entries(self.layout.region_tables[self.table_copy - 1])
+        return entries[: room(self.ofs_table + 16, self.length, 32)]
 
     def region(self, kind: UUID) -> RegionEntry | None:
         """Return the first entry for a region."""
         return next((entry for entry in self.region_list if entry.guid == kind), None)
+
+    def ofs_region_entry(self, kind: UUID) -> int:
+        """Return the file offset in bytes of this entry, of the first one when there is none."""
+        kinds = [entry.guid for entry in self.region_list]
+        return self.ofs_table + 16 + 32 * (kinds.index(kind) if kind in kinds else 0)
 
     def beginnings(self) -> dict[int, Placed]:
         """Return the entries whose first sector no later entry has overwritten, by slot."""
@@ -113,26 +128,40 @@ class Facts:
         return {slot: item for slot, (item, index) in owners.items() if index == 0}
 
     @property
-    def items(self) -> list[tuple[int, MetadataItem]]:
-        """The entries of the metadata table as a parser gets them, with their offsets."""
+    def listed_items(self) -> list[tuple[int, MetadataItem]]:
+        """The entries of the metadata table as a parser of all of it gets them."""
         table = self.layout.metadata
         placed = table.placed()
-        count = len(placed) if table.entry_count is None else table.entry_count
+        count = self.item_count
         if count > MAX_ENTRIES:
             return []
         if count > len(placed):
             raise ValueError("no vector counts more items than it describes")
         return placed[:count]
 
-    def has_table(self) -> bool:
-        """Whether the metadata table is where the region table says, as it should be."""
+    @property
+    def item_count(self) -> int:
+        """The count that the metadata table states."""
+        count = self.layout.metadata.entry_count
+        return len(self.layout.metadata.placed()) if count is None else count
+
+    @property
+    def item_room(self) -> int:
+        """Entries of the metadata table that the file has room for."""
+        return room(self.metadata_offset + 32, self.length, 32)
+
+    @property
+    def metadata_offset(self) -> int:
+        """File offset of the metadata region in bytes, which is where the image has it."""
         region = self.region(METADATA_REGION)
-        return (
-            region is not None
-            and region.file_offset == self.layout.metadata_offset
-            and region.file_offset + 64 * KIB <= self.length
-            and self.layout.metadata.signature == b"metadata"
-        )
+        assert region is not None
+        assert region.file_offset == self.layout.metadata_offset
+        return region.file_offset
+
+    @property
+    def items(self) -> list[tuple[int, MetadataItem]]:
+        """The entries of the metadata table, as far as the file has them, with their offsets."""
+        return self.listed_items[: self.item_room]
 
     def usable(self, kind: str) -> MetadataItem | None:
         """Return the first item of a kind when it lies inside the region."""
@@ -142,7 +171,8 @@ class Facts:
             if item_kind(item) == kind:
                 stated = item.stated_length
                 inside = stated > 0 and 64 * KIB <= offset <= region.length - stated
-                return item if inside else None
+                is_there = region.file_offset + offset + 8 <= self.length
+                return item if inside and is_there else None
         return None
 
     @property
@@ -187,6 +217,11 @@ class Geometry:
     @property
     def num_chunks(self) -> int:
         return -(-self.num_payload_blocks // self.chunk_ratio) if self.chunk_ratio else 0
+
+
+def room(start: int, end: int, length: int) -> int:
+    """Return how many pieces of a length fit between two places, 0 when these are the wrong way."""
+    return max(0, end - start) // length
 
 
 def stored_count(table: RegionTable) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from tests.images.structures import (
     BAT_REGION,
     HEADER_OFFSETS,
@@ -12,8 +14,21 @@ from tests.images.structures import (
     utf16,
 )
 
-from .facts import Facts, checksum_of, region_entries, stored_count
-from .values import Values, absent, error, flag, guid, label, number, raw, shown, size, utf16_text
+from .facts import MAX_ENTRIES, Facts, checksum_of, region_entries, stored_count
+from .values import (
+    Values,
+    absent,
+    error,
+    flag,
+    guid,
+    label,
+    number,
+    raw,
+    shown,
+    size,
+    text,
+    utf16_text,
+)
 
 
 def file_type_identifier(facts: Facts) -> Values:
@@ -79,53 +94,79 @@ def region_table(facts: Facts, copy: int) -> Values:
     yield flag(f"{path}.is_signature_valid", table.signature == b"regi")
 
 
-def copy_choice(facts: Facts) -> Values:
-    """Yield `copy_choice`."""
-    if not facts.has_preview:
-        yield error("preview", "end of file")
-        return
-    for copy in (1, 2):
+def header_choice(facts: Facts) -> Values:
+    """Yield `header_choice`."""
+    path = "current_header"
+    for copy, offset in enumerate(HEADER_OFFSETS, 1):
+        yield number(f"{path}.ofs_header_{copy}", offset)
+        yield flag(f"{path}.has_header_{copy}", facts.has_header(copy))
         rank = facts.rank(copy)
         low = facts.layout.headers[copy - 1].sequence_number & 0xFFFFFFFF
-        yield number(f"preview.rank_{copy}_high", -1 if rank < 0 else rank >> 32)
-        yield number(f"preview.number_{copy}_low", low)
-    table = facts.layout.region_tables[0]
-    yield flag("preview.is_region_table_1_valid", table.signature == b"regi")
-    yield number("preview.current_header", facts.current_header)
-    yield number("preview.region_table", facts.table_copy)
+        yield number(f"{path}.rank_{copy}_high", -1 if rank < 0 else rank >> 32)
+        yield number(f"{path}.rank_{copy}_low", low if facts.has_header(copy) else 0)
+        if facts.has_header(copy):
+            header = facts.layout.headers[copy - 1]
+            yield number(f"{path}.header_{copy}.checksum", checksum_of(header))
+        else:
+            yield absent(f"{path}.header_{copy}")
+    chosen = facts.current_header
+    yield flag(f"{path}.is_found", chosen != 0)
+    yield flag(f"{path}.is_second", chosen == 2)
+    yield text(f"{path}.chosen", ("no header", "header 1", "header 2")[chosen])
+    yield number(f"{path}.ofs_header", HEADER_OFFSETS[max(0, chosen - 1)])
 
 
-def region_lookup(facts: Facts) -> Values:
+def region_table_choice(facts: Facts) -> Values:
+    """Yield `region_table_choice`."""
+    path, first = "current_region_table", facts.layout.region_tables[0]
+    for copy, offset in enumerate(REGION_TABLE_OFFSETS, 1):
+        yield number(f"{path}.ofs_table_{copy}", offset)
+    if facts.length < REGION_TABLE_OFFSETS[0] + 4:
+        yield error(f"{path}.signature_1", "end of file")
+    else:
+        yield raw(f"{path}.signature_1", first.signature)
+    if facts.length < REGION_TABLE_OFFSETS[0] + 12:
+        yield error(f"{path}.num_entries_1", "end of file")
+    else:
+        yield number(f"{path}.num_entries_1", stored_count(first))
+    yield flag(f"{path}.is_first", facts.table_copy == 1)
+    yield text(f"{path}.chosen", f"region table {facts.table_copy}")
+    yield number(f"{path}.ofs_table", facts.ofs_table)
+
+
+def region_lookup(facts: Facts, name: str, kind: UUID, code: int) -> Values:
     """Yield `region_lookup`."""
-    path = "regions"
-    if not facts.has_preview:
-        yield error(path, "end of file")
-        return
-    start = REGION_TABLE_OFFSETS[facts.table_copy - 1]
-    table = facts.layout.region_tables[facts.table_copy - 1]
+    path, start, entries = f"region_of_{name}", facts.ofs_table, facts.region_list
+    has_count = facts.length >= start + 16
     yield number(f"{path}.ofs_table", start)
+    yield number(f"{path}.kind_code", code)
+    yield flag(f"{path}.has_count", has_count)
+    stated = stored_count(facts.layout.region_tables[facts.table_copy - 1])
     if facts.length < start + 12:
-        yield error(f"{path}.num_stored_entries", "end of file")
-        return
-    entries = facts.region_list
-    yield number(f"{path}.num_stored_entries", stored_count(table))
+        yield error(f"{path}.num_stated_entries", "end of file")
+    else:
+        yield number(f"{path}.num_stated_entries", stated)
+    possible = stated if has_count and stated <= MAX_ENTRIES else 0
+    yield number(f"{path}.num_possible_entries", possible)
+    yield number(f"{path}.end_of_possible_entries", start + 16 + 32 * possible)
     yield number(f"{path}.num_entries", len(entries))
     yield number(f"{path}.end_of_entries", start + 16 + 32 * len(entries))
     kinds = [entry.guid for entry in entries]
-    for name, kind in (("bat", BAT_REGION), ("metadata", METADATA_REGION)):
-        found = kind in kinds
-        passed = entries[: kinds.index(kind) + 1] if found else entries
-        if passed:
-            yield size(f"{path}.up_to_{name}", len(passed))
-            for index in shown(len(passed)):
-                yield from region_entry(f"{path}.up_to_{name}[{index}]", passed[index])
-        else:
-            yield absent(f"{path}.up_to_{name}")
-        yield flag(f"{path}.has_{name}", found)
-        yield number(f"{path}.ofs_{name}", passed[-1].file_offset if found else 0)
-        yield number(f"{path}.len_{name}", passed[-1].length if found else 0)
-    has_both = BAT_REGION in kinds and METADATA_REGION in kinds
-    yield flag(f"{path}.has_bat_and_metadata", has_both)
+    found = kind in kinds
+    passed = entries[: kinds.index(kind) + 1] if found else entries
+    if passed:
+        yield size(f"{path}.up_to_entry", len(passed))
+        for index in shown(len(passed)):
+            yield from region_entry(f"{path}.up_to_entry[{index}]", passed[index])
+    else:
+        yield absent(f"{path}.up_to_entry")
+    yield flag(f"{path}.is_found", found)
+    yield number(f"{path}.num_passed", len(passed) - 1 if found else 0)
+    yield number(f"{path}.ofs_entry", facts.ofs_region_entry(kind))
+    if found:
+        yield from region_entry(f"{path}.entry", passed[-1])
+    else:
+        yield absent(f"{path}.entry")
 
 
 def _units(data: bytes) -> list[int]:
@@ -139,9 +180,9 @@ def _units(data: bytes) -> list[int]:
 
 def region_entry(path: str, entry: RegionEntry) -> Values:
     """Yield `region_table_entry`."""
-    kinds = {BAT_REGION: "bat", METADATA_REGION: "metadata"}
+    kinds = {BAT_REGION: "bat_region", METADATA_REGION: "metadata_region"}
     yield from guid(f"{path}.guid", entry.guid)
     yield number(f"{path}.file_offset", entry.file_offset)
     yield number(f"{path}.length", entry.length)
     yield number(f"{path}.required", entry.required)
-    yield label(f"{path}.kind", "region_kind", kinds.get(entry.guid, "other"))
+    yield label(f"{path}.kind", "region_kind", kinds.get(entry.guid, "other_region"))

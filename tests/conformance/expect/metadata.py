@@ -12,67 +12,87 @@ from tests.images.structures import (
     MetadataItem,
 )
 
-from .facts import ITEM_LENGTHS, KIND_CODES, Facts, is_short, item_kind
+from .facts import ITEM_LENGTHS, KIND_CODES, MAX_ENTRIES, Facts, is_short, item_kind
+from .header_section import region_entry
 from .locator import parent_locator_item
 from .values import Values, absent, error, flag, guid, label, le, number, raw, shown, size
 
 
-def metadata_region(facts: Facts) -> Values:
-    """Yield `metadata_region`."""
-    path = "metadata"
-    if not facts.has_preview:
-        yield error(path, "end of file")
-        return
-    region = facts.region(METADATA_REGION)
+def metadata_view(facts: Facts) -> Values:
+    """Yield `metadata_view`."""
+    path, region = "metadata", facts.region(METADATA_REGION)
     if region is None:
         yield absent(path)
         return
-    start, length = region.file_offset, region.length
+    yield number(f"{path}.ofs_region_entry", facts.ofs_region_entry(METADATA_REGION))
+    yield from region_entry(f"{path}.region", region)
+    start, length = facts.metadata_offset, region.length
     yield number(f"{path}.ofs_region", start)
     yield number(f"{path}.len_region", length)
-    if not facts.has_table():
-        cut = start + 64 * KIB > facts.length
-        for name in ("table", "num_items", "block_size"):
-            yield error(f"{path}.{name}", "end of file" if cut else "signature")
-        return
-    yield from metadata_table(facts, f"{path}.table")
+    has_count = start + 32 <= facts.length
+    yield flag(f"{path}.has_count", has_count)
+    if start + 12 > facts.length:
+        yield error(f"{path}.num_stated_items", "end of file")
+    else:
+        yield number(f"{path}.num_stated_items", facts.item_count)
+    possible = facts.item_count if has_count and facts.item_count <= MAX_ENTRIES else 0
+    yield number(f"{path}.num_possible_items", possible)
+    yield number(f"{path}.end_of_possible_items", start + 32 + 32 * possible)
     items = facts.items
     yield number(f"{path}.num_items", len(items))
-    yield size(f"{path}.items", len(items))
+    if items:
+        yield size(f"{path}.items", len(items))
+    else:
+        yield absent(f"{path}.items")
     for index in shown(len(items), range(24)):
         yield from metadata_item(facts, f"{path}.items[{index}]", index, start, length)
+    if start + 64 * KIB > facts.length:
+        yield error(f"{path}.table", "end of file")
+    else:
+        yield from metadata_table(facts, f"{path}.table")
+
+
+def disk_geometry(facts: Facts, path: str) -> Values:
+    """Yield `disk_geometry`."""
+    region = facts.region(METADATA_REGION)
+    assert region is not None
+    start, length = facts.metadata_offset, region.length
+    yield number(f"{path}.ofs_region_entry", facts.ofs_region_entry(METADATA_REGION))
+    yield number(f"{path}.metadata.num_items", len(facts.items))
+    yield number(f"{path}.ofs_region", start)
+    yield number(f"{path}.len_region", length)
+    yield number(f"{path}.num_items", len(facts.items))
     for kind in KIND_CODES:
         yield from item_lookup(facts, f"{path}.{kind}_place", kind, start, length)
     for kind in KIND_CODES:
-        name = kind if kind == "file_parameters" else f"{kind}_item"
         found = facts.usable(kind)
         if found is None:
-            yield absent(f"{path}.{name}")
+            yield absent(f"{path}.{kind}_item")
         else:
-            yield from known_item(f"{path}.{name}", kind, found)
+            yield from known_item(f"{path}.{kind}_item", kind, found)
     geometry = facts.geometry
     yield number(f"{path}.block_size", geometry.block_size)
     yield flag(f"{path}.has_parent", geometry.has_parent)
-    yield number(f"{path}.virtual_disk_size", geometry.virtual_disk_size)
-    yield number(f"{path}.logical_sector_size", geometry.logical_sector_size)
-    yield flag(f"{path}.is_geometry_possible", geometry.is_possible)
+    yield number(f"{path}.disk_size", geometry.virtual_disk_size)
+    yield number(f"{path}.sector_size", geometry.logical_sector_size)
+    yield flag(f"{path}.is_possible", geometry.is_possible)
     yield number(f"{path}.num_payload_blocks", geometry.num_payload_blocks)
     yield number(f"{path}.chunk_ratio", geometry.chunk_ratio)
 
 
 def metadata_table(facts: Facts, path: str) -> Values:
     """Yield `metadata_table`."""
-    table, items = facts.layout.metadata, facts.items
-    count = len(table.items) if table.entry_count is None else table.entry_count
+    table, items = facts.layout.metadata, facts.listed_items
     yield raw(f"{path}.signature", table.signature)
     yield number(f"{path}.reserved", table.reserved)
-    yield number(f"{path}.num_entries", count)
+    yield number(f"{path}.num_entries", facts.item_count)
     yield raw(f"{path}.reserved_2", table.reserved2.ljust(20, b"\0"))
     yield size(f"{path}.entries", len(items))
     for index in shown(len(items), range(24)):
         yield from metadata_entry(f"{path}.entries[{index}]", *items[index])
     packed_table = table.pack()[0][1].ljust(64 * KIB, b"\0")
     yield raw(f"{path}.unused", packed_table[32 + 32 * len(items) :])
+    yield flag(f"{path}.is_signature_valid", table.signature == b"metadata")
 
 
 def metadata_item(facts: Facts, path: str, index: int, start: int, length: int) -> Values:
@@ -80,7 +100,6 @@ def metadata_item(facts: Facts, path: str, index: int, start: int, length: int) 
     offset, item = facts.items[index]
     yield number(f"{path}.ofs_region", start)
     yield number(f"{path}.len_region", length)
-    yield number(f"{path}.ofs_entry", start + 32 + 32 * index)
     yield from metadata_entry(f"{path}.entry", offset, item)
     size_of_item = item.stated_length
     yield number(f"{path}.ofs_item", start + offset)
@@ -93,7 +112,7 @@ def metadata_item(facts: Facts, path: str, index: int, start: int, length: int) 
     elif start + offset + size_of_item > facts.length or is_short(kind, item):
         yield error(f"{path}.data", "end of file")
     elif kind == "other":
-        yield raw(f"{path}.data", facts.file.read(start + offset, size_of_item))
+        yield raw(f"{path}.data.raw", facts.file.read(start + offset, size_of_item))
     elif kind == "parent_locator":
         yield from parent_locator_item(facts, f"{path}.data", start + offset, size_of_item)
     else:
@@ -120,6 +139,11 @@ def item_lookup(facts: Facts, path: str, kind: str, start: int, length: int) -> 
     offset = passed[-1][0] if found else 0
     stated = passed[-1][1].stated_length if found else 0
     yield flag(f"{path}.is_found", found)
+    yield number(f"{path}.num_passed", len(passed) - 1 if found else 0)
+    if found:
+        yield from metadata_entry(f"{path}.entry", *passed[-1])
+    else:
+        yield absent(f"{path}.entry")
     yield number(f"{path}.offset", offset)
     yield number(f"{path}.length", stated)
     yield flag(f"{path}.is_usable", facts.usable(kind) is not None)

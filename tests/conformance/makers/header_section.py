@@ -183,6 +183,15 @@ def regions_too_many() -> Layout:
 
 
 @vector
+def region_table_1_counts_too_many() -> Layout:
+    """Region table 1 has its signature and an impossible count: the second one is taken."""
+    layout = bare(small())
+    layout.region_tables[0].entry_count = 0xFFFFFFFF
+    layout.region_tables[1].reserved = 0x01020304
+    return layout
+
+
+@vector
 def regions_none() -> Layout:
     """Empty region tables."""
     layout = bare(small())

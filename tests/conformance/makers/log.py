@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.images.image import Layout
 from tests.images.log import SECTOR, Data, Descriptor, Entry, Log, Zero
-from tests.images.structures import MIB
+from tests.images.structures import MIB, ZERO_GUID
 
 from .registry import CUT, GUID_A, GUID_B, LAST, ONCE, bare, small, vector
 
@@ -87,8 +87,16 @@ def log_of_3_slots_and_a_half() -> Layout:
 
 
 @vector
+def log_without_a_guid() -> Layout:
+    """A log that is not to be replayed, with an entry whose LogGuid is as zero as the header's."""
+    layout = _logged([Entry([Zero(MIB, 4096)]), Entry([Zero(MIB, 4096)], log_guid=ZERO_GUID)])
+    layout.set_headers(log_guid=ZERO_GUID)
+    return layout
+
+
+@vector
 def log_outside_the_file() -> Layout:
-    """A log that ends one byte past the file."""
+    """A log that ends one byte past the file: its last slot is missing."""
     layout = bare(small())
     layout.set_headers(log_offset=CUT - MIB + 1)
     return layout

@@ -93,6 +93,15 @@ def chunks_of_a_dynamic_disk() -> Layout:
 
 
 @vector
+def chunk_that_is_full() -> Layout:
+    """A dynamic disk that ends with its chunk, after which there is no entry of a sector bitmap,
+    though the file has something there."""
+    layout = bare(dynamic(4 * GIB, blocks={15: Block(ZERO)}, block_size=256 * MIB))
+    layout.bat[16] = bat_entry(6, 77 * MIB)
+    return layout
+
+
+@vector
 def blocks_of_3_mib() -> Layout:
     """Sizes that are no powers of two: the chunk ratio is rounded down, the blocks up."""
     layout = bare(small())

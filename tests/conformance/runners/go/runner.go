@@ -149,6 +149,8 @@ func main() {
 				panic(err)
 			}
 			now.root = nil
+			fmt.Fprint(answers, "opened\t\n")
+			answers.Flush()
 			continue
 		}
 		isFresh := kind == "error" || kind == "broken_text"

@@ -36,6 +36,8 @@ public class Runner {
             if (kind.equals("open")) {
                 file = request[1];
                 close();
+                answers.print("opened\t\n");
+                answers.flush();
                 continue;
             }
             boolean isFresh = kind.equals("error") || kind.equals("broken_text");

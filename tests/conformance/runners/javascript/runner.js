@@ -71,11 +71,13 @@ function isRefusal(error) {
 
 function main(requests) {
   let image = null;
-  const answers = [];
+  let answers = [];
   for (const line of fs.readFileSync(requests, 'utf8').trimEnd().split('\n')) {
     const [kind, path] = line.split('\t');
     if (kind === 'open') {
       image = new Image(path);
+      fs.writeSync(1, `${answers.join('')}opened\t\n`);
+      answers = [];
       continue;
     }
     if (FRESH.includes(kind)) {

@@ -71,6 +71,8 @@ def main(requests: str) -> None:
         kind, path = line.split("\t")
         if kind == "open":
             image = Image(path)
+            sys.stdout.buffer.write(b"opened\t\n")
+            sys.stdout.buffer.flush()
             continue
         if kind in FRESH:
             image.root = None

@@ -1,6 +1,6 @@
 //! Answers requests with the Rust parser; see the README of the kit.
 
-mod accessors; // written by prepare.py
+mod accessors; // written by accessors.py
 #[allow(dead_code, unused_parens, unused_variables)]
 mod vhdx; // compiled beside this file
 
@@ -54,7 +54,8 @@ impl<T: Show> Show for Option<T> {
 
 impl<T: Node + 'static> Show for OptRc<T> {
     fn show(&self) -> Value {
-        self.get()
+        self.get_value()
+            .as_ref()
             .map_or(Value::Absent, |rc| Value::Object(rc.clone()))
     }
 }
@@ -177,6 +178,9 @@ fn main() -> std::io::Result<()> {
                 data: std::fs::read(path)?,
                 root: None,
             };
+            writeln!(answers, "opened\t")?;
+            std::io::stdout().write_all(&answers)?;
+            answers.clear();
             continue;
         }
         let is_fresh = kind == "error" || kind == "broken_text";

@@ -38,8 +38,8 @@ pub enum ValidationKind {
 pub struct OptRc<T>(Option<Rc<T>>);
 
 impl<T> OptRc<T> {
-    pub fn get(&self) -> Option<&Rc<T>> {
-        self.0.as_ref()
+    pub fn get_value(&self) -> &Option<Rc<T>> {
+        &self.0
     }
 }
 

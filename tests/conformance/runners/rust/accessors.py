@@ -1,26 +1,10 @@
-"""Mends src/vhdx.rs, and writes src/accessors.rs from the grammar.
+"""Writes src/accessors.rs from the grammar: Rust finds nothing by its name at run time."""
 
-The compiler (0.11) forgets that an instance of a type was read: every use reads it anew, and two
-uses in one expression panic, since the first one still borrows what the second one replaces.
-
-Rust finds nothing by its name at run time: the accessors do.
-"""
-
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-# The beginning of an instance that does not set its flag after the question whether it is set.
-FORGETFUL = re.compile(
-    r"( +)if self\.(f_\w+)\.get\(\) \{\n +return .*\n +\}\n(?! +self\.\2\.set\(true\))"
-)
-
-
-def mend(parser: str) -> str:
-    return FORGETFUL.sub(r"\g<0>\1self.\2.set(true);\n", parser)
 
 
 def pascal_case(name: str) -> str:
@@ -49,7 +33,9 @@ impl Node for {type_name(name)} {{
 
 def switch(owner: str, field: str, cases: dict[str, str]) -> str:
     """A field of one of several types; of bytes when nothing is said of the other cases."""
-    types = [type_name(name) for name in dict.fromkeys(cases.values())]
+    types = [
+        type_name(name) for name in dict.fromkeys(case.split("(")[0] for case in cases.values())
+    ]
     types += [] if "_" in cases else ["Bytes"]
     choice = f"{type_name(owner)}_{pascal_case(field)}"
     arms = [f"{choice}::{name}(value) => value.show()," for name in types]
@@ -83,8 +69,6 @@ def main(ksy: str) -> None:
             if isinstance(item.get("type"), dict):
                 parts.append(switch(name, field, item["type"]["cases"]))
     parts += [enumeration(name) for name in grammar["enums"]]
-    parser = Path("src/vhdx.rs")
-    parser.write_text(mend(parser.read_text(encoding="utf-8")), encoding="utf-8")
     Path("src/accessors.rs").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
