@@ -5,6 +5,7 @@ mod accessors; // written by accessors.py
 mod vhdx; // compiled beside this file
 
 use std::cell::Ref;
+use std::collections::HashMap;
 use std::io::Write;
 use std::rc::Rc;
 
@@ -17,7 +18,7 @@ pub enum Value {
     Answer(String, String),
     Absent,
     Object(Rc<dyn Node>),
-    List(Vec<Value>),
+    List(Rc<Vec<Value>>),
     Nothing,
 }
 
@@ -62,13 +63,13 @@ impl<T: Node + 'static> Show for OptRc<T> {
 
 impl<T: Node + 'static> Show for Vec<OptRc<T>> {
     fn show(&self) -> Value {
-        Value::List(self.iter().map(Show::show).collect())
+        Value::List(Rc::new(self.iter().map(Show::show).collect()))
     }
 }
 
 impl Show for Vec<u16> {
     fn show(&self) -> Value {
-        Value::List(self.iter().map(Show::show).collect())
+        Value::List(Rc::new(self.iter().map(Show::show).collect()))
     }
 }
 
@@ -125,19 +126,41 @@ pub fn label(kind: &str, printed: String) -> Value {
 }
 
 /// A file that is parsed when a value of it is asked for.
+///
+/// What paths have led to is kept: the compiled parser reads an instance anew whenever it is asked.
 struct Image {
     data: Vec<u8>,
     root: Option<OptRc<Vhdx>>,
+    seen: HashMap<String, Value>,
 }
 
 impl Image {
+    fn new(data: Vec<u8>) -> Image {
+        Image {
+            data,
+            root: None,
+            seen: HashMap::new(),
+        }
+    }
+
+    fn forget(&mut self) {
+        self.root = None;
+        self.seen.clear();
+    }
+
     fn follow(&mut self, path: &str) -> KResult<Value> {
         if self.root.is_none() {
             let reader = BytesReader::from(self.data.clone());
             self.root = Some(Vhdx::read_into::<_, Vhdx>(&reader, None, None)?);
         }
         let mut value = self.root.show();
+        let mut place = String::new();
         for step in path.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+            place = place + "." + step;
+            if let Some(seen) = self.seen.get(&place) {
+                value = seen.clone();
+                continue;
+            }
             value = match (&value, step.parse::<usize>()) {
                 (Value::List(list), Ok(index)) => {
                     list.get(index).cloned().unwrap_or(Value::Nothing)
@@ -145,6 +168,7 @@ impl Image {
                 (Value::Object(object), Err(_)) => object.get(step)?,
                 _ => Value::Nothing,
             };
+            self.seen.insert(place.clone(), value.clone());
         }
         Ok(value)
     }
@@ -166,18 +190,12 @@ impl Image {
 
 fn main() -> std::io::Result<()> {
     let name = std::env::args().nth(1).expect("a file of requests");
-    let mut image = Image {
-        data: Vec::new(),
-        root: None,
-    };
+    let mut image = Image::new(Vec::new());
     let mut answers = Vec::new();
     for line in std::fs::read_to_string(name)?.lines() {
         let (kind, path) = line.split_once('\t').expect("kind and path");
         if kind == "open" {
-            image = Image {
-                data: std::fs::read(path)?,
-                root: None,
-            };
+            image = Image::new(std::fs::read(path)?);
             writeln!(answers, "opened\t")?;
             std::io::stdout().write_all(&answers)?;
             answers.clear();
@@ -185,11 +203,11 @@ fn main() -> std::io::Result<()> {
         }
         let is_fresh = kind == "error" || kind == "broken_text";
         if is_fresh {
-            image.root = None;
+            image.forget();
         }
         let (got, text) = image.answer(kind, path);
         if is_fresh || got == "error" {
-            image.root = None;
+            image.forget();
         }
         writeln!(answers, "{got}\t{text}")?;
     }
