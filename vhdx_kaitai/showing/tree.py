@@ -28,6 +28,8 @@ MAX_ELEMENTS = 64  # of a repeated field, when it is not asked for by its index
 MAX_RAW = 16  # bytes shown of a field
 MAX_TEXT = 1024  # characters shown of a text; thousands of texts may share their bytes
 
+_KEPT = 4096  # bytes that are read at once, where the grammar asks for some after the other
+
 _GUID_NAMES = {**REGION_NAMES, **ITEM_NAMES, **UNSPECIFIED_ITEM_NAMES}
 _STEP = re.compile(r"(\w+)((?:\[\d+\])*)")
 # Blocks are up to 256 MiB, and a log up to 4 GiB; slots and entries are read again when they are
@@ -70,7 +72,7 @@ class _Unread:
 
 
 class _TreeCursor(Cursor):
-    """A cursor that can be told to skip bytes instead of reading them.
+    """A cursor that keeps the bytes around, and can be told to skip bytes instead of reading them.
 
     Args:
         source: The file.
@@ -81,17 +83,21 @@ class _TreeCursor(Cursor):
 
     def __init__(self, source: Source, start: bytes) -> None:
         super().__init__(source)
-        self._start = start
+        self._kept_from, self._kept = 0, start
 
     def read(self, length: int = -1) -> Any:
-        if not self.skips:
-            begin = self.tell()
-            if 0 <= length <= len(self._start) - begin:
-                self.seek(length, 1)
-                return self._start[begin : begin + length]
+        if self.skips:
+            self.seek(length, 1)
+            return _Unread(length)
+        begin = self.tell()
+        if begin < 0 or not 0 <= length <= _KEPT:
             return super().read(length)
-        self.seek(length, 1)
-        return _Unread(length)
+        within = begin - self._kept_from
+        if not 0 <= within <= len(self._kept) - length:
+            self._kept_from, self._kept, within = begin, super().read(_KEPT), 0
+        data = self._kept[within : within + length]
+        self.seek(begin + len(data))
+        return data
 
 
 class Tree:
