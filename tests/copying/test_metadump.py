@@ -36,6 +36,7 @@ from vhdx_kaitai.errors import VhdxError
 TREE_DIFFERS = {
     "bat-region-empty": "the grammar reads entries after a BAT region that is too short",
     "bat-region-too-small": "the same",
+    "metadata-signature-wrong": "no reader takes this for a metadata table, so no BAT is found",
     "bat-bitmap-in-dynamic": "a disk without a parent has no sector bitmaps to keep",
 }
 
