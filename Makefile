@@ -27,7 +27,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz crash generated check-generated \
-        compile-all casts compiler diagram gallery webide webide-test build docs docs-webide docs-conformance \
+        compile-all compiler diagram gallery webide webide-test build docs docs-webide docs-conformance \
         clean vectors conformance
 
 help: ## List the targets
@@ -180,9 +180,6 @@ compile-all: $(COMPILER) ## Compile vhdx.ksy for every target, without a warning
 	$(call compile_silently,-w -t python --outdir $(BUILD)/all/python-rw)
 	$(call compile_silently,-w -t java --outdir $(BUILD)/all/java-rw)
 	@echo "vhdx.ksy compiles for every target"
-
-casts: $(COMPILER) $(DEV) ## Say which casts of vhdx.ksy no target has any use for; takes minutes
-	@env -u JAVA_TOOL_OPTIONS $(BIN)/python -m tools.casts java -cp '$(BUILD)/compiler/*' io.kaitai.struct.JavaMain
 
 diagram: $(COMPILER) $(RUNTIME) ## Draw docs/vhdx.svg from vhdx.ksy
 	@command -v dot >/dev/null 2>&1 || { echo "make: 'dot' not found; install graphviz" >&2; exit 1; }
