@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,13 +58,16 @@ def run(command: str) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        "README.md",
-        "docs/fleets.md",
-        "docs/operations.md",
-        pytest.param("docs/rescue.md", marks=pytest.mark.slow),
+        *("README.md", "docs/fleets.md", "docs/operations.md"),
+        *(pytest.param(f"docs/{name}.md", marks=pytest.mark.slow) for name in ("rescue", "files")),
     ],
 )
 def test_transcripts_are_what_the_commands_print(name: str) -> None:
+    if name == "docs/files.md":
+        pytest.importorskip("dissect.extfs")
+        for program in ("mke2fs", "sfdisk"):
+            if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+                pytest.skip(f"{program} is not installed")
     transcripts = blocks("console", (ROOT / name).read_text(encoding="utf-8"))
     assert len(transcripts) >= 2
     for transcript in transcripts:

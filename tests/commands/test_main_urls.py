@@ -47,6 +47,8 @@ READING = [
     ["map", "--json"],
     ["hash"],
     ["hash", "--json", "--layers"],
+    ["files"],
+    ["files", "--json"],
     ["log"],
     ["log", "--json"],
     ["chain"],

@@ -38,13 +38,13 @@ def make_ntfs(path: Path, *options: object, size: int = SIZE) -> Path:
 
 
 @contextmanager
-def mounted_ntfs(path: Path, *options: str) -> Iterator[Path]:
+def mounted_ntfs(path: Path, *options: str, by: str = "ntfs-3g") -> Iterator[Path]:
     """Mount a file system, or skip the test; yield the folder."""
-    if not os.access("/dev/fuse", os.W_OK) or shutil.which("ntfs-3g") is None:
-        pytest.skip("ntfs-3g cannot mount anything")
+    if not os.access("/dev/fuse", os.W_OK) or shutil.which(by) is None:
+        pytest.skip(f"{by} cannot mount anything")
     folder = path.with_suffix(".mounted")
     folder.mkdir(exist_ok=True)
-    words = ["ntfs-3g", "-o", ",".join(("no_detach", *options)), str(path), str(folder)]
+    words = [by, "-o", ",".join(("no_detach", *options)), str(path), str(folder)]
     # It goes on writing after the unmount, so its end is waited for.
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as program:
         while program.poll() is None and not folder.is_mount():

@@ -98,8 +98,13 @@ def tell_unused(arguments: argparse.Namespace, unused: Sequence[Sequence[str]]) 
 
 
 @contextlib.contextmanager
-def progress(arguments: argparse.Namespace, total: int) -> Iterator[Callable[[int], object]]:
-    """Show how far a long command is, on a terminal; anywhere else say nothing."""
+def progress(arguments: argparse.Namespace, total: int | None) -> Iterator[Callable[[int], object]]:
+    """Show how far a long command is, on a terminal; anywhere else say nothing.
+
+    Args:
+        arguments: What was asked for.
+        total: How far it has to go; None when nobody knows.
+    """
     if arguments.quiet or not sys.stderr.isatty():
         yield lambda _done: None
         return

@@ -30,10 +30,14 @@ exit status:
 OF_SALVAGE = f"""\
 {OF_MOST_COMMANDS}  3 done, but something is lost
 """
+OF_FILES = f"""\
+{OF_MOST_COMMANDS}  3 done, but something is lost or left out
+"""
 OF_ALL_COMMANDS = f"""\
 {OF_MOST_COMMANDS}  of several files the worst counts, in the order 1, 2, 63, 3, 0
   check, scan and repair also: 3 usable, with warnings
   map, and read, convert and hash with --salvage: 3 done, but something is lost
+  files, ls, cat and extract: 3 done, but something is lost or left out
   compare: 0 same   1 different   4 failed; the others as above
 """
 

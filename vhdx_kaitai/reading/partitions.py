@@ -15,10 +15,12 @@ Facts that force the design:
 
 from __future__ import annotations
 
+import itertools
 import struct
 from binascii import crc32
 from collections.abc import Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 from ..units import MIB, ceil_div
 from .disk import Disk
@@ -27,6 +29,7 @@ _SECTOR_SIZES = (512, 4096)
 _MBR_LENGTH = 512
 _MBR_SIGNATURE = b"\x55\xaa"
 _MBR_ENTRIES, _MBR_ENTRY = 446, struct.Struct("<B3xB3xII")
+_FIRST_LOGICAL = 5  # the number of the first logical partition; four entries have those before
 _EXTENDED = (0x05, 0x0F, 0x85)
 _PROTECTIVE = 0xEE
 _DYNAMIC = 0x42  # of Windows' dynamic disks, whose database is in the last MiB of the disk
@@ -39,9 +42,44 @@ _MOST_LOGICAL = 256
 _GPT = struct.Struct("<8sIII4xQQQQ16sQIII")
 _GPT_SIGNATURE = b"EFI PART"
 _GPT_CHECKSUM = slice(16, 20)
-_GPT_ENTRY = struct.Struct("<16s16sQQ")
+_GPT_ENTRY = struct.Struct("<16s16sQQ8x72s")
 _LEAST_GPT_ENTRY = 128
 _MOST_GPT_BYTES = MIB  # of entries: ours; 128 of 128 bytes are usual
+
+
+class Partition(NamedTuple):
+    """A range of a disk that a partition table names; virtual offsets in bytes.
+
+    Attributes:
+        start: Its first byte.
+        end: After its last byte.
+        number: Its number, by which Linux, nbdkit and libguestfs call it; None of one that an
+            MBR has beside a GPT.
+        kind: Its type: a GUID, or the byte of an MBR in hexadecimal, `0x83` for example.
+        name: Its name, as it stands in a GPT.
+        guid: Its own GUID in a GPT.
+    """
+
+    start: int
+    end: int
+    number: int | None = None
+    kind: str = ""
+    name: str = ""
+    guid: str | None = None
+
+
+class _Slot(NamedTuple):
+    """An entry of an MBR, in sectors."""
+
+    number: int
+    kind: int
+    first: int
+    sectors: int
+
+    @property
+    def end(self) -> int:
+        """The sector after the last one."""
+        return self.first + self.sectors
 
 
 class PartitionTable(NamedTuple):
@@ -53,15 +91,14 @@ class PartitionTable(NamedTuple):
             is in doubt.
         backup_length: What the copy of a GPT takes at the end of the disk; 0 of an MBR.
         doubt: Why the whole disk is needed; empty when it is not.
-        parts: Start and end of each partition as virtual offsets, in any order; of an extended
-            one those that are in it.
+        parts: The partitions, in any order; of an extended one those that are in it.
     """
 
     kind: str
     end: int
     backup_length: int = 0
     doubt: str = ""
-    parts: tuple[tuple[int, int], ...] = ()
+    parts: tuple[Partition, ...] = ()
 
     @property
     def needed(self) -> int:
@@ -86,35 +123,37 @@ def partition_table(disk: Disk) -> PartitionTable | None:
             return _with_hybrid(table, entries or [], own)
     if not entries:
         return None
-    if any(kind == _PROTECTIVE for kind, _, _ in entries):
+    if any(slot.kind == _PROTECTIVE for slot in entries):
         return PartitionTable("GPT", disk.size, doubt="neither copy of the GPT is valid")
-    if any(kind == _DYNAMIC for kind, _, _ in entries):
+    if any(slot.kind == _DYNAMIC for slot in entries):
         return PartitionTable("MBR", disk.size, doubt="it is one of Windows' dynamic disks")
-    parts = [(first, first + count) for first, count in _parts(disk, entries)]
-    ends = [first + count for _, first, count in entries]  # extended ones are needed themselves
-    end = max(*ends, *(end for _, end in parts), 0)
+    parts = list(_parts(disk, entries))
+    ends = [slot.end for slot in entries]  # extended ones are needed themselves
+    end = max(*ends, *(part.end for part in parts), 0)
     return PartitionTable("MBR", end * own, parts=_in_bytes(parts, own))
 
 
-def _with_hybrid(
-    table: PartitionTable, entries: list[tuple[int, int, int]], sector: int
-) -> PartitionTable:
+def _with_hybrid(table: PartitionTable, entries: list[_Slot], sector: int) -> PartitionTable:
     """Return a GPT with those partitions that an MBR has besides."""
-    others = [(kind, first, first + count) for kind, first, count in entries if kind != _PROTECTIVE]
-    end = max(table.end, *(end * sector for _, _, end in others), 0)
-    parts = [(start, end) for kind, start, end in others if kind not in _EXTENDED]
-    return table._replace(end=end, parts=(*table.parts, *_in_bytes(parts, sector)))
+    others = [slot for slot in entries if slot.kind != _PROTECTIVE]
+    end = max(table.end, *(slot.end * sector for slot in others), 0)
+    parts = _in_bytes([slot for slot in others if slot.kind not in _EXTENDED], sector)
+    unnumbered = (part._replace(number=None) for part in parts)
+    return table._replace(end=end, parts=(*table.parts, *unnumbered))
 
 
-def _in_bytes(parts: list[tuple[int, int]], sector: int) -> tuple[tuple[int, int], ...]:
-    return tuple((start * sector, end * sector) for start, end in parts)
+def _in_bytes(slots: list[_Slot], sector: int) -> tuple[Partition, ...]:
+    return tuple(
+        Partition(slot.first * sector, slot.end * sector, slot.number, f"{slot.kind:#04x}")
+        for slot in slots
+    )
 
 
 # -- MBR ------------------------------------------------------------------------------------------
 
 
-def _mbr(disk: Disk, sector: int) -> list[tuple[int, int, int]] | None:
-    """Return type, first sector and number of sectors of the partitions that a sector names.
+def _mbr(disk: Disk, sector: int) -> list[_Slot] | None:
+    """Return the partitions that a sector names.
 
     Args:
         disk: The disk.
@@ -130,21 +169,24 @@ def _mbr(disk: Disk, sector: int) -> list[tuple[int, int, int]] | None:
     entries = list(_MBR_ENTRY.iter_unpack(raw))
     if any(status not in (0, 0x80) for status, *_ in entries):
         return None
-    found = [(kind, first, count) for _, kind, first, count in entries if kind and count]
-    return found if all(first or kind in _EXTENDED for kind, first, _ in found) else None
+    slots = [_Slot(number, *entry[1:]) for number, entry in enumerate(entries, 1)]
+    found = [slot for slot in slots if slot.kind and slot.sectors]
+    return found if all(slot.first or slot.kind in _EXTENDED for slot in found) else None
 
 
-def _parts(disk: Disk, entries: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the first sector of each partition that is no extended one, and how many it has."""
-    for kind, first, count in entries:
-        if kind in _EXTENDED:
-            yield from _logical(disk, first)
+def _parts(disk: Disk, entries: list[_Slot]) -> Iterator[_Slot]:
+    """Yield each partition that is no extended one; logical ones are numbered from 5 on."""
+    numbers = itertools.count(_FIRST_LOGICAL)
+    for slot in entries:
+        if slot.kind in _EXTENDED:
+            for logical in _logical(disk, slot.first):
+                yield logical._replace(number=next(numbers))
         else:
-            yield first, count
+            yield slot
 
 
-def _logical(disk: Disk, start: int) -> Iterator[tuple[int, int]]:
-    """Yield the first sector of each logical partition, and how many it has.
+def _logical(disk: Disk, start: int) -> Iterator[_Slot]:
+    """Yield each logical partition, its first sector counted from the start of the disk.
 
     Args:
         disk: The disk.
@@ -154,11 +196,11 @@ def _logical(disk: Disk, start: int) -> Iterator[tuple[int, int]]:
     while at not in seen and len(seen) < _MOST_LOGICAL:
         seen.add(at)
         following = at
-        for kind, first, count in _mbr(disk, at) or ():
-            if kind in _EXTENDED:
-                following = start + first
+        for slot in _mbr(disk, at) or ():
+            if slot.kind in _EXTENDED:
+                following = start + slot.first
             else:
-                yield at + first, count
+                yield slot._replace(first=at + slot.first)
         at = following
 
 
@@ -200,10 +242,20 @@ def _copy_of_gpt(disk: Disk, number: int, sector: int) -> PartitionTable | None:
     length_of_entries = ceil_div(count * size, sector)
     end = max(first, 2 + length_of_entries)  # of a disk without partitions
     parts = []
-    for at in range(0, count * size, size):
-        kind, _, low, high = _GPT_ENTRY.unpack_from(entries, at)
+    for number, at in enumerate(range(0, count * size, size), 1):
+        kind, guid, low, high, name = _GPT_ENTRY.unpack_from(entries, at)
         if any(kind):
-            parts.append((low, high + 1))
+            own = low * sector, (high + 1) * sector
+            parts.append(Partition(*own, number, _guid(kind), _name(name), _guid(guid)))
             end = max(end, low + 1, high + 1)
     backup = (length_of_entries + 1) * sector
-    return PartitionTable("GPT", end * sector, backup, parts=_in_bytes(parts, sector))
+    return PartitionTable("GPT", end * sector, backup, parts=tuple(parts))
+
+
+def _guid(data: bytes) -> str:
+    return str(UUID(bytes_le=data))
+
+
+def _name(data: bytes) -> str:
+    """Return a name, up to its end, with surrogates as they stand."""
+    return data.decode("utf-16-le", "surrogatepass").partition("\0")[0]

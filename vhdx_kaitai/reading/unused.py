@@ -14,6 +14,7 @@ from ..errors import UnsafeError, UnsupportedError
 from ..ranges import Ranges
 from .disk import Disk
 from .extfs import ExtFileSystem
+from .kinds import EXT, NTFS, kinds_in
 from .ntfs import NtfsFileSystem
 from .volumes import Volume, volumes
 
@@ -28,21 +29,9 @@ class _FileSystem(Protocol):
 
 
 _KINDS = (ExtFileSystem, NtfsFileSystem)
+_KNOWN = (EXT, NTFS)
 
 _MOST_RANGES = 2 << 20  # which take half a GiB of memory
-
-# What may be told of what is not known: its name, what stands in it, and where.
-_OTHERS = (
-    ("XFS", b"XFSB", 0),
-    ("Btrfs", b"_BHRfS_M", 0x10040),
-    ("ReFS", b"ReFS\0\0\0\0", 3),
-    ("exFAT", b"EXFAT   ", 3),
-    ("FAT", b"FAT32   ", 82),
-    ("FAT", b"FAT16   ", 54),
-    ("BitLocker", b"-FVE-FS-", 3),
-    ("LUKS", b"LUKS\xba\xbe", 0),
-    ("LVM", b"LABELONE", 512),
-)
 
 
 def unused(disk: Disk, *, force: bool = False) -> Ranges:
@@ -95,9 +84,8 @@ def left_alone(disk: Disk) -> Iterator[str]:
 def _others(disk: Disk) -> Iterator[tuple[str, Volume]]:
     """Yield what is on a disk besides file systems that are known."""
     for volume in volumes(disk) or [Volume(0, disk.size)]:
-        for name, mark, at in _OTHERS:
-            is_inside = at < volume.end - volume.start
-            if is_inside and disk.pread(len(mark), volume.start + at) == mark:
+        for name in kinds_in(disk, volume):
+            if name not in _KNOWN:
                 yield name, volume
 
 

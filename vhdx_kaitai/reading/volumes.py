@@ -38,7 +38,7 @@ def volumes(disk: Disk) -> list[Volume]:
         return []
     if table.doubt:
         raise UnsupportedError(f"it is not certain where partitions are: {table.doubt}")
-    inside = {Volume(*part) for part in table.parts if 0 < part[0] < part[1] <= disk.size}
+    inside = {Volume(*part[:2]) for part in table.parts if 0 < part.start < part.end <= disk.size}
     found = sorted(inside)  # a hybrid table may name one twice
     for one, other in overlapping((*volume, None) for volume in found):
         message = f"partitions overlap: {one[0]} to {one[1]}, and {other[0]} to {other[1]}"
