@@ -23,8 +23,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "resize": ("--minimum",),
 }
 WORDS["set"] = ("--disk-id", "new")
-WITH_FILE = sorted(set(COMMANDS) - {"create", "ksy", "help"})  # which read none, or a parent
-JSON = sorted(set(WITH_FILE) - {"read", "convert"})
+WORDS |= {"cat": ("/",), "extract": ("/", "OUT"), "mount": ("FOLDER",)}
+WITHOUT_FILE = {"create", "ksy", "help", "scan"}  # which read none, a parent, or many
+WITH_FILE = sorted(set(COMMANDS) - WITHOUT_FILE)
+JSON = sorted(set(WITH_FILE) - {"read", "convert", "cat", "extract", "serve", "mount"})
 SAID = "not a VHDX file: it is compressed with gzip (`gunzip < FILE > OUT` or 7-Zip unpacks it)"
 
 
@@ -37,7 +39,7 @@ def packed(tmp_path: Path) -> Path:
 
 
 def words(command: str, path: Path) -> list[object]:
-    rest: dict[str, object] = {"OUT": path.with_name("out"), "FILE": path}
+    rest: dict[str, object] = {"OUT": path.with_name("out"), "FILE": path, "FOLDER": path.parent}
     return [command, path, *(rest.get(word, word) for word in WORDS.get(command, ()))]
 
 
