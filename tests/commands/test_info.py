@@ -76,7 +76,7 @@ def test_info_of_a_real_image_is_right(sample: tuple[Sample, Path], run: Run) ->
 def test_info_of_a_real_image_is_one_screen(sample: tuple[Sample, Path], run: Run) -> None:
     outcome = run("info", "--allocation", sample[1])
     assert outcome.status == 0
-    lines = outcome.out.splitlines()
+    lines = outcome.out.replace(str(sample[1]), sample[1].name).splitlines()
     assert 20 < len(lines) < 40
     assert max(map(len, lines)) <= 100
 
