@@ -15,6 +15,7 @@ from tests.support import damaged, good
 from tests.writing.writing_fixtures import BLOCK, PLACE, Case, child, lone
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.reading.image import Image as Opened
+from vhdx_kaitai.writing import editor
 from vhdx_kaitai.writing.disk import WritableDisk
 from vhdx_kaitai.writing.editor import survey_to_write
 
@@ -173,3 +174,22 @@ def test_layouts_of_all_good_images_survive_a_write_into_each_block() -> None:
         assert disk.pread(disk.size, 0) == held
         disk.close()
         assert WritableDisk([Opened(file)]).pread(disk.size, 0) == held, name
+
+
+@pytest.mark.parametrize(("most", "are_in_place"), [(3, False), (1, True)])
+def test_pages_wait_in_memory_unless_there_are_many(
+    most: int, are_in_place: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editor, "_MOST_KEPT", most)
+    built = dynamic(2048 * MIB).build()  # with 512 entries in a page
+    file = Recorder(built.to_bytes())
+    disk = WritableDisk([Opened(file)])
+    for block in (0, 600):
+        disk.pwrite(b"x", block * BLOCK)
+    disk.flush()
+    first = file.data[built.layout.bat_offset :][:8]
+    assert (int.from_bytes(first, "little") & 7 == FULLY_PRESENT) == are_in_place
+    disk.close()
+    image = Opened(bytes(file.data))
+    assert image.replayed is None
+    assert [image.bat.entry(block) & 7 for block in (0, 600)] == [FULLY_PRESENT] * 2
