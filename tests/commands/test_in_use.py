@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ import vhdx_kaitai
 from tests.commands.launching import assert_failed
 from tests.conftest import Run
 from tests.images.chain import Chain, chain
+from tests.serving.clients import served_by_qemu
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such locks"),
@@ -36,21 +33,6 @@ WORDS = {
 GUARDED = ("write", "resize", "compact", "set")  # without --force: the image has a child
 
 
-@contextmanager
-def served(path: Path, *options: str) -> Iterator[None]:
-    """Let qemu-nbd serve an image."""
-    socket = path.with_name("socket")
-    words = ["qemu-nbd", "-t", *options, "-f", "vhdx", "-k", str(socket), str(path)]
-    with subprocess.Popen(words) as process:
-        while not socket.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        try:
-            yield
-        finally:
-            process.kill()  # it may not hear of anything else yet
-
-
 @pytest.fixture
 def made(tmp_path: Path) -> Chain:
     return chain(2).write(tmp_path)
@@ -66,7 +48,7 @@ def test_what_qemu_nbd_has_open_is_left_alone(
     force = ["--force"] if command in GUARDED else []
     before = {file: file.read_bytes() for file in files.values()}
     words = [files.get(word, word) for word in WORDS[command]]
-    with served(path, *options):
+    with served_by_qemu(path, *options):
         outcome = run(command, *words, *force)
     assert_failed(outcome, 1, f"{path}: in use", "--no-lock")
     assert {file: file.read_bytes() for file in files.values()} == before

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import socket as sockets
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.launching import VHDX_KAITAI
+from tests.reading_fixtures import program
 
 # The Python of the distribution, which has libnbd, and is nbdkit's.
 PYTHON = "/usr/bin/python3"
@@ -127,3 +129,30 @@ def wait_until_gone(path: Path) -> None:
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it is a file system of Linux")
+
+
+@contextmanager
+def served_by_qemu(path: Path, *options: str) -> Iterator[str]:
+    """Let qemu-nbd serve an image, and yield the address once the image is open."""
+    place = path.with_name("qemu-nbd.sock")
+    words = [program("qemu-nbd"), "-t", *options, "-f", "vhdx", "-k", str(place), str(path)]
+    with subprocess.Popen(words) as process:
+        try:
+            while not _greets(place):
+                assert process.poll() is None
+                time.sleep(0.01)
+            yield f"nbd+unix:///?socket={place}"
+        finally:
+            process.terminate()
+    place.unlink(missing_ok=True)
+
+
+def _greets(place: Path) -> bool:
+    """Tell whether a server greets: it may have made its socket before it opens what it serves."""
+    with sockets.socket(sockets.AF_UNIX) as client:
+        client.settimeout(60)
+        try:
+            client.connect(str(place))
+        except OSError:
+            return False
+        return client.recv(8) == b"NBDMAGIC"

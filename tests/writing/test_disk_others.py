@@ -6,9 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +20,8 @@ from tests.crash.working import Subject
 from tests.differential.test_readers import READERS
 from tests.images.image import Block, dynamic, fixed
 from tests.images.structures import MIB
-from tests.reading_fixtures import program, qemu_img, run_program
+from tests.reading_fixtures import qemu_img, run_program
+from tests.serving.clients import served_by_qemu
 from tests.storage.test_locks import opened_by_qemu
 from vhdx_kaitai.errors import InUseError
 
@@ -154,21 +153,7 @@ def by_us(path: Path, turns: list[Turn], chance: random.Random) -> None:
                 disk.flush()
 
 
-@contextmanager
-def served(path: Path, folder: Path) -> Iterator[str]:
-    """Let qemu-nbd serve an image, and yield the address."""
-    socket = folder / "socket"
-    command = [program("qemu-nbd"), "-t", "-f", "vhdx", "-k", str(socket), str(path)]
-    with subprocess.Popen(command) as process:
-        while not socket.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        yield f"nbd+unix:///?socket={socket}"
-        process.terminate()
-    socket.unlink(missing_ok=True)
-
-
-def take_turns(path: Path, rounds: int, through: str, folder: Path) -> None:
+def take_turns(path: Path, rounds: int, through: str) -> None:
     held = bytearray(held_in(path))
     chance = random.Random(rounds)
     for number in range(rounds):
@@ -178,7 +163,7 @@ def take_turns(path: Path, rounds: int, through: str, folder: Path) -> None:
         elif through == "qemu-io":
             by_qemu(str(path), turns, "-f", "vhdx")
         else:
-            with served(path, folder) as address:
+            with served_by_qemu(path) as address:
                 by_qemu(address, turns, "-f", "raw")
         for turn in turns:
             held[turn.offset : turn.offset + turn.length] = bytes([turn.value]) * turn.length
@@ -199,16 +184,14 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return image.build().write(path)
 
 
-def test_we_and_qemu_write_into_one_image_in_turns(shared: Path, tmp_path: Path) -> None:
-    take_turns(shared, 4, "qemu-io", tmp_path)
+def test_we_and_qemu_write_into_one_image_in_turns(shared: Path) -> None:
+    take_turns(shared, 4, "qemu-io")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("through", ["qemu-io", "qemu-nbd"])
-def test_we_and_qemu_write_into_one_image_in_many_turns(
-    shared: Path, through: str, tmp_path: Path
-) -> None:
-    take_turns(shared, 40, through, tmp_path)
+def test_we_and_qemu_write_into_one_image_in_many_turns(shared: Path, through: str) -> None:
+    take_turns(shared, 40, through)
 
 
 # -- locks ----------------------------------------------------------------------------------------
