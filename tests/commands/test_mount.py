@@ -187,6 +187,7 @@ def test_files_that_were_flushed_are_there_after_nbdkit_was_killed(
                 os.kill(pid, signal.SIGKILL)
         server.terminate()
         assert server.wait(timeout=60) != 0
+    assert list(folder.iterdir()) == []  # no mount of which the other end is gone
     report = vhdx_kaitai.check(path)
     assert [str(f) for f in report.findings if f.level == "error"] == []
     with vhdx_kaitai.open(path) as disk:

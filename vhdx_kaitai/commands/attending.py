@@ -115,7 +115,11 @@ def served_by(arguments: argparse.Namespace, *how: str) -> list[str]:
 
 
 def attend(
-    arguments: argparse.Namespace, server: Sequence[str], tell: Callable[[], object], end: End
+    arguments: argparse.Namespace,
+    server: Sequence[str],
+    tell: Callable[[], object],
+    end: End,
+    clear: Callable[[], object] = lambda: None,
 ) -> int:
     """Run a server until it ends, or somebody asks for that, and return the exit status.
 
@@ -126,6 +130,7 @@ def attend(
         server: Its command line.
         tell: Is called when it can be reached.
         end: Asks it to end.
+        clear: Takes away what it left when it has ended, which nobody can interrupt.
     """
     reading, writing = os.pipe()
     ready = ["--pidfile", f"/dev/fd/{writing}"]
@@ -138,10 +143,11 @@ def attend(
     ) as process:
         os.close(writing)
         try:
-            with hearing(lambda _number, _frame: end(process)):
+            with hearing(lambda _number, _frame: process.poll() is None and end(process)):
                 if os.read(reading, 1):
                     tell()
                 process.wait()
+                clear()
         except BaseException:
             process.terminate()
             raise

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import subprocess
+from functools import partial
 
 from ..errors import VhdxError
 from ..reading.partitions import partition_table
@@ -53,10 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
             complain(arguments.file, f"not ended: {done.stderr.strip()}")
 
     how = [] if arguments.writable else ["--readonly"]
+    server = mounting(file, served_by(arguments, "--single"), *how)
+    clear = partial(_clear, folder)
     try:
-        return attend(arguments, mounting(file, served_by(arguments, "--single"), *how), tell, end)
+        return attend(arguments, server, tell, end, clear)
     finally:
-        _clear(folder)
+        clear()
 
 
 def _clear(folder: str) -> None:
