@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from uuid import UUID
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kaitaistruct import KaitaiStream
+from vhdx_kaitai.generated.vhdx import Vhdx
 
 from tests.images.goods import GOODS
 from tests.images.image import Block, differencing, dynamic
@@ -64,6 +67,20 @@ def test_headers_say_what_the_builder_packed(name: str) -> None:
         assert record.place is HEADERS[copy - 1]
         if packed.raw is None:
             assert is_header(record, packed)
+
+
+@given(st.binary(min_size=80, max_size=120), st.booleans())
+def test_a_header_that_is_taken_in_one_call_is_what_the_compiled_grammar_reads(
+    data: bytes, is_right: bool
+) -> None:
+    data = (b"head" + data[4:] if is_right else data).ljust(4096, b"\1")
+    record = grammar.HeaderSection(BufferSource(bytes(64 * KIB) + data)).header(1)
+    parsed = Vhdx.Header(KaitaiStream(BytesIO(data)))
+    for name in record._fields[2:]:
+        wanted = getattr(parsed, name)
+        assert getattr(record, name) == (
+            UUID(bytes_le=wanted.raw) if isinstance(wanted, Vhdx.Guid) else wanted
+        )
 
 
 def assert_is_table(record: structures.RegionTable, packed: RegionTable) -> None:

@@ -7,6 +7,7 @@ Kaitai's errors become findings. `encode` is the inverse.
 
 from __future__ import annotations
 
+import struct as structs
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from uuid import UUID
@@ -15,6 +16,7 @@ from kaitaistruct import EndOfStreamError, KaitaiStream, KaitaiStruct, KaitaiStr
 
 from ..errors import Finding, FormatError, Span, Where, mismatch, mismatched_signature, refusal
 from ..generated.vhdx import Vhdx
+from ..guids import ITEM_NAMES, REGION_NAMES
 from ..records import TYPE_CHECKING
 from ..storage.source import Source
 from .place import (
@@ -22,6 +24,7 @@ from .place import (
     HEADERS,
     IDENTIFIER,
     REGION_TABLES,
+    STRUCTS,
     TOP_LEVEL,
     Place,
     length_of,
@@ -51,6 +54,12 @@ if TYPE_CHECKING:
 DescriptorKind = Vhdx.DescriptorKind
 
 
+# A header is a plain row of fields, and no image is opened without two of them: they are taken in
+# one call by what `layout` has of the grammar. A test holds that to the compiled parser.
+_header_fields = structs.Struct(STRUCTS["header"]["format"]).unpack
+_HEADER_SIGNATURE = signature_of("header")
+
+
 class HeaderSection:
     """The structures at fixed places of an image.
 
@@ -78,24 +87,18 @@ class HeaderSection:
     def header(self, copy: int) -> Header:
         """Return copy 1 or 2 of the header."""
         data = self._source.read(*TOP_LEVEL[f"header_{copy}"])
-        struct = Vhdx.Header(BytesStream(data))
-        header = Header(
+        signature, checksum, number, file_write, data_write, log, *rest = _header_fields(data)
+        return Header(
             HEADERS[copy - 1],
             data,
-            struct.is_signature_valid,
-            struct.checksum,
-            struct.sequence_number,
-            _guid(struct.file_write_guid.raw),
-            _guid(struct.data_write_guid.raw),
-            _guid(struct.log_guid.raw),
-            struct.log_version,
-            struct.version,
-            struct.log_length,
-            struct.log_offset,
-            struct.reserved,
+            signature == _HEADER_SIGNATURE,
+            checksum,
+            number,
+            _guid(file_write),
+            _guid(data_write),
+            _guid(log),
+            *rest,
         )
-        _let_go(struct)
-        return header
 
     def region_table(self, copy: int) -> RegionTable:
         """Return copy 1 or 2 of the region table."""
@@ -125,7 +128,7 @@ def _let_go(*structs: KaitaiStruct) -> None:
     the collector of such cycles comes by, which takes longer than to parse them.
     """
     for struct in structs:
-        vars(struct).clear()
+        struct.__dict__.clear()
 
 
 def identifier(data: bytes) -> FileTypeIdentifier:
@@ -293,8 +296,13 @@ def bat_entry(data: bytes) -> BatEntry:
 
 @lru_cache(maxsize=256)
 def _guid(raw: bytes) -> UUID:
-    # Most GUIDs of an image are those of the specification, over and over.
-    return UUID(bytes_le=raw)
+    # Most GUIDs of an image are those of the specification, over and over, and what is the same
+    # object is found to be equal the soonest.
+    guid = UUID(bytes_le=raw)
+    return _SPECIFIED.get(guid, guid)
+
+
+_SPECIFIED = {guid: guid for guid in (*REGION_NAMES, *ITEM_NAMES)}
 
 
 def _log_entry_header(struct: Vhdx.LogEntryHeader) -> LogEntryHeader:

@@ -312,26 +312,27 @@ def check_room(header: Header, count: int) -> Iterator[Finding]:
 
 
 def _check_log_place(header: Header, size: int) -> Iterator[Finding]:
-    offset, length = header.log_offset, header.log_length
-    ofs_place, len_place = header.place.field("log_offset"), header.place.field("log_length")
-    for rule, place, name, value in (
-        ("HDR-10", len_place, "LogLength", length),
-        ("HDR-11", ofs_place, "LogOffset", offset),
+    offset, length, field = header.log_offset, header.log_length, header.place.field
+    for rule, of, name, value in (
+        ("HDR-10", "log_length", "LogLength", length),
+        ("HDR-11", "log_offset", "LogOffset", offset),
     ):
         if not is_aligned(value, MIB):
-            yield mismatch(rule, "error", place, name, f"{value:#x}", "a multiple of 1 MiB")
+            yield mismatch(rule, "error", field(of), name, f"{value:#x}", "a multiple of 1 MiB")
     if length and offset < HEADER_SECTION_LENGTH:
-        yield mismatch("HDR-12", "error", ofs_place, "LogOffset", f"{offset:#x}", "at least 1 MiB")
+        place, actual = field("log_offset"), f"{offset:#x}"
+        yield mismatch("HDR-12", "error", place, "LogOffset", actual, "at least 1 MiB")
+    place = field("log_length")
     if length and offset + length > size:
         actual, expected = f"{offset + length:#x}", f"at most the file's length {size:#x}"
-        yield mismatch("HDR-13", "error", len_place, "end of log", actual, expected)
+        yield mismatch("HDR-13", "error", place, "end of log", actual, expected)
     if header.log_guid == NIL:
         return
     if length == 0:
-        yield mismatch("HDR-15", "error", len_place, "LogLength", "0 with a LogGuid", "a log")
+        yield mismatch("HDR-15", "error", place, "LogLength", "0 with a LogGuid", "a log")
     if length > MAX_REPLAYED_LOG_LENGTH:
         expected = f"at most {MAX_REPLAYED_LOG_LENGTH:#x} in a log to be replayed (our limit)"
-        yield mismatch("HDR-18", "limit", len_place, "LogLength", f"{length:#x}", expected)
+        yield mismatch("HDR-18", "limit", place, "LogLength", f"{length:#x}", expected)
 
 
 def judge_copies(section: grammar.HeaderSection) -> tuple[HeaderCopy, HeaderCopy]:

@@ -38,6 +38,7 @@ MAX_ENTRIES = 2047  # [MS-VHDX 2.6.1.1]
 MAX_USER_ENTRIES = 1024  # [MS-VHDX 2.6.1.2]
 MAX_ITEM_LENGTH = MIB  # [MS-VHDX 2.6.1.2]
 ITEMS_FROM = length_of("metadata_table")  # [MS-VHDX 2.6.1.2]
+_NEAR = 4096  # bytes that are read at once from the first item on
 MIN_BLOCK_SIZE, MAX_BLOCK_SIZE = MIB, 256 * MIB  # [MS-VHDX 2.6.2.1]
 MAX_VIRTUAL_DISK_SIZE = 64 * TIB  # [MS-VHDX 2.6.2.2]
 SECTOR_SIZES = (512, 4096)  # [MS-VHDX 2.6.2.4, 2.6.2.5]
@@ -53,7 +54,7 @@ _KINDS = {
     "physical_sector_size": (PHYSICAL_SECTOR_SIZE, grammar.physical_sector_size),
     "parent_locator": (PARENT_LOCATOR, grammar.parent_locator),
 }
-_NAMES = {kind: ITEM_NAMES[guid] for kind, (guid, _) in _KINDS.items()}
+_NAMES = {kind: (ITEM_NAMES[guid], f"{kind}_item") for kind, (guid, _) in _KINDS.items()}
 _REQUIRED_KINDS = tuple(kind for kind in _KINDS if kind != "parent_locator")
 # File Parameters and Parent Locator belong to the file, the others to the disk.
 FILE_KINDS = ("file_parameters", "parent_locator")
@@ -307,6 +308,7 @@ class Items:
         self._by_kind = {entry.kind: entry for entry in table.entries if entry.kind in _KINDS}
         self._parsed: dict[str, Any] = {}
         self._places: dict[str, Place] = {}
+        self._near, self._near_offset = b"", 0
         self.kinds = set(self._by_kind)
 
     def place(self, kind: str) -> Place:
@@ -315,17 +317,28 @@ class Items:
 
     def get(self, kind: str) -> Any:
         """Return a known item."""
-        if kind not in self._parsed:
-            entry = self._by_kind[kind]
-            offset = self.region.file_offset + entry.offset
-            place = Place(_NAMES[kind], f"{kind}_item", offset)
-            if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
-                actual = f"{entry.length:#x}"
-                refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
-            parse: Callable[[bytes, Place], Any] = _KINDS[kind][1]
-            self._places[kind] = place
-            self._parsed[kind] = parse(self._source.read(offset, entry.length), place)
-        return self._parsed[kind]
+        if kind in self._parsed:
+            return self._parsed[kind]
+        entry = self._by_kind[kind]
+        offset = self.region.file_offset + entry.offset
+        place = Place(*_NAMES[kind], offset)
+        if entry.length > MAX_ITEM_LENGTH:  # whoever goes on after MET-09 must not read it
+            actual = f"{entry.length:#x}"
+            refuse([mismatch("MET-09", "error", place, "Length", actual, "at most 1 MiB")])
+        parse: Callable[[bytes, Place], Any] = _KINDS[kind][1]
+        self._places[kind] = place
+        self._parsed[kind] = item = parse(self._read(offset, entry.length), place)
+        return item
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return bytes of an item; most images have all items side by side, read at once."""
+        start = offset - self._near_offset
+        if not 0 <= start <= len(self._near) - length:
+            end = self.region.file_offset + self.region.length
+            there = min(_NEAR, end - offset, self._source.size - offset)
+            self._near = self._source.read(offset, max(length, there))
+            self._near_offset, start = offset, 0
+        return self._near[start : start + length]
 
     def parent_locator(self) -> ParentLocator | None:
         """Return the parent locator, which without HasParent is ignored, right or wrong."""

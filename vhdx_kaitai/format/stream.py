@@ -33,11 +33,12 @@ def _number_reader(code: str) -> Callable[[BytesStream], int]:
 class BytesStream(KaitaiStream):  # type: ignore[misc]
     """A stream that reads from bytes what the runtime's own would read from a file."""
 
+    bits = bits_left = 0
+    bits_le = False
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._position = 0
-        self.bits = self.bits_left = 0
-        self.bits_le = False
 
     def pos(self) -> int:
         """Return the position in bytes."""
@@ -63,9 +64,14 @@ class BytesStream(KaitaiStream):  # type: ignore[misc]
         """Return the next bits of the bytes that are begun, and of as many more as it takes."""
         left, bits = self.bits_left, self.bits
         if n > left:
-            count = n - left + 7 >> 3
-            bits = int.from_bytes(self.read_bytes(count), "little") << left | (bits if left else 0)
-            left += 8 * count
+            start = self._position
+            self._position = end = start + (n - left + 7 >> 3)
+            data = self._data[start:end]
+            if len(data) != end - start:
+                self._position = start
+                raise self._end(end - start)
+            bits = int.from_bytes(data, "little") << left | (bits if left else 0)
+            left += 8 * (end - start)
         self.bits = bits >> n
         self.bits_left = left - n
         return bits & (1 << n) - 1

@@ -372,7 +372,7 @@ def open_disk(
         resolve_parents=resolve_parents,
         may_lack=missing_parent != "refuse",
     )
-    levels = sum(image.locator is not None for image in chain.images)
+    levels = len(chain.images) - (chain.images[-1].locator is None)
     missing, assumed = _missing(chain, is_zero=missing_parent == "zero")
     return Disk(
         chain.images,
