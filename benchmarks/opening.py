@@ -95,7 +95,7 @@ def info_small(bench: Bench) -> None:
             "from dissect.hypervisor.disk.vhdx import VHDX; "
             f"print(VHDX(open({str(made.path)!r}, 'rb')).size)"
         )
-        return [processes.interpreter(), "-c", line]
+        return [*processes.interpreter(), "-c", line]
 
     commands = bench.present(
         {OURS: lambda: processes.vhdx_kaitai("info", made.path), DISSECT: by_dissect}

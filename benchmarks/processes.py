@@ -87,20 +87,21 @@ def peak(argv: Sequence[str]) -> Runner:
 
 def vhdx_kaitai(*arguments: str | os.PathLike[str]) -> list[str]:
     """Return the command line of `vhdx-kaitai` as users have it."""
-    beside = Path(interpreter()).with_name("vhdx-kaitai")
+    beside = Path(interpreter()[0]).with_name("vhdx-kaitai")
     found = str(beside) if beside.exists() else shutil.which("vhdx-kaitai")
     if found is None:
         raise AbsentError("the command vhdx-kaitai is not installed")
     return [found, *(os.fspath(argument) for argument in arguments)]
 
 
-def interpreter() -> str:
-    """Return the Python of an environment with nothing but what users install.
+def interpreter() -> list[str]:
+    """Return the Python of an environment with nothing but what users install, and its options.
 
     `make bench` names its folder in USERS_BIN; otherwise it is the one that runs this.
     """
     folder = os.environ.get("USERS_BIN")
-    return str(Path(folder).resolve() / "python") if folder else sys.executable
+    python = str(Path(folder).resolve() / "python") if folder else sys.executable
+    return [python, "-P"]  # or it would import from the folder that it is started in
 
 
 def program(name: str, *arguments: str | os.PathLike[str]) -> list[str]:
