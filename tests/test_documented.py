@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,13 @@ def attributes(base: type) -> Iterator[str]:
             for target in targets:
                 if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
                     yield target.attr
+
+
+def test_the_example_of_the_package_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(vhdx_kaitai) == (0, 5)
 
 
 @pytest.mark.parametrize("public", CLASSES, ids=lambda public: public.__name__)

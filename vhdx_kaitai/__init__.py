@@ -1,5 +1,16 @@
 """Read, judge and describe VHDX disk images, make new ones, and write to them [MS-VHDX].
 
+    >>> import vhdx_kaitai
+    >>> created = vhdx_kaitai.create("disk.vhdx", 64 << 20)
+    >>> with vhdx_kaitai.open("disk.vhdx", writable=True) as disk:
+    ...     written = disk.pwrite(b"hello", 0)
+    ...     disk.flush()
+    >>> with vhdx_kaitai.open("disk.vhdx") as disk:
+    ...     print(disk.size, disk.disk_type, disk.pread(5, 0))
+    67108864 dynamic b'hello'
+    >>> vhdx_kaitai.check("disk.vhdx").verdict
+    'clean'
+
 Only `open(..., writable=True)`, `compact`, `edit`, `merge`, `rebase`, `repair`, `undo_repair`,
 `resize` and `replay` change an image that is there.
 
@@ -57,6 +68,7 @@ if TYPE_CHECKING:
         ParentLocator,
         RegionEntry,
     )
+    from .reading.changed import Changed, changed
     from .reading.disk import Disk, DiskFile
     from .reading.extents import Extent
     from .reading.image import Image
@@ -87,6 +99,7 @@ __all__ = [
     "Assumption",
     "Bat",
     "Change",
+    "Changed",
     "Created",
     "Digest",
     "Disk",
@@ -144,6 +157,7 @@ __all__ = [
     "WritableDiskFile",
     "__version__",
     "catalogue",
+    "changed",
     "check",
     "compact",
     "convert",
@@ -185,6 +199,7 @@ _NAMES_IN = {
     "format.structures": (
         "Header KeyValue LogDescriptor LogEntryHeader MetadataEntry ParentLocator RegionEntry"
     ),
+    "reading.changed": "Changed changed",
     "reading.disk": "Disk DiskFile",
     "reading.extents": "Extent",
     "reading.image": "Image",

@@ -227,7 +227,7 @@ def test_a_source_of_the_caller_stays_open() -> None:
 @pytest.mark.parametrize("thing", [42, None, 1.5, object(), ["vhdxfile"]])
 def test_what_holds_no_bytes_is_a_type_error(thing: object) -> None:
     with pytest.raises(TypeError):
-        Image(thing)
+        Image(thing)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class Sought(NamedTuple):
     ) -> Sought:
         """Return what callers say of parents."""
         if not isinstance(parent, (list, tuple)):
-            parent = [parent]
+            parent = [parent]  # type: ignore[list-item]  # no other sequence is one of parents
         return cls(tuple(parent), search, follow_absolute, linkage == "ignore")
 
     def name_at(self, depth: int) -> SourceLike | None:

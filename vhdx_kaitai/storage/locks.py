@@ -44,6 +44,8 @@ def lock_file(fd: int, path: str, lock: Lock) -> bool:
         InUseError: Somebody else has it open.
         UnsupportedError: There are no locks, and one is demanded.
     """
+    if lock not in ("auto", True, False):
+        raise ValueError(f"lock is {lock!r}, expected 'auto', True or False")
     if lock is False:
         return False
     try:

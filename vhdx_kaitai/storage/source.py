@@ -21,11 +21,25 @@ from ..records import TYPE_CHECKING
 from .urls import is_url, shown
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, SupportsIndex, TypeAlias
+    from typing import Any, Protocol, SupportsIndex, TypeAlias
 
-# What `open_source` takes. Typing has no name for "anything with the buffer
-# protocol" before Python 3.12, and an mmap is one of them.
-SourceLike: TypeAlias = "Source | str | os.PathLike[str] | BinaryIO | Any"
+    from typing_extensions import Buffer, TypeIs  # which type checkers have, wherever they run
+
+    class BinaryFile(Protocol):
+        """What a binary file object has to have."""
+
+        def read(self, length: int, /) -> bytes:
+            """Return so many bytes from the position on, fewer only at the end."""
+
+        def seek(self, offset: int, whence: int = 0, /) -> object:
+            """Move the position."""
+
+        def tell(self) -> int:
+            """Return the position."""
+
+
+# What `open_source` takes.
+SourceLike: TypeAlias = "Source | str | os.PathLike[str] | Buffer | BinaryFile"
 
 # What opens a file in the place of `os.open`: it is called with a path and flags.
 Opener: TypeAlias = Callable[[str, int], int]
@@ -330,7 +344,7 @@ class BufferSource(Source):
 class FileObjectSource(Source):
     """A binary file object. It has one position, so a lock guards seek and read."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryFile) -> None:
         self._file = file
         self._lock = allocate_lock()
         self.path = _name_of(file)
@@ -355,7 +369,7 @@ class FileObjectSource(Source):
         return _status_of(self._file)
 
 
-def _name_of(file: BinaryIO) -> str | None:
+def _name_of(file: BinaryFile) -> str | None:
     """Return the path of a file object; members of archives have names that are none."""
     name, status = getattr(file, "name", None), _status_of(file)
     if not isinstance(name, str) or status is None:
@@ -366,9 +380,9 @@ def _name_of(file: BinaryIO) -> str | None:
         return None
 
 
-def _status_of(file: BinaryIO) -> os.stat_result | None:
+def _status_of(file: BinaryFile) -> os.stat_result | None:
     try:
-        return os.fstat(file.fileno())
+        return os.fstat(file.fileno())  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):  # it has no descriptor
         return None
 
@@ -444,7 +458,8 @@ class _OwnedFileSource(FileObjectSource):
     """A file on a system without positional reads."""
 
     def __init__(self, path: str, opener: Opener | None = None) -> None:
-        super().__init__(open(path, "rb", opener=opener))  # noqa: SIM115 - closed by close()
+        self._opened = open(path, "rb", opener=opener)  # noqa: SIM115 - closed by close()
+        super().__init__(self._opened)
         self.path = path
         status = self.status()
         assert status is not None
@@ -454,10 +469,10 @@ class _OwnedFileSource(FileObjectSource):
         return None if self.path is None else os.path.abspath(self.path)
 
     def close(self) -> None:
-        self._file.close()
+        self._opened.close()
 
 
-def _is_buffer(source: object) -> bool:
+def _is_buffer(source: Buffer | BinaryFile) -> TypeIs[Buffer]:
     # An mmap has both read() and the buffer protocol; the latter needs no lock.
     try:
         memoryview(source).release()  # type: ignore[arg-type]
