@@ -101,6 +101,8 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 docs: $(DEV) ## Make every generated page of docs/
 	@$(BIN)/python -c 'from pathlib import Path; from vhdx_kaitai.showing.rules import rules_page; \
 	  Path("docs/rules.md").write_text(rules_page(), encoding="utf-8")'
+	@$(BIN)/python -m tools.api -o docs/api.md
+	@$(BIN)/python -m tools.one_chain --update
 	@$(BIN)/python -m tools.damage_table -o docs/damage.md
 	@$(if $(IMAGES),$(BIN)/python -m tools.dump_sizes --update $(IMAGES), \
 	  echo "make: no images in $(SAMPLES); going on without the sizes in docs/metadump.md" >&2)

@@ -17,7 +17,7 @@ import yaml
 from tests.images.chain import chain
 from tests.showing.test_sarif import validator
 from tests.support import ROOT, damaged, good
-from tests.test_readme import blocks
+from tests.test_documents import blocks
 
 (TEXT,) = blocks("yaml", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"))
 WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import vhdx_kaitai
 from tests.images.chain import Chain, chain
 from tests.images.dirty import dirty
-from tests.images.image import Image, Layout
+from tests.images.image import Block, Image, Layout, partial
 
 PAGE = Path(__file__).parent.parent / "README.md"
 TABLE = re.compile(r"(?<=<!-- one chain -->\n).*?(?=<!-- end of one chain -->)", re.DOTALL)
@@ -158,12 +158,15 @@ TOOLS = (
 
 
 def the_chain(folder: Path) -> Chain:
-    """Write the chain into a folder: all entries of the base's BAT are in its log alone."""
+    """Write the chain into a folder: what the base's BAT says of its blocks is in its log alone."""
+
+    def blocks(depth: int, _: Image) -> dict[int, Block]:
+        return {5: Block(), 6: partial(0)} if depth else {number: Block() for number in range(4)}
 
     def cut(depth: int, image: Image) -> Image | Layout:
         return image if depth else dirty(image, junk=False)
 
-    return chain(2, change=cut).write(folder)
+    return chain(2, blocks=blocks, change=cut).write(folder)
 
 
 def verdict(tool: Tool, made: Chain) -> str:

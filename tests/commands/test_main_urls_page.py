@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import ROOT
-from tests.test_readme import blocks, run, steps
+from tests.test_documents import blocks, run, steps
 from tests.web import OnDisk, serving
 
 PAGE = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -22,8 +23,8 @@ import vhdx_kaitai
 from tests.conftest import Files
 from tests.images.chain import GOOD_CHAINS, chain
 from tests.images.goods import GOODS
-from tests.images.image import Block, dynamic, fixed
-from tests.images.structures import GIB, KIB, MIB
+from tests.images.image import Block, dynamic, fixed, partial
+from tests.images.structures import GIB, KIB, MIB, ZERO
 from tests.reading_fixtures import (
     allocated,
     assert_same,
@@ -214,6 +215,46 @@ def test_an_image_reads_as_others_read_it(reader: str, name: str, files: Files) 
     path, model = files.good(name), good(name).model
     with vhdx_kaitai.open(path) as disk, READERS[reader]([path]) as view:
         assert assert_agrees(view, disk, reader, list(windows(model)))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_child_without_sector_bitmaps_is_read_wrongly_by_libvhdi_alone(
+    reader: str, tmp_path: Path
+) -> None:
+    """No block of it is partially present, and libvhdi takes other bytes for a bitmap."""
+    made = chain(2, blocks=lambda depth, _: {depth: Block()}).write(tmp_path)
+    with READERS[reader](made.paths) as view:
+        is_right = view.read(0, view.size) == made.model.read(0, made.model.size)
+    assert is_right == (reader != "libvhdi")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_zeros_of_a_child_show_its_parent_in_libvhdi_alone(reader: str, tmp_path: Path) -> None:
+    blocks = {0: Block(ZERO), 1: partial(0)}
+    made = chain(2, blocks=lambda depth, _: blocks if depth else {0: Block()}).write(tmp_path)
+    with READERS[reader](made.paths) as view:
+        is_zero = view.read(0, MIB) == bytes(MIB)
+    assert is_zero == (reader != "libvhdi")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_parent_that_was_changed_is_taken_by_dissect_alone(reader: str, tmp_path: Path) -> None:
+    """It does not ask for the DataWriteGuid, and shows a disk that never was."""
+    made = chain(2, blocks=lambda depth, _: {depth: Block(), 3: partial(0)} if depth else {}).write(
+        tmp_path
+    )
+    expected = made.model.read(0, made.model.size)
+    with READERS[reader](made.paths) as view:
+        assert view.read(0, view.size) == expected
+    chain(1, change=lambda _, image: image.but(tag=9, data_write_guid=UUID(int=9))).write(tmp_path)
+    with pytest.raises(vhdx_kaitai.ParentMismatchError):
+        vhdx_kaitai.open(made.path)
+    if reader == "dissect":
+        with dissect(made.paths) as view:
+            assert view.read(0, view.size) != expected
+    else:
+        with pytest.raises((OSError, AssertionError)), READERS[reader](made.paths) as view:
+            view.read(0, view.size)
 
 
 @pytest.mark.parametrize(("reader", "name"), cases(GOOD_CHAINS, CHAIN_DEPARTURES))

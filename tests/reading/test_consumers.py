@@ -2,7 +2,7 @@
 
 An ext4 and an NTFS volume, made by mkfs.ext4 and mkntfs and filled without being mounted, lie
 after a partition table inside a VHDX; forensic libraries read the files through `disk.open()` and
-`disk.pread`. The two programs at the end are those of the README.
+`disk.pread`. The two programs at the end are those of docs/library.md.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ def test_libyal_opens_a_disk_file_by_itself(disk: Disk) -> None:
     volume.close()
 
 
-# -- the recipes of the README ------------------------------------------------------------------
+# -- the recipes of the guide ------------------------------------------------------------------
 
 DISSECT = """\
 from dissect.extfs import ExtFS
@@ -365,7 +365,7 @@ def test_a_recipe_prints_the_file_of_a_volume_that_is_the_whole_disk(
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_stands_in_the_readme_as_it_is_run(recipe: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    programs = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+def test_a_recipe_stands_in_the_guide_as_it_is_run(recipe: str) -> None:
+    guide = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     assert RECIPES[recipe][0] in programs

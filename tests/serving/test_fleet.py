@@ -17,7 +17,7 @@ import vhdx_kaitai
 from tests.images.chain import chain
 from tests.serving.fleets import Fleet, assert_told, make_fleet, timeless
 from tests.support import ROOT, assert_valid, good
-from tests.test_readme import blocks
+from tests.test_documents import blocks
 from vhdx_kaitai.serving.fleet import scan
 from vhdx_kaitai.serving.record import scan_one
 from vhdx_kaitai.serving.workers import Processes

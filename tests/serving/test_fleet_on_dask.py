@@ -19,7 +19,7 @@ pytest.importorskip("distributed", reason="distributed is not installed: pip ins
 from tests.conftest import Run
 from tests.serving.fleets import Fleet, assert_told, make_fleet, timeless
 from tests.support import ROOT
-from tests.test_readme import blocks
+from tests.test_documents import blocks
 from vhdx_kaitai.serving.fleet import scan
 from vhdx_kaitai.serving.record import scan_one
 from vhdx_kaitai.serving.tables import read_records

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         """What a binary file object has to have."""
 
         def read(self, length: int, /) -> bytes:
-            """Return so many bytes from the position on, fewer only at the end."""
+            """Return that many bytes from the position on, fewer only at the end."""
 
         def seek(self, offset: int, whence: int = 0, /) -> object:
             """Move the position."""
