@@ -210,6 +210,16 @@ def test_the_wheel_lists_all_of_its_files(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.slow
+def test_packages_are_such_as_an_index_wants_them(packages: Path) -> None:
+    pytest.importorskip("twine", reason="twine is not installed")
+    pytest.importorskip("check_wheel_contents", reason="check-wheel-contents is not installed")
+    checked = run(sys.executable, "-m", "twine", "check", "--strict", *packages.glob("*.*"))
+    assert checked.returncode == 0, checked.stdout
+    checked = run(sys.executable, "-m", "check_wheel_contents", *packages.glob("*.whl"))
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.slow
 def test_man_pages_are_installed_where_man_finds_them(packages: Path, tmp_path: Path) -> None:
     python = environment(tmp_path, next(packages.glob("*.whl")))
     assert (tmp_path / "share" / "man" / "man1" / "vhdx-kaitai.1").is_file()
