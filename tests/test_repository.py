@@ -22,7 +22,8 @@ def files() -> tuple[Path, ...]:
     tops = [
         path for path in ROOT.iterdir() if path.name not in _MADE and path.suffix != ".egg-info"
     ]
-    below = [path for top in tops if top.name[0] != "." for path in (top, *top.rglob("*"))]
+    shown = [top for top in tops if top.name[0] != "." or top.name == ".github"]
+    below = [path for top in shown for path in (top, *top.rglob("*"))]
     return tuple(sorted(path for path in below if path.is_file()))
 
 
