@@ -16,6 +16,7 @@ DEV      := $(VENV)/.installed-dev
 COMPILER := $(BUILD)/compiler/.fetched
 WEBIDE   := $(BUILD)/webide/.fetched
 USERS    := $(BUILD)/users
+DEMO     := $(BUILD)/demo.vhdx
 
 # Real images, whose dumps docs/metadump.md measures.
 IMAGES := $(wildcard $(SAMPLES)/*.vhdx.gz $(SAMPLES)/*.vhdx.bz2)
@@ -46,24 +47,32 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: Python 3.11 or later is needed, '$(PYTHON)' is $$($(PYTHON) -V 2>&1);" \
 	         "name another with PYTHON=python3.12" >&2; exit 1; }
+	@echo "Creating $(VENV), with $$($(PYTHON) -V)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(RUNTIME): pyproject.toml | $(BIN)/python
-	@echo "Installing the package into $(VENV)"
+	@echo "Installing the package and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
-	@echo "Installing the package and its development tools into $(VENV)"
+	@echo "Installing the package and its development tools into $(VENV), which takes a while"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(RUNTIME) $@
 
 demo: $(RUNTIME) ## Describe IMAGE=..., or an image that the project builds itself
 ifeq ($(IMAGE),)
+	@echo "Building an image as a crash leaves it, $(DEMO)"
 	@mkdir -p $(BUILD)
-	@$(BIN)/python -m tests.images.demo $(BUILD)/demo.vhdx
+	@$(BIN)/python -m tests.images.demo $(DEMO)
 endif
-	$(BIN)/vhdx-kaitai info $(or $(IMAGE),$(BUILD)/demo.vhdx)
+	$(BIN)/vhdx-kaitai info $(or $(IMAGE),$(DEMO))
+	@echo
+	@echo "Next:"
+	@echo "  . $(BIN)/activate                       # then the command is vhdx-kaitai"
+	@echo "  vhdx-kaitai check $(or $(IMAGE),$(DEMO))"
+	@echo "  vhdx-kaitai map $(or $(IMAGE),$(DEMO))"
+	@echo "docs/getting-started.md goes on from there."
 
 # What the tests use of other languages is fetched where they are installed; the tests skip otherwise.
 test: $(DEV) ## Set everything up and run the tests
