@@ -121,3 +121,12 @@ def test_only_blocks_that_overlap_count_as_crowded(
         found = survey(OpenedImage(SparseSource(layout.build().file)), EVERY)
     assert [block for block, _ in found.pieces] == [98, 99]
     assert found.uncompared == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_block_past_the_end_of_the_file_overlaps_nothing(way: Way) -> None:
+    layout = image_of(1, 32 * MIB, 60)
+    layout.set_entry(0, FULLY_PRESENT, 40 * MIB)
+    with way():
+        found = survey(OpenedImage(SparseSource(layout.build().file)), EVERY)
+    assert found.pieces == []

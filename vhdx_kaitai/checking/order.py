@@ -79,11 +79,12 @@ def _compared(
         crowded: Takes the first places of blocks that overlap something, one more than wanted.
     """
     parts = iter(others)
-    start, stop = next(parts, (end, end))
+    nothing = end + length, end + length
+    start, stop = next(parts, nothing)
     last = -length  # a block there ends at 0
     for place in places:
         while stop <= place:
-            start, stop = next(parts, (end, end))
+            start, stop = next(parts, nothing)
         distance = place - last
         if distance > length:
             yield from others.gaps(last + length, place)
