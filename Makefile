@@ -104,7 +104,7 @@ $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py
 	@echo "Installing the package as users do into $@"
 	@rm -rf $@
 	@$(PYTHON) -m venv $@
-	@$@/bin/python -m pip install --quiet --disable-pip-version-check . dissect.hypervisor
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check '.[fast]' dissect.hypervisor
 
 # A page that takes what is not there stays as it is.
 docs: $(DEV) ## Make every generated page of docs/

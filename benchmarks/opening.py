@@ -10,6 +10,7 @@ from .images import GIB, MIB, TIB, Made
 from .readers import DISSECT, LIBVHDI, dissect, libvhdi
 
 _QEMU = "qemu-img"
+_NOTHING = "python -c pass"
 _BOTH = "1 GiB"
 
 
@@ -105,7 +106,21 @@ def info_small(bench: Bench) -> None:
     bench.race("info, 1 GiB", seconds, [at_most(0.6, DISSECT)], rounds=rounds, unit="ms")
 
 
+def start(bench: Bench) -> None:
+    """Start: help, and `info` of a small image, against a Python that does nothing."""
+    made = _small(bench)
+    for words, limit in ((["--help"], 2.5), (["info", str(made.path)], 3.0)):
+        ours = processes.seconds(processes.vhdx_kaitai(*words))
+        nothing = processes.seconds([*processes.interpreter(), "-c", "pass"])
+        runners = {OURS: ours, _NOTHING: nothing}
+        rounds = bench.pick(31, 7)
+        bench.race(
+            f"start, {words[0]}", runners, [at_most(limit, _NOTHING)], rounds=rounds, unit="ms"
+        )
+
+
 BENCHMARKS: dict[str, Benchmark] = {
+    "start": start,
     "open": open_clean,
     "open-64tib": open_large,
     "info": info_small,

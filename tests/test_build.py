@@ -21,11 +21,15 @@ from pathlib import Path
 import pytest
 
 from tests.compiling import run
+from tests.images.structures import MIB
 from tests.support import tool
 from vhdx_kaitai.commands import main
 
 ROOT = Path(__file__).parent.parent
 KSY = ROOT / "vhdx.ksy"
+
+# What an empty environment of Python 3.11 has.
+TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 
 
 # --- The compiler ---
@@ -244,6 +248,12 @@ def test_a_plain_environment_installs_the_package_from_its_source(tmp_path: Path
         helped = run(binaries / "vhdx-kaitai", command, "--help")
         assert helped.returncode == 0, helped.stdout
     assert (tmp_path / "plain" / "share" / "man" / "man1" / "vhdx-kaitai.1").is_file()
+    (packages,) = (tmp_path / "plain").glob("lib/python*/site-packages")
+    own = {path for path in packages.iterdir() if not path.name.startswith(TOOLS)}
+    names = {path.name.partition("-")[0] for path in own if path.suffix == ".dist-info"}
+    assert names == {"vhdx_kaitai", "kaitaistruct", "crc32c"}
+    files = [file for path in own for file in (path, *path.rglob("*"))]
+    assert sum(file.stat().st_blocks * 512 for file in files) <= 6 * MIB
 
 
 @pytest.mark.slow

@@ -251,6 +251,7 @@ TESTED_WITH = {
     "reading.entries": "serving/test_files",
     "checking.told": "checking/test_findings",
     "checking.classes": "checking/test_survey",
+    "checking.order": "checking/test_crowds",
     "checking.tally": "checking/test_survey",
     "copying.bulk": "copying/test_data",
     "copying.turns": "copying/test_raw",

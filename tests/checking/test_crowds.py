@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.checking.judging import (
     by_sorting,
     image_of,
     in_bulk,
+    without_numpy,
 )
 from tests.images.image import Layout
 from tests.images.structures import (
@@ -20,10 +22,13 @@ from tests.images.structures import (
     MIB,
 )
 from tests.support import SparseSource
-from vhdx_kaitai.checking import crowds
+from vhdx_kaitai.checking import order
 from vhdx_kaitai.checking.chain import check
 from vhdx_kaitai.checking.survey import survey
 from vhdx_kaitai.reading.image import Image as OpenedImage
+
+Way = Callable[[], AbstractContextManager[None]]
+WAYS = (in_bulk, without_numpy)
 
 
 @pytest.mark.slow
@@ -70,28 +75,30 @@ def test_blocks_are_compared_in_a_file_that_claims_more_than_any_disk_needs(dist
     assert check(SparseSource(layout.build().file)).verdict == verdict
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("most", [2, 3, 8])
-def test_sorting_finds_what_lies_on_both_sides_of_a_pass(most: int) -> None:
+def test_sorting_finds_what_lies_on_both_sides_of_a_pass(most: int, way: Way) -> None:
     """However few places a pass takes, and however many blocks have the last of them."""
     layout = image_of(40, 4 * MIB, 1000)
     places = [100, 104, 108, 111, 200, 200, 200, 200, 200, 300, 304, 307, 310, 400]
     for block, place in enumerate(places):
         layout.set_entry(39 - block * 2, FULLY_PRESENT, place * MIB)
     expected = {39 - 2 * n for n in (2, 3, 4, 5, 6, 7, 8, 10, 11, 12)}
-    with in_bulk(), by_sorting(most):
+    with way(), by_sorting(most):
         image = OpenedImage(SparseSource(layout.build().file))
         pieces = survey(image, EVERY).pieces
     assert {block for block, _ in pieces} == expected
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("most_sorted", [None, 64])
 def test_of_a_great_many_overlaps_those_in_front_are_named(
-    most_sorted: int | None, monkeypatch: pytest.MonkeyPatch
+    most_sorted: int | None, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are not passed over in silence."""
-    monkeypatch.setattr(crowds, "_MAX_CROWDED", 50)
+    monkeypatch.setattr(order, "MOST_CROWDED", 50)
     layout = pairs_far_apart(100)
-    with in_bulk(), by_sorting(most_sorted) if most_sorted else nullcontext():
+    with way(), by_sorting(most_sorted) if most_sorted else nullcontext():
         image = OpenedImage(SparseSource(layout.build().file))
         found = survey(image, EVERY)
         report = check(SparseSource(layout.build().file))
@@ -101,13 +108,25 @@ def test_of_a_great_many_overlaps_those_in_front_are_named(
     assert report.skipped[0].what == "overlaps of 150 blocks"
 
 
-def test_only_blocks_that_overlap_count_as_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_only_blocks_that_overlap_count_as_crowded(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many others come before them."""
-    monkeypatch.setattr(crowds, "_MAX_CROWDED", 10)
+    monkeypatch.setattr(order, "MOST_CROWDED", 10)
     layout = image_of(100, MIB, 110)
     for block in range(100):
         layout.set_entry(block, FULLY_PRESENT, (5 + min(block, 98)) * MIB)
-    with in_bulk():
+    with way():
         found = survey(OpenedImage(SparseSource(layout.build().file)), EVERY)
     assert [block for block, _ in found.pieces] == [98, 99]
     assert found.uncompared == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_block_past_the_end_of_the_file_overlaps_nothing(way: Way) -> None:
+    layout = image_of(1, 32 * MIB, 60)
+    layout.set_entry(0, FULLY_PRESENT, 40 * MIB)
+    with way():
+        found = survey(OpenedImage(SparseSource(layout.build().file)), EVERY)
+    assert found.pieces == []

@@ -19,6 +19,7 @@ from tests.checking.judging import (
     assert_both_ways_agree,
     image_of,
     tables,
+    without_numpy,
 )
 from tests.images.image import Layout, dynamic
 from tests.images.structures import (
@@ -28,12 +29,9 @@ from tests.images.structures import (
     PARTIALLY_PRESENT,
     TIB,
 )
+from tests.reading_fixtures import measured_memory
 from tests.support import SparseSource
-from vhdx_kaitai.checking import survey as looking
 from vhdx_kaitai.checking.chain import check
-from vhdx_kaitai.checking.survey import survey
-from vhdx_kaitai.errors import UnsupportedError
-from vhdx_kaitai.reading.image import Image as OpenedImage
 
 
 @given(tables(), st.sampled_from((1, 20, 1000)))
@@ -195,41 +193,31 @@ def test_a_small_image_is_checked_without_numpy(order: str, tmp_path: Path) -> N
 # -- without numpy --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be no numpy, as in the Python of nbdkit."""
-    for name in ("crowds", "tally"):
-        monkeypatch.delattr(f"vhdx_kaitai.checking.{name}", raising=False)
-        monkeypatch.setitem(sys.modules, f"vhdx_kaitai.checking.{name}", None)
+@pytest.mark.slow
+def test_a_large_bat_is_looked_at_without_numpy_too() -> None:
+    """With blocks that overlap each other, and others that are past the end of the file."""
+    layout = large(has_parent=True)
+    for block in range(0, 600_000, 1000):
+        layout.set_entry(block, FULLY_PRESENT, (20 + block // 1000) * MIB)
+    layout.set_entry(599_001, FULLY_PRESENT, 20 * MIB)
+    layout.set_entry(300_001, PARTIALLY_PRESENT, 621 * MIB)
+    layout.file_length = 620 * MIB
+    with_numpy = check(SparseSource(layout.build().file))
+    with without_numpy():
+        assert check(SparseSource(layout.build().file)) == with_numpy
+    rules = {f.rule for f in with_numpy.findings if f.level == "error"}
+    assert rules == {"BAT-07", "BAT-08", "BAT-10"}
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_numpy")
-def test_a_large_bat_is_looked_at_without_numpy_too() -> None:
-    layout = large(has_parent=False)
-    for block in range(0, 600_000, 1000):
-        layout.set_entry(block, FULLY_PRESENT, (20 + block // 1000) * MIB)
-    image = OpenedImage(SparseSource(layout.build().file))
-    found = survey(image, 1)
-    assert (found.stored, found.pieces, found.uncompared) == (600, [], 0)
-    assert found.gaps is not None
-    layout.set_entry(599_001, FULLY_PRESENT, 20 * MIB)
-    report = check(SparseSource(layout.build().file))
-    assert {f.rule for f in report.findings if f.level == "error"} >= {"BAT-08"}
-
-
-@pytest.mark.usefixtures("without_numpy")
-def test_a_bat_for_which_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_MOST_ENTRIES", 600_000)
-    image = OpenedImage(SparseSource(large(has_parent=False).build().file))
-    with pytest.raises(UnsupportedError, match="it takes numpy to look at 600146 entries"):
-        survey(image, 1)
-
-
-def test_of_many_that_overlap_the_first_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_MOST_PIECES", 2)
-    layout = image_of(5, MIB, 20)
-    for block in range(5):
-        layout.set_entry(block, FULLY_PRESENT, 10 * MIB)
-    found = survey(OpenedImage(SparseSource(layout.build().file)), 1)
-    assert ([block for block, _ in found.pieces], found.uncompared) == ([0, 1], 3)
+def test_memory_stays_small_without_numpy_as_well(tmp_path: Path) -> None:
+    """Of 256 GiB in blocks of 1 MiB there are 262144 entries: no object is kept of each."""
+    path = tmp_path / "mapped.vhdx"
+    try:
+        write_mapped(path, 256 * GIB, "one shared place")
+    except OSError as error:
+        pytest.skip(f"no file of that length here: {error}")
+    with without_numpy(), measured_memory() as peak:
+        report = check(path)
+    assert [finding.rule for finding in report.findings] == ["BAT-08"]
+    assert peak.bytes < 5 * MIB

@@ -50,7 +50,7 @@ def assert_one_line(err: str) -> None:
     assert err[:-1].isprintable()
 
 
-HEAVY = ("numpy", "rich", "kaitaistruct", "vhdx_kaitai.generated.vhdx")
+HEAVY = ("numpy", "kaitaistruct", "vhdx_kaitai.generated.vhdx")
 
 
 def imported(*arguments: object, cwd: Path, modules: Iterable[str] = HEAVY) -> set[str]:

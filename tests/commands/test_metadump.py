@@ -57,10 +57,10 @@ def test_a_dump_is_not_written_to_standard_output(
     assert not list(tmp_path.iterdir())
 
 
-def test_dumping_imports_neither_numpy_nor_rich(files: Files, tmp_path: Path) -> None:
+def test_dumping_imports_no_numpy(files: Files, tmp_path: Path) -> None:
     code = (
         "import sys; from vhdx_kaitai.commands.main import main; status = main(sys.argv[1:]);"
-        "assert not {'numpy', 'rich'} & set(sys.modules); sys.exit(status)"
+        "assert 'numpy' not in sys.modules; sys.exit(status)"
     )
     arguments = ["metadump", str(files.good("dynamic-plain")), str(tmp_path / "dump.vhdx")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)

@@ -26,6 +26,7 @@ from tests.reading_fixtures import (
     run_program,
 )
 from tests.support import damaged, good, silent
+from vhdx_kaitai import fast
 from vhdx_kaitai.copying import bulk, data, raw
 from vhdx_kaitai.copying.compare import Difference, compare
 from vhdx_kaitai.copying.data import DataRange, data_ranges
@@ -40,11 +41,17 @@ T = TypeVar("T")
 SMALL = [name for name in COMPLETE if good(name).model.size <= 64 * MIB]
 
 
-@pytest.fixture(params=["one by one", "in bulk", "in bulk, few at once", "more than can be held"])
+WAYS = ["one by one", "without numpy", "in bulk", "in bulk, few at once", "more than can be held"]
+
+
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Tell extents one by one to the end, or in bulk from the first or the fourth on."""
     if request.param != "one by one":
         monkeypatch.setattr(data, "_MANY_EXTENTS", 0)
+    if request.param == "without numpy":
+        monkeypatch.setattr(data, "_MANY_EXTENTS", 3)
+        monkeypatch.setattr(fast, "has_numpy", lambda: False)
     if request.param == "in bulk, few at once":
         monkeypatch.setattr(data, "_MANY_EXTENTS", 3)
         monkeypatch.setattr(runs, "_MOST_BLOCKS", 5)

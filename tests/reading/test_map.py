@@ -20,6 +20,8 @@ from tests.reading_fixtures import (
     opened,
     opened_chain,
 )
+from vhdx_kaitai import fast
+from vhdx_kaitai.reading import extents
 from vhdx_kaitai.reading import map as mapping
 from vhdx_kaitai.reading.map import Map
 
@@ -33,12 +35,16 @@ def rows_of(found: Map) -> list[Row]:
     ]
 
 
-@pytest.fixture(params=["one by one", "in bulk", "few of many blocks", "many of few"])
+@pytest.fixture(
+    params=["one by one", "in bulk", "without numpy", "few of many blocks", "many of few"]
+)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way in which a map is made, or which it is begun in."""
     name: str = request.param
-    if name == "in bulk":
+    if name in ("in bulk", "without numpy"):
         monkeypatch.setattr(mapping, "WORTHWHILE_BLOCKS", 0)
+        monkeypatch.setattr(fast, "has_numpy", lambda: name == "in bulk")
+        monkeypatch.setattr(extents, "_EXTENTS_AT_ONCE", 7)
     elif name != "one by one":
         monkeypatch.setattr(mapping, "WORTHWHILE_EXTENTS", 8 if name.startswith("few") else 64)
     return name

@@ -23,7 +23,7 @@ from tests.support import good
 # Reads disks as the plugin does; then writes to one, and tells what it has imported.
 _READER = """
 import hashlib, json, sys
-for name in ("numpy", "crc32c", "rich"):
+for name in ("numpy", "crc32c"):
     sys.modules[name] = None
 sys.path.insert(0, sys.argv[1])
 from vhdx_kaitai.format import checksum
@@ -41,7 +41,7 @@ print(json.dumps(found))
 
 _WRITER = """
 import sys
-for name in ("numpy", "crc32c", "rich"):
+for name in ("numpy", "crc32c"):
     sys.modules[name] = None
 sys.path.insert(0, sys.argv[1])
 from vhdx_kaitai.writing import opening

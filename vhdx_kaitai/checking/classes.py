@@ -39,6 +39,9 @@ CUT = 1 << 7  # the last block, when the disk ends inside it
 # A block in any of these states has a place, be it from former times.
 OCCUPYING_STATES = (UNDEFINED, UNMAPPED, FULLY_PRESENT, PARTIALLY_PRESENT)
 
+# No disk needs a longer file, in MiB: one of 64 TiB with its sector bitmaps and metadata.
+LONGEST = (1 << 26) + (1 << 16)
+
 # How many gaps between what is in a file are kept by place; others are only counted.
 MOST_GAPS = 1024
 
@@ -182,9 +185,9 @@ class Classes:
         """Tell whether there are entries of a class."""
         return code in self._samples
 
-    def has_room(self, code: int) -> bool:
-        """Tell whether more entries of a class are to be named."""
-        return code not in self._samples or len(self._samples[code][0]) < self._most
+    def room(self, code: int) -> int:
+        """Return how many more entries of a class may be named."""
+        return self._most - len(self._samples[code][0]) if code in self._samples else self._most
 
     def samples(self) -> dict[int, Sample]:
         """Return the classes."""
@@ -242,9 +245,23 @@ class Gaps(NamedTuple):
             taken: Start and end of what is referred to, in any order.
             end: The MiB after the last of the file.
         """
-        gaps = list(Ranges(taken).gaps(0, end))
-        total = sum(stop - start for start, stop in gaps)
-        return cls(total, gaps[:MOST_GAPS], bool(gaps) and gaps[-1][1] == end)
+        return cls.of(Ranges(taken).gaps(0, end), end)
+
+    @classmethod
+    def of(cls, gaps: Iterable[tuple[int, int]], end: int) -> Gaps:
+        """Return gaps that come in order.
+
+        Args:
+            gaps: Start and end of each.
+            end: The MiB after the last of the file.
+        """
+        first: list[tuple[int, int]] = []
+        total = stop = 0
+        for start, stop in gaps:
+            total += stop - start
+            if len(first) < MOST_GAPS:
+                first.append((start, stop))
+        return cls(total, first, total > 0 and stop == end)
 
     def length(self, size: int) -> int:
         """Return how many bytes of a file of some length they are."""

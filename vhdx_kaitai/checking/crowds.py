@@ -10,40 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy
 
 from ..format.bat import FULLY_PRESENT, STATE_MASK
 from ..reading.image import Image
 from ..units import MIB, ceil_div
-from . import classes
+from . import classes, order
 from .classes import Gaps
+from .order import Crowds
 from .tally import batches, occupying, places_of
 
 if TYPE_CHECKING:
     from .classes import Bounds
     from .tally import Marks, Numbers, Tally
 
-# How many blocks that overlap something are looked at closely; the rest is counted.
-_MAX_CROWDED = 1 << 15
-
 _MOST_SORTED = 1 << 23  # places in a pass over the BAT
 _STEP = 1 << 16  # places, or marks, that are looked at together
-
-
-class Crowds(NamedTuple):
-    """What is wrong with the places of blocks, or may be.
-
-    Attributes:
-        pieces: Numbers and entries of the blocks that overlap something.
-        uncompared: How many more may do.
-        gaps: What of the file nothing refers to; None when it is too long to tell.
-    """
-
-    pieces: list[tuple[int, int]]
-    uncompared: int
-    gaps: Gaps | None
 
 
 def crowds(image: Image, tally: Tally, limits: Bounds, others: list[tuple[int, int]]) -> Crowds:
@@ -150,14 +134,25 @@ def _crowded(
         near = numpy.diff(part, prepend=last) < length
         low, high = part.searchsorted(begins - length, "right"), part.searchsorted(ends)
         hit = (low < high).nonzero()[0]
-        touched = [part[low[at] : high[at]][:_MAX_CROWDED] for at in hit.tolist()]
+        touched = [part[low[at] : high[at]][: order.MOST_CROWDED + 1] for at in hit.tolist()]
         before = numpy.append(part[:-1][near[1:]], last if near[0] else part[:0])
         new = numpy.unique(numpy.concatenate([before, part[near], *touched]))
         found.append(new)
         count, last = count + len(new), int(part[-1])
-        if count >= _MAX_CROWDED:
-            return numpy.unique(numpy.concatenate(found)), last
-    return numpy.unique(numpy.concatenate([*found, numpy.empty(0, numpy.int64)])), None
+        if count > order.MOST_CROWDED:
+            found = [numpy.unique(numpy.concatenate(found))]
+            count = len(found[0])
+            if count > order.MOST_CROWDED:
+                break
+    return _first(numpy.unique(numpy.concatenate([*found, numpy.empty(0, numpy.int64)])))
+
+
+def _first(places: Numbers) -> tuple[Numbers, int | None]:
+    """Return no more of some places than are looked at closely, and the last when there are."""
+    if len(places) <= order.MOST_CROWDED:
+        return places, None
+    places = places[: order.MOST_CROWDED]
+    return places, int(places[-1])
 
 
 def _foremost(image: Image, end: int, places: Numbers, compared: int | None) -> tuple[Numbers, int]:
@@ -183,9 +178,9 @@ def _foremost(image: Image, end: int, places: Numbers, compared: int | None) -> 
         if compared is not None:
             rest += int(numpy.count_nonzero(place > compared))
         found = numpy.concatenate((found, (blocks[is_there], place[is_there])), axis=1)
-        if found.shape[1] > _MAX_CROWDED:
-            rest += found.shape[1] - _MAX_CROWDED
-            found = found[:, numpy.argpartition(found[1], _MAX_CROWDED)[:_MAX_CROWDED]]
+        if found.shape[1] > order.MOST_CROWDED:
+            rest += found.shape[1] - order.MOST_CROWDED
+            found = found[:, found[1].argsort(kind="stable")[: order.MOST_CROWDED]]
     return found[0], rest
 
 
@@ -235,7 +230,8 @@ def _crowded_far_away(
     parts = _sorted_places(image, end, shared)
     places, compared = _crowded(parts, image.geometry.block_size // MIB, others)
     more = [place for place in shared if compared is None or place <= compared]
-    return numpy.unique(numpy.append(places, numpy.array(more, numpy.int64))), compared
+    both, last = _first(numpy.unique(numpy.append(places, numpy.array(more, numpy.int64))))
+    return both, compared if last is None else last
 
 
 def _sorted_places(image: Image, end: int, shared: list[int]) -> Iterator[Numbers]:

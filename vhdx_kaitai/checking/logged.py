@@ -10,7 +10,8 @@ from ..format import bat
 from ..format.bat import FULLY_PRESENT, OFFSET_MASK, PARTIALLY_PRESENT, STATE_MASK
 from ..reading.image import Image
 from ..storage.overlay import Overlay, Update
-from .survey import is_large, payload_entries
+from .order import payload_entries
+from .survey import is_for_numpy
 from .told import Several
 
 
@@ -40,17 +41,20 @@ def _logged_blocks(
 ) -> tuple[list[tuple[int, int]], int]:
     """Return the first blocks with logged bytes, with their places, and how many there are."""
     starts, ends = [update.start for update in updates], [update.end for update in updates]
-    if is_large(image):
+    if is_for_numpy(image):
         from .crowds import blocks_in  # takes time to import, which only a large BAT is worth
 
         return blocks_in(image, starts, ends, most)
     size = image.geometry.block_size
-    found = []
+    found: list[tuple[int, int]] = []
+    total = 0
     for first, entries in payload_entries(image):
         for block, entry in enumerate(entries, first):
             offset = entry & OFFSET_MASK
             if entry & STATE_MASK in (FULLY_PRESENT, PARTIALLY_PRESENT):
                 at = bisect_right(ends, offset)
                 if at < len(starts) and starts[at] < offset + size:
-                    found.append((block, offset))
-    return found[:most], len(found)
+                    total += 1
+                    if len(found) < most:
+                        found.append((block, offset))
+    return found, total

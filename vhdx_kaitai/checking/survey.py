@@ -1,30 +1,36 @@
 """The look at the whole BAT: entry by entry while it is small, with numpy when it is large.
 
-Where numpy cannot be had, as in the Python of nbdkit, a large one takes seconds for every million
-of stored blocks.
+Where numpy cannot be had, a large one is looked at entry by entry as well, which takes some seconds
+for every ten million.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 
-from ..errors import UnsupportedError
-from ..format.bat import OFFSET_MASK, PARTIALLY_PRESENT, PLACE_SHIFT, STATE_MASK
+from .. import fast
+from ..format.bat import (
+    FULLY_PRESENT,
+    OFFSET_MASK,
+    PARTIALLY_PRESENT,
+    PLACE_SHIFT,
+    RESERVED_MASK,
+    STATE_MASK,
+    UNMAPPED,
+)
 from ..format.headers import HEADER_SECTION_LENGTH
 from ..reading.image import Image
 from ..units import MIB, ceil_div
 from . import classes
-from .classes import Bounds, Classes, Gaps, Places, Survey
+from .classes import Bounds, Classes, Places, Survey
+from .order import crowds_plainly, payload_entries
 
 # With fewer entries the import of numpy takes longer than it saves.
 WORTHWHILE_ENTRIES = 1 << 15
 
-# Without numpy: entries that are looked at, and blocks that are compared when some overlap.
-_MOST_ENTRIES = 1 << 22
-_MOST_PIECES = 1 << 15
+_LOW_BITS = STATE_MASK | RESERVED_MASK  # of an entry: all but its place
 
 
 def survey(image: Image, most: int) -> Survey:
@@ -33,82 +39,90 @@ def survey(image: Image, most: int) -> Survey:
     Args:
         image: The image.
         most: How many entries of a class to keep.
-
-    Raises:
-        UnsupportedError: There are too many of them to do without numpy, and it is not there.
     """
     limits = classes.bounds(image)
-    if is_large(image):
-        return _survey_in_bulk(image, limits, most)
-    return _survey_plainly(image, limits, most)
+    if is_for_numpy(image):
+        from .crowds import crowds  # these take time to import, which only a large BAT is worth
+        from .tally import tally
 
-
-def is_large(image: Image) -> bool:
-    """Tell whether a BAT is so large that it is better looked at in bulk."""
-    return image.geometry.entry_count >= WORTHWHILE_ENTRIES
-
-
-def payload_entries(image: Image) -> Iterator[tuple[int, array[int]]]:
-    """Yield the payload entries of each chunk, with the number of its first block."""
-    geometry = image.geometry
-    for first in range(0, geometry.payload_blocks, geometry.chunk_ratio):
-        count = min(geometry.chunk_ratio, geometry.payload_blocks - first)
-        yield first, image.bat.numbers(geometry.payload_index(first), count)
-
-
-def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
-    geometry = image.geometry
-    by_class = Classes(most)
-    needy: set[int] = set()
-    past = Places()
-    for first, entries in payload_entries(image):
-        codes = [classes.class_of(entry, limits) for entry in entries]
-        for code, count in Counter(codes).items():
-            at = [index for index, other in enumerate(codes) if other == code]
-            named = at[:most]
-            by_class.add(code, count, [first + i for i in named], [entries[i] for i in named])
-            if code & STATE_MASK == PARTIALLY_PRESENT and geometry.is_differencing:
-                needy.add(first // geometry.chunk_ratio)
-            if classes.is_past(code, is_child=geometry.is_differencing):
-                places = (entries[index] >> PLACE_SHIFT for index in at)
-                past = Places.of(places, limits).and_more(past)
-    bitmaps = _bitmap_entries(image)
-    length = geometry.block_size // MIB
-    taken = _others(image, bitmaps)
-    starts = [entry >> PLACE_SHIFT for _, entry in _occupying(image, limits)]
-    taken += [(start, start + length) for start in starts]
-    taken.sort()  # what follows sorts, too, which takes no time then
-    pieces: list[tuple[int, int]] = []
-    uncompared = 0
-    if not classes.are_apart(taken):
-        pieces = list(islice(_occupying(image, limits), _MOST_PIECES))
-        uncompared = max(0, len(starts) - len(pieces))
-    gaps = Gaps.between(taken, limits.end)
+        whole = tally(image, limits, most)
+        by_class, bitmaps, needy, past = whole.by_class, whole.bitmaps, whole.needy, whole.past
+        pieces, uncompared, gaps = crowds(image, whole, limits, _others(image, bitmaps))
+    else:
+        by_class, needy, past = _counted(image, limits, most)
+        bitmaps = _bitmap_entries(image)
+        pieces, uncompared, gaps = crowds_plainly(image, limits, _others(image, bitmaps))
+    if limits.end > classes.LONGEST:
+        gaps = None
     samples = _with_cut_block_apart(image, by_class, limits)
     return Survey(limits, samples, bitmaps, needy, past, pieces, uncompared, gaps)
 
 
-def _occupying(image: Image, limits: Bounds) -> Iterator[tuple[int, int]]:
-    """Yield number and entry of each block that takes up a place in the file."""
+def is_for_numpy(image: Image) -> bool:
+    """Tell whether a BAT is so large that it is better looked at with numpy, and that is there."""
+    return image.geometry.entry_count >= WORTHWHILE_ENTRIES and fast.has_numpy()
+
+
+def _counted(image: Image, limits: Bounds, most: int) -> tuple[Classes, set[int], Places]:
+    """Return the entries by class, the chunks with a partially present block, and places past."""
+    geometry = image.geometry
+    is_child = geometry.is_differencing
+    by_class = Classes(most)
+    needy: set[int] = set()
+    past = Places()
     for first, entries in payload_entries(image):
-        for block, entry in enumerate(entries, first):
-            if entry and classes.occupies(entry, limits.end):
-                yield block, entry
+        counts = _plain_counts(entries, limits, is_child=is_child)
+        if counts is None:
+            past = _count_any(by_class, first, entries, limits, is_child=is_child).and_more(past)
+            is_needy = any(entry & STATE_MASK == PARTIALLY_PRESENT for entry in entries)
+        else:
+            _count_plain(by_class, first, entries, counts)
+            is_needy = PARTIALLY_PRESENT in counts
+        if is_child and is_needy:
+            needy.add(first // geometry.chunk_ratio)
+    return by_class, needy, past
 
 
-def _survey_in_bulk(image: Image, limits: Bounds, most: int) -> Survey:
-    try:
-        from .crowds import crowds  # these take time to import, which only a large BAT is worth
-        from .tally import tally
-    except ImportError:
-        if image.geometry.entry_count > _MOST_ENTRIES:
-            message = f"it takes numpy to look at {image.geometry.entry_count} entries of a BAT"
-            raise UnsupportedError(message) from None
-        return _survey_plainly(image, limits, most)
-    whole = tally(image, limits, most)
-    pieces, uncompared, gaps = crowds(image, whole, limits, _others(image, whole.bitmaps))
-    samples = _with_cut_block_apart(image, whole.by_class, limits)
-    return Survey(limits, samples, whole.bitmaps, whole.needy, whole.past, pieces, uncompared, gaps)
+def _plain_counts(entries: array[int], limits: Bounds, *, is_child: bool) -> dict[int, int] | None:
+    """Return how many entries are of each class; None when a rule may complain about any."""
+    ordered = sorted(entries)
+    if ordered[-1] >> PLACE_SHIFT > limits.last_start:
+        return None
+    with_place = bisect_left(ordered, 1 << PLACE_SHIFT)
+    absent = Counter(ordered[:with_place])
+    stored = Counter(map(_LOW_BITS.__and__, ordered[with_place:]))
+    of_stored = {FULLY_PRESENT, PARTIALLY_PRESENT} if is_child else {FULLY_PRESENT}
+    if max(absent, default=0) > UNMAPPED or not stored.keys() <= of_stored:
+        return None
+    return {state | classes.NO_PLACE: count for state, count in absent.items()} | stored
+
+
+def _count_plain(
+    by_class: Classes, first: int, entries: array[int], counts: dict[int, int]
+) -> None:
+    """Count entries from a block on that no rule complains about: one of a class is named."""
+    for code, count in counts.items():
+        if code in by_class:
+            by_class.add(code, count, [], [])
+        else:
+            state = code & STATE_MASK
+            at = next(at for at, entry in enumerate(entries) if entry & STATE_MASK == state)
+            by_class.add(code, count, [first + at], [entries[at]])
+
+
+def _count_any(
+    by_class: Classes, first: int, entries: array[int], limits: Bounds, *, is_child: bool
+) -> Places:
+    """Count entries of all kinds, from a block on, and return the places past the end."""
+    past: list[int] = []
+    codes = [classes.class_of(entry, limits) for entry in entries]
+    for code, count in Counter(codes).items():
+        at = [index for index, other in enumerate(codes) if other == code]
+        named = at[: by_class.room(code)]
+        by_class.add(code, count, [first + i for i in named], [entries[i] for i in named])
+        if classes.is_past(code, is_child=is_child):
+            past += (entries[index] >> PLACE_SHIFT for index in at)
+    return Places.of(past, limits)
 
 
 def _bitmap_entries(image: Image) -> dict[int, int]:

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 # Payload blocks in a batch, whose entries and what is made of them stay in the processor's cache.
 _BATCH = 1 << 16
 
-# Places up to here, in MiB, have a byte each: a disk of 64 TiB, its sector bitmaps and metadata.
-_MAX_MARKS = (1 << 26) + (1 << 16)
-
 _LOW_BITS = STATE_MASK | RESERVED_MASK  # of an entry: all but its place
 _PLACE_SHIFT = numpy.uint64(PLACE_SHIFT)
 
@@ -128,7 +125,7 @@ def tally(image: Image, limits: Bounds, most: int) -> Tally:
         most: How many entries of a class to keep.
     """
     geometry = image.geometry
-    marks = numpy.zeros(min(limits.end, _MAX_MARKS) + 1, numpy.uint8)
+    marks = numpy.zeros(min(limits.end, classes.LONGEST) + 1, numpy.uint8)
     middle = ceil_div(geometry.payload_blocks, 2 * geometry.chunk_ratio) * geometry.chunk_ratio
     halves = [Tally(image, limits, most, marks), Tally(image, limits, most, marks)]
     errors: list[BaseException] = []
@@ -303,8 +300,7 @@ class Tally:
             code |= is_set.view(numpy.uint8) * numpy.uint8(flag)
         counts = numpy.bincount(code, minlength=256)
         for kind in numpy.flatnonzero(counts).tolist():
-            room = self._most if self.by_class.has_room(kind) else 0
-            at = numpy.flatnonzero(code == kind)[:room]
+            at = numpy.flatnonzero(code == kind)[: self.by_class.room(kind)]
             numbers = (at + first).tolist()
             self.by_class.add(kind, int(counts[kind]), numbers, entries[at].tolist())
             if classes.is_past(kind, is_child=self._is_child):

@@ -13,16 +13,14 @@ from ..units import MIB
 from . import classes
 from .classes import Survey
 from .losses import is_refused, length_of, losses
+from .order import payload_entries
 from .overlaps import sharing_blocks
 from .shift import shifted_pages
 from .space import check_unused_space
-from .survey import payload_entries, survey
+from .survey import survey
 from .told import Sentence
 
 _NAMED = 1  # the blocks are counted; which they are nobody asks here
-
-# No image of at most 64 TiB needs a longer file, in MiB.
-_LONGEST = 1 << 27
 _ZEROS = bytes(MIB)
 
 
@@ -136,7 +134,7 @@ def zeros_in_blocks(
         The bytes; None when the file is too long to tell.
     """
     limits = classes.bounds(image)
-    if limits.end > _LONGEST:
+    if limits.end > classes.LONGEST:
         return None
     marks = bytearray(limits.last_start + 1)  # so that each place is looked at once
     for _, entries in payload_entries(image):

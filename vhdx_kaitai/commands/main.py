@@ -162,8 +162,10 @@ def _spare_time() -> None:
     The collector of garbage goes through all that imports make, many times and
     once more at the end. The linear algebra that comes with numpy, which nobody
     here wants, starts a thread for each processor. That is a third of what numpy
-    costs a process, and all else is little where a large BAT is checked.
+    costs a process, and all else is little where a large BAT is checked. Nobody
+    translates what argparse says; to find that out takes a tenth of all that help does.
     """
+    argparse._ = str  # type: ignore[attr-defined]
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)  # whatever is left then goes with the process
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

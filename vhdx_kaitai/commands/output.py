@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from .. import fast
 from ..records import TYPE_CHECKING
 from ..showing.document import json_text
 from ..storage.urls import shown
 from ..text import printable
+from ..units import MIB
+from .arguments import columns
 from .streams import write
 
 if TYPE_CHECKING:
     import argparse
-
-    from rich.console import Console
 
     from ..errors import Assumption
     from ..showing.document import Document
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
 _WARNINGS = ("DIRTY", "NOT VALID")
 _MAY_WARN = ("  log ", "  other header ")
+
+_SHOWN_FOR = 0.1  # seconds
+_on_terminal = ""  # what tells how far a command is, and goes when anything else is told
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -69,6 +74,7 @@ def print_result(
 
 def complain(path: str | None, message: str) -> None:
     """Print one line for people to standard error."""
+    _show("")
     place = "" if path is None else f"{shown(path) or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
@@ -97,23 +103,34 @@ def tell_unused(arguments: argparse.Namespace, unused: Sequence[Sequence[str]]) 
             note(arguments, None, sentence)
 
 
+def tell_quicker(arguments: argparse.Namespace) -> None:
+    """Tell a person who has waited for what numpy makes quicker."""
+    if fast.is_missed() and sys.stderr.isatty():
+        note(arguments, None, f"numpy makes this quicker: {fast.INSTALL}")
+
+
 @contextlib.contextmanager
 def progress(arguments: argparse.Namespace, total: int | None) -> Iterator[Callable[[int], object]]:
     """Show how far a long command is, on a terminal; anywhere else say nothing.
 
     Args:
         arguments: What was asked for.
-        total: How far it has to go; None when nobody knows.
+        total: How many bytes it has to go through; None when nobody knows.
     """
-    if arguments.quiet or not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+    start = time.monotonic()
+    with ticker(arguments) as tick:
+        yield lambda done: tick(_how_far(done, total, time.monotonic() - start))
 
-    columns = (BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
-    with Progress(*columns, console=_console(arguments), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+def _how_far(done: int, total: int | None, seconds: float) -> str:
+    """Return how many bytes are done, as a bar too, and how long the others are going to take."""
+    if not total:
+        return f"{done / MIB:.0f} MiB"
+    part = min(1.0, done / total)
+    bar = ("#" * round(30 * part)).ljust(30, ".")
+    text = f"[{bar}] {part:4.0%} of {total / MIB:.0f} MiB"
+    minutes, rest = divmod(round(seconds / part - seconds), 60) if part else (0, 0)
+    return f"{text}, {minutes}:{rest:02} left" if part else text
 
 
 @contextlib.contextmanager
@@ -122,11 +139,24 @@ def ticker(arguments: argparse.Namespace) -> Iterator[Callable[[str], object]]:
     if arguments.quiet or not sys.stderr.isatty():
         yield lambda _text: None
         return
-    with _console(arguments).status("") as status:
-        yield status.update
+    following = 0.0
+
+    def tick(text: str) -> None:
+        nonlocal following
+        if time.monotonic() >= following:
+            _show(text[: columns(2) - 1])
+            following = time.monotonic() + _SHOWN_FOR
+
+    try:
+        yield tick
+    finally:
+        _show("")
 
 
-def _console(arguments: argparse.Namespace) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, no_color=arguments.color == "never" or None)
+def _show(text: str) -> None:
+    """Show a text in the place of the one that was shown before, until something is printed."""
+    global _on_terminal
+    if text or _on_terminal:
+        sys.stderr.write(f"\r{text.ljust(len(_on_terminal))}\r{text}")
+        sys.stderr.flush()
+    _on_terminal = text

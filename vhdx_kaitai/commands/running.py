@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
 from ..records import TYPE_CHECKING
 from ..showing.document import error_document, plain_message
-from .output import complain, print_document
+from .output import complain, print_document, tell_quicker
 from .status import CORRUPT, NOT_VHDX
 from .streams import OutputError, flush, forget, refuse_input
 
@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         except (VhdxError, OSError) as error:
             status = failure(arguments, error)
+        tell_quicker(arguments)
         flush()
     except OutputError as error:
         complain(None, f"standard output: {error}")

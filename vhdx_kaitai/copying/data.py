@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, cast
 
+from .. import fast
 from ..errors import FormatError
 from ..reading.disk import Disk
 from ..reading.extents import Extent
@@ -49,11 +50,15 @@ def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
         FormatError: An image does not say rightly where some of it is; all ranges before
             that were yielded.
     """
-    for extent in islice(disk.extents(offset, end - offset), _MANY_EXTENTS):
+    extents = disk.extents(offset, end - offset)
+    for extent in islice(extents, _MANY_EXTENTS):
         yield from _of_extent(disk, extent)
         offset = extent.offset + extent.length
-    if offset < end:
+    if offset < end and fast.has_numpy():
         yield from _in_bulk(disk, offset, end)
+    else:
+        for extent in extents:
+            yield from _of_extent(disk, extent)
 
 
 def _in_bulk(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:

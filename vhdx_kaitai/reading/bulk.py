@@ -10,7 +10,7 @@ same. What looks wrong is left to `Disk.extents` to judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy
@@ -41,9 +41,6 @@ _RULES = (*[None] * -LOST, *LOST_RULES)
 _STATES = [STATE_NAMES.get(state, RESERVED_STATE) for state in range(STATE_MASK + 1)]
 _STATE_NUMBERS = {name: _STATES.index(name) for name in _STATES}
 
-# Extents that are made one by one, and yielded together.
-_EXTENTS_AT_ONCE = 1 << 15
-
 
 def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
     """Yield what `Disk.extents` yields, thousands at a time.
@@ -66,7 +63,7 @@ def extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
             )
             offset = following
     except FormatError:  # plain Python finds what is left before that
-        yield from _one_by_one(disk.extents(offset, end - offset))
+        yield from Columns.some_of(disk.extents(offset, end - offset))
 
 
 def runs_of(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, int]]:
@@ -77,23 +74,6 @@ def runs_of(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, int]]:
             that were yielded.
     """
     return _with_next(_merged(disk, offset, end), end)
-
-
-def _one_by_one(extents: Iterable[Extent]) -> Iterator[Columns]:
-    """Yield extents, thousands at a time, even if what follows them cannot be told."""
-    rows: list[Extent] = []
-    try:
-        for row in extents:
-            rows.append(row)
-            if len(rows) == _EXTENTS_AT_ONCE:
-                yield Columns.of(rows)
-                rows = []
-    except FormatError:
-        if rows:
-            yield Columns.of(rows)
-        raise
-    if rows:
-        yield Columns.of(rows)
 
 
 def _what(runs: Runs) -> list[tuple[str, int, str, str | None]]:

@@ -40,6 +40,9 @@ ExtentKind = Literal["data", "zero", "parent", "lost"]
 # No block is smaller, so a range of this many bytes, aligned, lies in one block of each image.
 WINDOW = MIB
 
+# Extents that are made one by one, and yielded together.
+_EXTENTS_AT_ONCE = 1 << 15
+
 
 class Extent(NamedTuple):
     """A range of the virtual disk that is the same thing throughout.
@@ -93,6 +96,23 @@ class Columns(NamedTuple):
             [row.file_offset for row in rows],
             any(row.kind == "lost" for row in rows),
         )
+
+    @classmethod
+    def some_of(cls, extents: Iterable[Extent]) -> Iterator[Columns]:
+        """Yield extents, thousands at a time, even if what follows them cannot be told."""
+        rows: list[Extent] = []
+        try:
+            for row in extents:
+                rows.append(row)
+                if len(rows) == _EXTENTS_AT_ONCE:
+                    yield cls.of(rows)
+                    rows = []
+        except FormatError:
+            if rows:
+                yield cls.of(rows)
+            raise
+        if rows:
+            yield cls.of(rows)
 
     def rows(self) -> Iterator[tuple[int, int, tuple[str, int, str, str | None], int | None]]:
         """Yield the extents: start, length, what and place of each."""

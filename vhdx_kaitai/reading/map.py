@@ -1,15 +1,16 @@
 """The map of a disk: what a range of it is made of, told in the quicker of two ways.
 
 Plain Python is quicker where there is little to tell: numpy takes longer to import
-than a hundred thousand extents to be found. This is the door to it.
+than a hundred thousand extents to be found. This is the door to it, and goes on without
+it where it cannot be had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from types import ModuleType
 
+from .. import fast
 from ..errors import FormatError
 from .disk import Disk
 from .extents import Columns, Extent
@@ -45,12 +46,12 @@ class Map:
         Raises:
             FormatError: An image does not say rightly where some of the range is.
         """
-        count: int
-        if self._few is not None:
-            count, self.has_lost = len(self._few), Columns.of(self._few).has_lost
-        else:
-            count, self.has_lost = _bulk().count_extents(*self._range)
-        return count
+        if self._few is None and fast.has_numpy():
+            from .bulk import count_extents
+
+            count, self.has_lost = count_extents(*self._range)
+            return count
+        return sum(len(some.start) for some in self.columns())
 
     def columns(self) -> Iterator[Columns]:
         """Yield the extents, thousands at a time.
@@ -60,7 +61,7 @@ class Map:
                 that stands before that was yielded.
         """
         few = self._few
-        for some in _bulk().extents(*self._range) if few is None else [Columns.of(few)]:
+        for some in _many_extents(*self._range) if few is None else [Columns.of(few)]:
             self.has_lost = self.has_lost or some.has_lost
             yield some
 
@@ -81,7 +82,10 @@ def _few_extents(disk: Disk, offset: int, length: int) -> list[Extent] | None:
     return extents if len(extents) < WORTHWHILE_EXTENTS else None
 
 
-def _bulk() -> ModuleType:
-    from . import bulk
+def _many_extents(disk: Disk, offset: int, length: int) -> Iterator[Columns]:
+    """Yield all extents of a range, thousands at a time."""
+    if fast.has_numpy():
+        from .bulk import extents
 
-    return bulk
+        return extents(disk, offset, length)
+    return Columns.some_of(disk.extents(offset, length))

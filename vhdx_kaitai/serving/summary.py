@@ -47,7 +47,7 @@ class Summary:
         if record["error_type"] is not None:
             self._errors[record["error_type"]] += 1
         broken = {one["rule"] for one in record["findings"] if one["level"] != "note"}
-        self._rules.update(broken)
+        self._rules.update(sorted(broken))  # the order of a set is never the same
         for name in ("file_size", "virtual_disk_size"):
             self._sizes[name] += record[name] or 0
 

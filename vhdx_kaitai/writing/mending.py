@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..checking.classes import OCCUPYING_STATES
-from ..checking.survey import payload_entries, survey
+from ..checking.order import payload_entries
+from ..checking.survey import survey
 from ..errors import UnsupportedError
 from ..format import bat
 from ..format.descent import Descent

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..checking.classes import Survey
-from ..checking.survey import payload_entries
+from ..checking.order import payload_entries
 from ..copying.data import Progress
 from ..copying.sparse import PIECE, written_ranges
 from ..format.bat import (

@@ -16,8 +16,8 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+from ..checking.order import payload_entries
 from ..checking.quick import quick
-from ..checking.survey import payload_entries
 from ..copying.data import Progress
 from ..copying.sparse import PIECE, written_ranges
 from ..copying.turns import Turn, by_two

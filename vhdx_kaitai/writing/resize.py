@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..checking.classes import OCCUPYING_STATES
-from ..checking.survey import payload_entries
+from ..checking.order import payload_entries
 from ..copying.data import Progress, data_ranges, in_pieces
 from ..errors import UnsafeError, VhdxError, refuse
 from ..format import encode
