@@ -1,13 +1,11 @@
 // A window on the bytes of the file, of which one is where the keyboard is, and some are marked.
 
-const ROWS = 24;
-
 class HexView {
-  constructor(box, slider, onPick, onTrouble) {
+  constructor(box, slider, run, onPick) {
     this.box = box;
     this.slider = slider;
+    this.run = run;
     this.onPick = onPick;
-    this.onTrouble = onTrouble;
     box.addEventListener('click', (event) => this.clicked(event));
     box.addEventListener('keydown', (event) => this.pressed(event));
     box.addEventListener('wheel', (event) => this.turned(event), { passive: false });
@@ -24,29 +22,38 @@ class HexView {
 
   /** Bytes in a row, as many as there is room for. */
   get width() {
-    return this.box.clientWidth < 600 ? 8 : 16;
+    return this.box.clientWidth < 560 ? 8 : 16;
   }
 
-  /** Mark a range, and bring its begin into the window. */
-  async mark(start, end) {
+  get rows() {
+    return window.innerHeight < 800 ? 16 : 24;
+  }
+
+  /** Mark a range, and go to one of its bytes. */
+  async mark(start, end, at = start) {
     this.marked = [start, end];
-    await this.go(start);
+    await this.go(at);
+  }
+
+  async unmark() {
+    this.marked = [0, 0];
+    await this.scroll(this.top);
   }
 
   /** Move to a byte, and the window with it where the byte is outside. */
   async go(offset) {
-    const { reading, width } = this;
+    const { reading, width, rows } = this;
     this.at = Math.max(0, Math.min(offset, reading.size - 1));
-    const isInside = this.top <= this.at && this.at < this.top + ROWS * width;
+    const isInside = this.top <= this.at && this.at < this.top + rows * width;
     await this.scroll(isInside ? this.top : this.at - 2 * width);
   }
 
   async scroll(offset) {
-    const { reading, width } = this;
-    const last = Math.max(0, Math.ceil(reading.size / width) - ROWS) * width;
+    const { reading, width, rows } = this;
+    const last = Math.max(0, Math.ceil(reading.size / width) - rows) * width;
     const top = Math.max(0, Math.min(Math.floor(offset / width) * width, last));
     this.top = top;
-    const length = Math.min(ROWS * width, reading.size - top);
+    const length = Math.min(rows * width, reading.size - top);
     const bytes = await reading.look(() => reading.pages.bytes(top, length));
     if (reading !== this.reading || top !== this.top) return; // it went on meanwhile
     this.slider.value = Math.floor(top / width);
@@ -56,11 +63,11 @@ class HexView {
 
   draw(bytes) {
     const hadFocus = this.box.contains(document.activeElement);
-    const rows = [];
+    const drawn = [];
     for (let at = 0; at < bytes.length; at += this.width) {
-      rows.push(this.row(this.top + at, bytes.subarray(at, at + this.width)));
+      drawn.push(this.row(this.top + at, bytes.subarray(at, at + this.width)));
     }
-    this.box.replaceChildren(...rows);
+    this.box.replaceChildren(...drawn);
     const cell = this.cell(this.at) || this.cell(this.top);
     if (!cell) return;
     cell.tabIndex = 0;
@@ -111,18 +118,18 @@ class HexView {
     const to = this.after(event.key, event.ctrlKey);
     if (to === undefined) return;
     event.preventDefault();
-    this.go(to).catch(this.onTrouble);
+    this.run(() => this.go(to));
   }
 
   after(key, isFar) {
-    const { at, width } = this;
+    const { at, width, rows } = this;
     switch (key) {
       case 'ArrowLeft': return at - 1;
       case 'ArrowRight': return at + 1;
       case 'ArrowUp': return at - width;
       case 'ArrowDown': return at + width;
-      case 'PageUp': return at - ROWS * width;
-      case 'PageDown': return at + ROWS * width;
+      case 'PageUp': return at - rows * width;
+      case 'PageDown': return at + rows * width;
       case 'Home': return isFar ? 0 : at - (at % width);
       case 'End': return isFar ? this.reading.size - 1 : at - (at % width) + width - 1;
       default: return undefined;
@@ -132,11 +139,11 @@ class HexView {
   turned(event) {
     if (event.ctrlKey || !this.reading) return;
     event.preventDefault();
-    this.scroll(this.top + Math.sign(event.deltaY) * 4 * this.width).catch(this.onTrouble);
+    this.run(() => this.scroll(this.top + Math.sign(event.deltaY) * 4 * this.width));
   }
 
   slid() {
-    this.scroll(Number(this.slider.value) * this.width).catch(this.onTrouble);
+    this.run(() => this.scroll(Number(this.slider.value) * this.width));
   }
 }
 

@@ -11,11 +11,11 @@ function shutNetwork(url) {
 class Page {
   constructor() {
     this.by = (id) => document.getElementById(id);
-    this.trouble = (error) => this.say(error.message, true);
-    this.tree = new TreeView(this.by('tree'), (path) => this.selected(path), this.trouble);
-    this.hex = new HexView(this.by('bytes'), this.by('slider'), (at) => this.picked(at), this.trouble);
+    const run = (action) => this.run(action);
+    this.tree = new TreeView(this.by('tree'), run, (path) => this.selected(path));
+    this.hex = new HexView(this.by('bytes'), this.by('slider'), run, (at) => this.picked(at));
     this.names = namesOfFields();
-    this.path = '';
+    this.running = 0;
     this.listen();
   }
 
@@ -23,8 +23,9 @@ class Page {
     this.on('file', 'change', ({ target }) => target.files[0] && this.openFile(target.files[0]));
     this.on('address', 'submit', (event) => this.openAddress(event));
     this.on('go', 'submit', (event) => this.wentTo(event));
+    this.on('regions', 'click', () => this.run(() => this.goToRegions()));
     for (const button of document.querySelectorAll('[data-path]')) {
-      button.addEventListener('click', () => this.jump(button.dataset.path));
+      button.addEventListener('click', () => this.run(() => this.goTo(button.dataset.path)));
     }
     document.addEventListener('dragover', (event) => event.preventDefault());
     document.addEventListener('drop', (event) => this.dropped(event));
@@ -35,20 +36,37 @@ class Page {
     this.by(id).addEventListener(kind, listener);
   }
 
+  /** Do something that may take a while, and say what went wrong. */
+  async run(action) {
+    this.by('work').setAttribute('aria-busy', (this.running += 1) > 0);
+    try {
+      await action();
+    } catch (error) {
+      this.say(error.message, true);
+    } finally {
+      this.by('work').setAttribute('aria-busy', (this.running -= 1) > 0);
+    }
+  }
+
   say(text, isTrouble = false) {
     this.by('status').textContent = text;
     this.by('status').classList.toggle('error', isTrouble);
   }
 
+  sayLoaded() {
+    const { loads, loaded } = this.reading.pages;
+    this.say(`${size(loaded)} read, in ${loads} ${loads === 1 ? 'piece' : 'pieces'}`);
+  }
+
   // --- Opening ---
 
   openFile(file) {
-    return this.open(async () => new FileSource(file));
+    this.run(() => this.open(new FileSource(file)));
   }
 
   openUrl(url) {
     this.by('url').value = url;
-    return this.open(() => UrlSource.open(url));
+    this.run(async () => this.open(await UrlSource.open(url)));
   }
 
   /** By a new address of the page: what it may ask is settled when it is loaded. */
@@ -66,100 +84,79 @@ class Page {
   }
 
   async open(source) {
-    try {
-      const pages = new Pages(await source());
-      if (pages.size === 0) throw new Error(`${visible(pages.source.name)} is empty`);
-      this.reading = new Reading(pages);
-      this.path = '';
-      drawDetails(this.by('details'), []);
-      this.by('work').hidden = false;
-      await this.hex.show(this.reading);
-      await this.tree.show(this.reading);
-      document.title = `${visible(pages.source.name)} – VHDX explorer`;
-      this.by('name').textContent = `${visible(pages.source.name)}, ${size(pages.size)}`;
-      await this.warn();
-      this.sayLoaded();
-    } catch (error) {
-      this.trouble(error);
-    }
-  }
-
-  /** Say what of this file the grammar shows other than it is. */
-  async warn() {
-    const isDirty = await this.reading.look(() => {
-      const node = this.reading.node('log.has_to_be_replayed');
-      return node !== null && node.value === true;
-    });
-    this.by('dirty').hidden = !isDirty;
-  }
-
-  sayLoaded() {
-    const { loads, loaded } = this.reading.pages;
-    this.say(`${size(loaded)} read, in ${loads} ${loads === 1 ? 'piece' : 'pieces'}`);
+    const name = visible(source.name);
+    if (source.size === 0) throw new Error(`${name} is empty`);
+    this.reading = new Reading(new Pages(source));
+    this.path = '';
+    drawDetails(this.by('details'), []);
+    document.title = `${name}, VHDX explorer`;
+    this.by('name').textContent = `${name}, ${size(source.size)}`;
+    this.by('work').hidden = false;
+    await this.hex.show(this.reading);
+    await this.tree.show(this.reading);
+    this.by('dirty').hidden = !(await this.reading.look(isDirty));
+    this.sayLoaded();
   }
 
   // --- From one to the other ---
 
-  async selected(path) {
+  selected(path) {
     this.path = path;
-    const { reading } = this;
-    try {
+    const { reading, pick } = this;
+    this.run(async () => {
       const [pairs, node] = await reading.look(() => [detailsOf(reading, path), reading.node(path)]);
-      if (path !== this.path) return;
+      if (path !== this.path || reading !== this.reading) return;
       drawDetails(this.by('details'), pairs);
-      if (this.picking) return;
-      if (node.start !== null) await this.hex.mark(node.start, node.end);
+      if (node.start === null) await this.hex.unmark();
+      else await this.hex.mark(node.start, node.end, has(node, pick) ? pick : node.start);
       this.sayLoaded();
-    } catch (error) {
-      this.trouble(error);
-    }
+    });
   }
 
-  /** Go from a byte to its field: one that is open, or one that the grammar leads to. */
-  async picked(at) {
-    const { reading } = this;
-    try {
-      const open = this.tree.openAt(at);
-      const path = (await reading.look(() => pathAt(reading, at))) || (open && open.path);
-      if (!path) {
-        await this.hex.mark(at, at + 1);
-        this.say(`Nothing that is open has the byte at ${hex(at)}; it may belong to a block.`);
-        return;
+  /** Go from a byte to its field: one that the grammar leads to, or one that is open. */
+  picked(at) {
+    const { reading, tree, hex: bytes } = this;
+    this.run(async () => {
+      const path = (await reading.look(() => pathAt(reading, at))) || tree.openAt(at)?.path;
+      if (path) {
+        this.pick = at;
+        await tree.reveal(path).finally(() => { this.pick = undefined; });
+      } else {
+        await bytes.mark(at, at + 1);
+        this.say(`No field that is open has the byte at ${hex(at)}; it may belong to a block.`);
       }
-      await this.tree.reveal(path);
-    } catch (error) {
-      this.trouble(error);
-    }
+    });
   }
 
   // --- Jumps ---
 
-  async jump(path) {
-    try {
-      const row = await this.tree.reveal(path);
-      await this.tree.open(row);
-      row.element.focus();
-    } catch (error) {
-      this.trouble(error);
-    }
+  wentTo(event) {
+    event.preventDefault();
+    const [kind, text] = [this.by('kind').value, this.by('where').value];
+    this.run(async () => {
+      if (kind === 'offset') await this.goToOffset(numberFrom(text));
+      else await this.goTo(await this.pathFor(kind, text));
+    });
   }
 
-  async wentTo(event) {
-    event.preventDefault();
-    try {
-      const text = this.by('where').value;
-      if (this.by('kind').value === 'offset') await this.goToOffset(numberFrom(text));
-      else await this.jump(await this.pathFor(this.by('kind').value, text));
-    } catch (error) {
-      this.trouble(error);
-    }
+  async goTo(path) {
+    const row = await this.tree.reveal(path);
+    await this.tree.open(row);
+    row.element.focus();
+  }
+
+  /** The region table that the grammar goes by. */
+  async goToRegions() {
+    const { reading } = this;
+    const isFirst = await reading.look(() => reading.node('current_region_table.is_first').value);
+    await this.goTo(`region_table_${isFirst ? 1 : 2}.entries`);
   }
 
   async goToOffset(offset) {
     if (offset >= this.reading.size) throw new Error(`the file ends at ${hex(this.reading.size)}`);
     await this.hex.mark(offset, offset + 1);
-    this.say(`The byte at ${hex(offset)}; Enter or a click there leads to its field.`);
     this.hex.cell(offset).focus();
+    this.say(`The byte at ${hex(offset)}; Enter or a click there leads to its field.`);
   }
 
   pathFor(kind, text) {
@@ -174,6 +171,12 @@ class Page {
         return pathFrom(this.found, this.path);
     }
   }
+}
+
+/** Whether the grammar says that the file is not what it is once the log is replayed. */
+function isDirty(reading) {
+  const node = reading.node('log.has_to_be_replayed');
+  return node !== null && node.value === true;
 }
 
 function start() {

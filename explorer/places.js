@@ -43,8 +43,8 @@ const has = (node, offset) => node.start <= offset && offset < node.end;
 
 function smallest(reading, path, offset) {
   const node = reading.node(path);
-  if (!node || node.error || (node.start !== null && !has(node, offset))) return null;
-  let best = node.start === null ? null : node;
+  if (!node || node.error) return null;
+  let best = node.start !== null && has(node, offset) ? node : null;
   for (const below of pathsTowards(reading, node, offset)) {
     const found = smallest(reading, below, offset);
     if (found && (!best || found.end - found.start < best.end - best.start)) best = found;
@@ -68,15 +68,18 @@ function hasByte(reading, path, offset) {
   return node !== null && node.start !== null && has(node, offset);
 }
 
-/** Elements lie one after the other, so that of many of them the right one is soon found. */
+/** The one element that may have a byte of an array; elsewhere an element may lead to any place. */
 function elementsTowards(reading, array, offset) {
   let [low, high] = [0, array.value.length];
-  while (high - low > MOST_IN_TURN) {
+  const isElsewhere = array.start !== null && !has(array, offset);
+  while (!isElsewhere && high - low > 1) {
     const middle = (low + high) >> 1;
     const start = startOf(reading, `${array.path}[${middle}]`);
-    if (start !== null && start > offset) high = middle;
+    if (start === null) break;
+    if (start > offset) high = middle;
     else low = middle;
   }
+  if (high - low > MOST_IN_TURN) return [];
   return Array.from({ length: high - low }, (_, i) => `${array.path}[${low + i}]`);
 }
 

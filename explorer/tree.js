@@ -47,10 +47,10 @@ function elementRows(reading, path, start, end) {
 }
 
 class TreeView {
-  constructor(box, onSelect, onTrouble) {
+  constructor(box, run, onSelect) {
     this.box = box;
+    this.run = run;
     this.onSelect = onSelect;
-    this.onTrouble = onTrouble;
     this.rowOf = new WeakMap();
     box.addEventListener('click', (event) => this.clicked(event));
     box.addEventListener('keydown', (event) => this.pressed(event));
@@ -115,6 +115,7 @@ class TreeView {
     element.setAttribute('aria-selected', 'false');
     if (row.canOpen) element.setAttribute('aria-expanded', 'false');
     if (row.isError) element.classList.add('error');
+    if (row.start === null && !row.canOpen) element.classList.add('computed');
     element.style.setProperty('--level', row.level);
     element.tabIndex = -1;
     for (const part of ['name', 'type', 'text']) {
@@ -174,7 +175,7 @@ class TreeView {
 
   toggle(row) {
     if (row.below) this.close(row);
-    else this.open(row).catch(this.onTrouble);
+    else this.run(() => this.open(row));
   }
 
   clicked(event) {

@@ -24,8 +24,8 @@ function size(bytes) {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
   const number = bytes / 1024 ** power;
-  const isExact = Number.isInteger(number * 100);
-  return `${isExact ? '' : 'about '}${isExact ? number : number.toFixed(2)} ${units[power]}`;
+  const short = Number(number.toPrecision(4));
+  return `${short === number ? '' : 'about '}${short} ${units[power]}`;
 }
 
 function uuid(bytes, isMicrosoft) {

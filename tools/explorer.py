@@ -124,9 +124,10 @@ def _part(name: str) -> str:
 def _module(name: str, path: Path, result: str, required: str) -> str:
     """Return a CommonJS module as an expression; whatever it requires is one thing."""
     return (
-        f"const {name} = (() => {{\nconst module = {{ exports: {{}} }}; const {{ exports }} = module;"
-        f" const require = () => {required};\n{path.read_text(encoding='utf-8')}\n"
-        f"return {result};\n}})();"
+        f"const {name} = (() => {{\n"
+        "const module = { exports: {} }, { exports } = module;"
+        f" const require = () => {required};\n"
+        f"{path.read_text(encoding='utf-8')}\nreturn {result};\n}})();"
     )
 
 

@@ -1,0 +1,261 @@
+"""What the explorer's page reads is what `tree` reads, of files of any size and in any state.
+
+The page's own program does the reading, in Node (`tests/explorer/asked.js`); what is expected comes
+from the conformance kit and from `tree`.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Files
+from tests.explorer import PAGE, Program, reason_for_absence
+from tests.images.structures import GIB, MIB, TIB
+from tests.support import ROOT, good, tool
+from vhdx_kaitai.showing.tree import PathError, Tree, node_document
+from vhdx_kaitai.storage.source import open_source
+
+pytestmark = pytest.mark.slow
+
+VECTORS = ROOT / "tests" / "conformance" / "vectors"
+
+Shown = dict[str, Any] | None
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    reason = reason_for_absence()
+    if reason is not None:
+        pytest.skip(reason)
+    with Program() as running:
+        yield running
+
+
+# --- Values ---
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in VECTORS.glob("*.json")))
+def test_values_are_those_of_the_kit_and_of_tree(
+    name: str, tmp_path: Path, program: Program
+) -> None:
+    image = tmp_path / f"{name}.vhdx"
+    image.write_bytes(gzip.decompress((VECTORS / f"{name}.vhdx.gz").read_bytes()))
+    if image.stat().st_size == 0:
+        pytest.skip("no page of an empty file")
+    values = json.loads((VECTORS / f"{name}.json").read_bytes())["values"]
+    shown = program.nodes(image, [path for path, *_ in values])
+    for path, kind, value, _ in values:
+        assert agrees_with_kit(shown[path], kind, value), (path, kind, value, shown[path])
+    if name == "not-a-vhdx-file" or image.stat().st_size < MIB:
+        return  # `tree` refuses what has no identifier or no header section
+    with closing(open_source(str(image))) as source:
+        tree = Tree(source)
+        for path, *_ in values:
+            try:
+                node = tree.find(path)
+            except PathError:
+                continue  # a parameter of a type, or below something that is not there
+            told = node_document(tree, node, 0)
+            assert agrees_with_tree(shown[path], told), (told, shown[path])
+
+
+def agrees_with_kit(node: Shown, kind: str, value: str) -> bool:
+    if kind == "absent":
+        return node is None or (node["kind"] == "nothing" and node["error"] is None)
+    if kind in ("error", "broken_text"):
+        return node is None or node["error"] is not None
+    assert node is not None
+    if kind == "size":
+        return str(node["count"]) == value
+    if kind == "bytes":
+        parts = re.findall(r"(\w\w)\*(\d+)|(\w\w)", value)
+        return bool(node["raw"] == "".join(byte * int(n or 1) or one for byte, n, one in parts))
+    if kind in ("bool", "str"):
+        return bool(node["value"] == (value == "true" if kind == "bool" else value))
+    return value in (node["label"], node["number"]) or node["number"] == rounded(value)
+
+
+def rounded(value: str) -> str | None:
+    """How a number is told that JavaScript has computed, when it may be another one."""
+    is_exact = not value.isdecimal() or int(value) < 1 << 53
+    return None if is_exact else f"about {int(float(int(value)))}"
+
+
+def agrees_with_tree(node: Shown, told: dict[str, Any]) -> bool:
+    if node is None:  # below something that failed
+        return told["error"] is not None or (told["value"], told["type"]) == (None, None)
+    if told["error"] is not None or node["error"] is not None:
+        return (told["error"] is None) == (node["error"] is None)
+    end = None if told["offset"] is None else told["offset"] + told["length"]
+    if (node["start"], node["end"], node["type"]) != (told["offset"], end, told["type"]):
+        return False
+    if node["kind"] == "number":
+        number = str(told["value"])
+        return node["number"] in (number, rounded(number)) and told["meaning"] in (
+            None,
+            node["label"],
+        )
+    if node["kind"] == "bytes":
+        return bool(node["raw"][:32] == (told["raw"] or ""))
+    if node["kind"] == "array":
+        return bool(node["count"] == told["count"])
+    if told["type"] == "guid":
+        return bool(told["meaning"].startswith(node["text"]))
+    return bool(node["kind"] == "object" or node["value"] == told["value"])
+
+
+def test_one_value_of_the_kit_is_computed_and_too_large_to_be_exact(
+    tmp_path: Path, program: Program
+) -> None:
+    """All others above 2^53 are exact, though JavaScript would round them."""
+    image = tmp_path / "image.vhdx"
+    image.write_bytes(gzip.decompress((VECTORS / "log-far-away.vhdx.gz").read_bytes()))
+    node = program.nodes(image, ["log.end_of_log"])["log.end_of_log"]
+    assert node is not None
+    assert node["text"].startswith("about 18446744073708503040")
+
+
+# --- Size ---
+
+
+def test_a_file_of_100_gib_opens_by_a_few_pages(tmp_path: Path, program: Program) -> None:
+    image = tmp_path / "large.vhdx"
+    good("dynamic-plain").write(image)
+    with image.open("r+b") as file:
+        file.truncate(100 * GIB)
+    opened = (
+        "reading.look(() => reading.fieldsOf('').map((path) => rowFor(reading, path).text))"
+        ".then((texts) => [reading.size, reading.pages.loads, texts.length])"
+    )
+    size, loads, rows = program.call(image, opened)
+    assert size == 100 * GIB
+    assert loads <= 20
+    assert rows == 12
+
+
+def test_the_last_block_of_64_tib_is_found_by_a_few_pages(files: Files, program: Program) -> None:
+    image = files.good("largest-disk")
+    assert good("largest-disk").image.virtual_disk_size == 64 * TIB
+    path, text, loads = program.call(
+        image,
+        f"reading.look(() => pathOfVirtual(reading, {64 * TIB - 1}))"
+        ".then(async (path) => [path, await reading.look(() => rowFor(reading, path).text),"
+        " reading.pages.loads])",
+    )
+    assert path == "bat.chunks[16383].payload_blocks[4095]"
+    assert text.startswith("fully_present, at ")
+    assert loads <= 20
+
+
+def test_a_log_of_64_mib_is_searched_by_few_large_reads(tmp_path: Path, program: Program) -> None:
+    """Its slots are made without their bytes, and these are read ahead."""
+    image = tmp_path / "log.vhdx"
+    built = good("dynamic-plain").write(image)
+    header = 0x20000  # the current one
+    with built.open("r+b") as file:
+        file.truncate(200 * MIB)
+        file.seek(header + 68)
+        file.write((64 * MIB).to_bytes(4, "little"))
+        file.write((100 * MIB).to_bytes(8, "little"))
+        file.seek(100 * MIB + 16000 * 4096)
+        file.write(b"loge")
+    found = program.call(
+        image, "pathOfEntry(reading, 3).then((path) => [path, reading.pages.loads])"
+    )
+    assert found[0] == "log.slots[16000]"
+    assert found[1] < 40
+
+
+# --- Bytes and fields ---
+
+
+@pytest.mark.parametrize(
+    ("name", "offset", "path"),
+    [
+        ("dynamic-plain", 0, "file_identifier.signature"),
+        ("dynamic-plain", 0x20008, "header_2.sequence_number"),
+        ("dynamic-plain", 0x30010, "region_table_1.entries[0].guid"),
+        ("dynamic-plain", 0x300009, "bat.chunks[0].payload_blocks[1].entry.reserved"),
+        ("differencing-plain", 0x210028 + 16, "metadata.items[5].data.reserved"),
+    ],
+)
+def test_a_byte_leads_to_the_smallest_field_that_has_it(
+    name: str, offset: int, path: str, files: Files, program: Program
+) -> None:
+    found = program.call(files.good(name), f"reading.look(() => pathAt(reading, {offset}))")
+    assert found == path
+
+
+def test_names_lead_to_the_element_where_one_is_or_to_the_first(
+    files: Files, program: Program
+) -> None:
+    image = files.good("dynamic-plain")
+    name = "bat.chunks[].payload_blocks[].entry.state"
+    assert name in program.call(image, "namesOfFields()")
+    paths = program.call(
+        image, f"['', 'bat.chunks[0].payload_blocks[7].data'].map((at) => pathFrom('{name}', at))"
+    )
+    assert paths == [
+        "bat.chunks[0].payload_blocks[0].entry.state",
+        "bat.chunks[0].payload_blocks[7].entry.state",
+    ]
+
+
+# --- Damage, and strangers ---
+
+
+def test_an_overwritten_identifier_hides_nothing_else(tmp_path: Path, program: Program) -> None:
+    image = good("dynamic-plain").write(tmp_path / "image.vhdx")
+    with image.open("r+b") as file:
+        file.write(b"overwrit")
+    nodes = program.nodes(image, ["file_identifier", "header_2.version", "bat.num_chunks"])
+    assert [bool(node and node["error"]) for node in nodes.values()] == [True, False, False]
+
+
+def test_text_of_a_stranger_is_escaped(program: Program, files: Files) -> None:
+    said = program.call(
+        files.good("dynamic-plain"), r"visible('a\u202eb\u0000c\ud800 \u2028<b>\u{e0041}é漢')"
+    )
+    assert said == r"a\u202eb\x00c\ud800 \u2028<b>\U000e0041é漢"
+
+
+# --- The page ---
+
+
+def test_the_page_names_its_scripts_by_their_hashes() -> None:
+    if not PAGE.is_file():
+        pytest.skip("the page was not made: run 'make explorer'")
+    page = PAGE.read_text(encoding="utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', page)
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert len(re.findall(r"<script\b", page)) == len(re.findall(r"<style\b", page)) == 1
+    assert not re.search(r"\b(?:innerHTML|insertAdjacentHTML|document\.write|eval\()", page)
+    assert "Apache License" in page
+    for name in ("style", "script"):
+        (content,) = re.findall(rf"<{name}>(.*?)</{name}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+
+
+def test_what_the_page_knows_of_the_grammar_is_in_it() -> None:
+    import yaml
+
+    spec = yaml.safe_load((ROOT / "vhdx.ksy").read_text(encoding="utf-8"))
+    known = tool("explorer").grammar(spec)
+    assert {of_type["id"] for of_type in known["types"]} == {"vhdx", *spec["types"]}
+    fields = {f"{t['id']}.{f['id']}": f for t in known["types"] for f in t["fields"]}
+    assert fields["payload_bat_entry.state"]["enum"] == "payload_block_state"
+    assert fields["region_table_entry.kind"]["enum"] == "region_kind"
+    assert fields["metadata_item.data"]["types"][-1] == "unknown_item"
+    assert fields["header.version"]["original"] == "Version"
