@@ -215,7 +215,7 @@ PAGE := vhdx_kaitai/explorer.html
 explorer: $(PAGE) ## Make the page that opens VHDX files in a browser
 
 # The compiler's JavaScript and the official runtime, whose version explorer/package-lock.json pins.
-$(PAGE): $(wildcard explorer/*) tools/explorer.py vhdx.ksy $(COMPILER) | $(DEV)
+$(PAGE): $(wildcard explorer/*) tools/explorer.py vhdx_kaitai/_version.py vhdx.ksy $(COMPILER) | $(DEV)
 	@command -v npm >/dev/null 2>&1 || \
 	  { echo "make: 'npm' not found; the explorer takes Kaitai's runtime from its registry" >&2; exit 1; }
 	@echo "Making $@"

@@ -137,7 +137,8 @@ class HexView {
   }
 
   turned(event) {
-    if (event.ctrlKey || !this.reading) return;
+    const { scrollHeight, clientHeight } = document.documentElement;
+    if (event.ctrlKey || scrollHeight > clientHeight) return; // it is the page that scrolls
     event.preventDefault();
     this.run(() => this.scroll(this.top + Math.sign(event.deltaY) * 4 * this.width));
   }

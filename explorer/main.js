@@ -4,7 +4,7 @@
 function shutNetwork(url) {
   const policy = document.createElement('meta');
   policy.httpEquiv = 'Content-Security-Policy';
-  policy.content = `connect-src ${url ? new URL(url).origin : "'none'"}`;
+  policy.content = `connect-src ${url ? url.origin : "'none'"}`;
   document.head.append(policy);
 }
 
@@ -49,7 +49,7 @@ class Page {
   }
 
   say(text, isTrouble = false) {
-    this.by('status').textContent = text;
+    this.by('status').textContent = visible(text);
     this.by('status').classList.toggle('error', isTrouble);
   }
 
@@ -180,17 +180,13 @@ function isDirty(reading) {
 }
 
 function start() {
-  const url = new URLSearchParams(location.search).get('url');
-  try {
-    shutNetwork(url);
-  } catch (error) {
-    document.getElementById('status').textContent = 'The address names no URL.';
-    shutNetwork(null);
-    return;
-  }
+  const text = new URLSearchParams(location.search).get('url');
+  const url = text && URL.canParse(text, location.href) ? new URL(text, location.href) : null;
+  shutNetwork(url);
   const page = new Page();
-  if (url) page.openUrl(url);
   globalThis.page = page;
+  if (url) page.openUrl(url.href);
+  else if (text) page.say(`${text} is no URL`, true);
 }
 
 if (typeof document !== 'undefined') start();

@@ -129,8 +129,8 @@ async function pathOfEntry(reading, slot) {
 
 /** A number as people type it: decimal, 0x..., or with KiB to TiB. */
 function numberFrom(text) {
-  const match = text.trim().match(/^(0x[0-9a-f]+|\d+)\s*([KMGT]i?B?)?$/i);
+  const match = text.trim().match(/^(0x[0-9a-f]+|\d+)\s*([KMGT])?(?:i|iB)?$/i);
   if (!match) throw new Error('a number is wanted: 1048576, 0x100000 or 1MiB');
-  const power = match[2] ? 'KMGT'.indexOf(match[2][0].toUpperCase()) + 1 : 0;
+  const power = match[2] ? 'KMGT'.indexOf(match[2].toUpperCase()) + 1 : 0;
   return Number(match[1]) * 1024 ** power;
 }

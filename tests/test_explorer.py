@@ -176,6 +176,23 @@ def test_a_log_of_64_mib_is_searched_by_few_large_reads(tmp_path: Path, program:
     assert found[1] < 40
 
 
+def test_pages_that_nobody_looks_at_are_let_go(tmp_path: Path, program: Program) -> None:
+    image = good("dynamic-plain").write(tmp_path / "large.vhdx")
+    with image.open("r+b") as file:
+        file.truncate(GIB)
+    kept, loads = program.call(
+        image,
+        f"""(async () => {{
+          for (let at = 0; at < {GIB}; at += {MIB // 4}) {{
+            await reading.look(() => reading.pages.bytes(at, 512));
+          }}
+          return [reading.pages.kept.size, reading.pages.loads];
+        }})()""",
+    )
+    assert loads == 4096
+    assert kept <= 2050
+
+
 # --- Bytes and fields ---
 
 

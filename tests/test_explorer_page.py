@@ -127,6 +127,15 @@ def test_an_error_stands_where_it_is(browser: Browser, files: Files) -> None:
     assert any(row.startswith("bat: ") and "cannot" not in row for row in rows)
 
 
+def test_a_file_that_changes_is_told(browser: Browser, tmp_path: Path) -> None:
+    path = good("dynamic-plain").write(tmp_path / "changing.vhdx")
+    browser.do("await open(image);", image=str(path))
+    with path.open("r+b") as file:
+        file.truncate(1 << 20)
+    status = browser.do(KIT + "await go('offset', '0x4fffff'); return status()")
+    assert status.startswith("changing.vhdx cannot be read, or has changed")
+
+
 # --- From one to the other ---
 
 
@@ -206,6 +215,7 @@ def test_a_jump_opens_what_leads_there(
         ("virtual", "8MiB", "the disk has 8 payload blocks, from 0 on"),
         ("offset", "1TiB", "the file ends at 0x"),
         ("block", "many", "a number is wanted"),
+        ("offset", "1MB", "a number is wanted"),
         ("field", "no_such_field", "the grammar has no field no_such_field"),
         ("field", "metadata.items[99]", "this file has no metadata.items[99]"),
         ("entry", "0", "no log entry begins in slot 0 or after it"),

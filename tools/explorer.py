@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from vhdx_kaitai import __version__
+
 ROOT = Path(__file__).parent.parent
 PARTS = ROOT / "explorer"
 RUNTIME = Path("node_modules", "kaitai-struct")
@@ -140,7 +142,7 @@ def page(folder: Path) -> str:
         f"default-src 'none'; base-uri 'none'; form-action 'none'; connect-src http: https:; "
         f"style-src {_hash(style)}; script-src {_hash(program)}"
     )
-    parts = {"POLICY": policy, "STYLE": style, "SCRIPT": program}
+    parts = {"POLICY": policy, "STYLE": style, "SCRIPT": program, "VERSION": __version__}
     return re.sub(r"%([A-Z]+)%", lambda match: parts[match[1]], _part("page.html"))
 
 
