@@ -83,6 +83,7 @@ class Pages {
     this.source = source;
     this.size = source.size;
     this.kept = new Map();
+    this.spans = 0; // what was read of the file by a grammar, and may refer to its pages
     this.loads = 0;
     this.loaded = 0;
     this.next = 0;

@@ -1,11 +1,10 @@
 // A file as the compiled grammar reads it: a tree of nodes, each found by its path.
 //
 // Reading is synchronous, loading is not. A read of what is not loaded throws a page fault; the page
-// is loaded and everything is read again from the root, because what was interrupted leaves arrays
-// half filled. The same goes for errors: after one, the root is made anew, so that nothing that was
-// read in part is taken for whole.
+// is loaded, and what was interrupted is read again.
 
 const MOST_FAULTS = 4096; // for one look
+const MOST_SPANS = 1 << 20; // that the grammar has read and that are kept from look to look
 
 /** A field, an element of an array, or the whole file. */
 class FieldNode {
@@ -35,30 +34,33 @@ class Reading {
   constructor(pages) {
     this.pages = pages;
     this.failures = new Map();
-    this.restart();
+    this.nodes = new Map();
   }
 
   get size() {
     return this.pages.size;
   }
 
-  restart() {
-    this.nodes = new Map();
-  }
-
   /** Return what a function reads of this image, when all that takes is loaded. */
   async look(read) {
-    this.pages.trim();
+    this.trim();
     for (let faults = 0; faults <= MOST_FAULTS; faults++) {
       try {
         return read(this);
       } catch (fault) {
         if (!(fault instanceof PageFault)) throw fault;
         await this.pages.load(fault);
-        this.restart();
       }
     }
     throw new Error('this takes more of the file than is read at once');
+  }
+
+  /** Let go of what was read, where it is much. */
+  trim() {
+    this.pages.trim();
+    if (this.pages.spans <= MOST_SPANS) return;
+    this.pages.spans = 0;
+    this.nodes.clear();
   }
 
   /** The node of a path such as `bat.chunks[0].payload_blocks[3].entry`; null when there is none. */
@@ -102,7 +104,6 @@ class Reading {
       value = parent.value[key];
     } catch (error) {
       this.note(path, error);
-      this.restart();
       return failedNode(path, field, this.failures.get(path));
     }
     const places = parent.value._debug;

@@ -3,6 +3,7 @@
 /** Bytes that the grammar has read: their place in the file, until somebody looks at them. */
 class Span {
   constructor(pages, start, length) {
+    pages.spans += 1;
     this.pages = pages;
     this.start = start;
     this.length = length;
@@ -100,3 +101,26 @@ class PagedStream extends KaitaiStream {
     }
   }
 }
+
+/**
+ * What the compiled grammar defines its getters by. They keep what they have begun, an array that is
+ * half filled for example, and would take it for whole the next time; so each forgets what a page
+ * fault or an error kept it from finishing.
+ */
+const ForgetfulObject = {
+  freeze: Object.freeze,
+  defineProperty(type, key, { get }) {
+    Object.defineProperty(type, key, {
+      get() {
+        try {
+          return get.call(this);
+        } catch (error) {
+          delete this[`_m_${key}`];
+          delete this._debug[`_m_${key}`];
+          this._io.alignToByte();
+          throw error;
+        }
+      },
+    });
+  },
+};

@@ -20,7 +20,8 @@ import pytest
 
 from tests.conftest import Files
 from tests.explorer import PAGE, Program, reason_for_absence
-from tests.images.structures import GIB, MIB, TIB
+from tests.images.image import differencing
+from tests.images.structures import GIB, MIB, TIB, Locator, LocatorEntry
 from tests.support import ROOT, good, tool
 from vhdx_kaitai.showing.tree import PathError, Tree, node_document
 from vhdx_kaitai.storage.source import open_source
@@ -112,6 +113,19 @@ def agrees_with_tree(node: Shown, told: dict[str, Any]) -> bool:
     if told["type"] == "guid":
         return bool(told["meaning"].startswith(node["text"]))
     return bool(node["kind"] == "object" or node["value"] == told["value"])
+
+
+@pytest.mark.parametrize(
+    "name", ["items-2047", "log-entries-of-every-shape", "differencing-512", "regions-2047"]
+)
+def test_where_a_page_ends_makes_no_difference(name: str, tmp_path: Path, program: Program) -> None:
+    """Small pages interrupt the grammar in the middle of arrays, of numbers and of bits."""
+    image = tmp_path / f"{name}.vhdx"
+    image.write_bytes(gzip.decompress((VECTORS / f"{name}.vhdx.gz").read_bytes()))
+    values = json.loads((VECTORS / f"{name}.json").read_bytes())["values"]
+    paths = [path for path, _, value, _ in values if len(value) < 10000]
+    with Program(page_size=1021) as another:
+        assert another.nodes(image, paths) == program.nodes(image, paths)
 
 
 def test_one_value_of_the_kit_is_computed_and_too_large_to_be_exact(
@@ -237,6 +251,23 @@ def test_an_overwritten_identifier_hides_nothing_else(tmp_path: Path, program: P
         file.write(b"overwrit")
     nodes = program.nodes(image, ["file_identifier", "header_2.version", "bat.num_chunks"])
     assert [bool(node and node["error"]) for node in nodes.values()] == [True, False, False]
+
+
+def test_what_fails_many_times_costs_little_each_time(tmp_path: Path, program: Program) -> None:
+    """What was read before an error stays, though nothing of what the error interrupted does."""
+    broken = LocatorEntry(b"", b"", 0x7FFFFFFF, 0x7FFFFFFF, 2, 2)
+    locator = Locator([broken] * 65535)
+    image = differencing(locator=locator).build().write(tmp_path / "image.vhdx")
+    read = program.call(
+        image,
+        """reading.look(() => {
+          const items = reading.node('metadata.items').value;
+          const path = 'metadata.items[5].data.key_values';
+          const rows = elementRows(reading, path, 0, 64);
+          return [rows.map((row) => row.text), items === reading.node('metadata.items').value];
+        })""",
+    )
+    assert read == [["(unreadable) = (unreadable)"] * 64, True]
 
 
 def test_text_of_a_stranger_is_escaped(program: Program, files: Files) -> None:

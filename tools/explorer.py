@@ -26,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 PARTS = ROOT / "explorer"
 RUNTIME = Path("node_modules", "kaitai-struct")
 
+# What the compiled grammar reads from, and by what it defines its getters.
+_SURROUNDINGS = " const require = () => PagedStream, Object = ForgetfulObject;"
+
 Spec = dict[str, Any]
 
 
@@ -109,10 +112,10 @@ def script(folder: Path) -> str:
         [
             "'use strict';",
             f"/* {about['description']} {about['version']}, {about['homepage']}\n\n{licence}*/",
-            _module("KaitaiStream", (runtime / "KaitaiStream.js"), "module.exports", "undefined"),
+            _module("KaitaiStream", runtime / "KaitaiStream.js", "module.exports", ""),
             *(_part(f"{name}.js") for name in ("pages", "stream")),
             "// The grammar, vhdx.ksy, compiled; released under CC0-1.0.",
-            _module("Vhdx", folder / "Vhdx.js", "module.exports.Vhdx", "PagedStream"),
+            _module("Vhdx", folder / "Vhdx.js", "module.exports.Vhdx", _SURROUNDINGS),
             f"const GRAMMAR = {known};",
             *(_part(f"{name}.js") for name in names),
         ]
@@ -123,12 +126,11 @@ def _part(name: str) -> str:
     return (PARTS / name).read_text(encoding="utf-8")
 
 
-def _module(name: str, path: Path, result: str, required: str) -> str:
-    """Return a CommonJS module as an expression; whatever it requires is one thing."""
+def _module(name: str, path: Path, result: str, surroundings: str) -> str:
+    """Return a CommonJS module as an expression, in which names mean what surrounds it."""
     return (
         f"const {name} = (() => {{\n"
-        "const module = { exports: {} }, { exports } = module;"
-        f" const require = () => {required};\n"
+        f"const module = {{ exports: {{}} }}, {{ exports }} = module;{surroundings}\n"
         f"{path.read_text(encoding='utf-8')}\nreturn {result};\n}})();"
     )
 

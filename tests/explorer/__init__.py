@@ -34,9 +34,9 @@ def reason_for_absence(*tools: str) -> str | None:
 class _Program:
     """A program of Node that answers a line of JSON with a line of JSON."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *words: str) -> None:
         self._process = subprocess.Popen(
-            ["node", str(Path(__file__).with_name(name)), str(PAGE)],
+            ["node", str(Path(__file__).with_name(name)), str(PAGE), *words],
             env={**os.environ, "NODE_PATH": str(MODULES)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -70,10 +70,14 @@ class _Program:
 
 
 class Program(_Program):
-    """The program of the page, outside a browser."""
+    """The program of the page, outside a browser.
 
-    def __init__(self) -> None:
-        super().__init__("asked.js")
+    Args:
+        page_size: Bytes of a page of the file.
+    """
+
+    def __init__(self, page_size: int = 1 << 16) -> None:
+        super().__init__("asked.js", str(page_size))
 
     def nodes(self, image: Path, paths: list[str]) -> dict[str, dict[str, Any] | None]:
         """Return what the page knows of some paths; None for what is not there."""

@@ -1,6 +1,6 @@
 // Answers questions about images with the program of the explorer's page, outside a browser.
 //
-// Usage: node asked.js PAGE. One request a line on standard input, one answer a line on standard
+// Usage: node asked.js PAGE [BYTES], to read the file in pages of BYTES. One request a line on standard input, one answer a line on standard
 // output, all JSON: {"image": PATH, "paths": [...]} has the nodes at these paths, {"image": PATH,
 // "call": EXPRESSION} what an expression of the program gives, in which `reading` is the image.
 'use strict';
@@ -24,8 +24,9 @@ class StoredFile {
   }
 }
 
-function program(page) {
-  const [, script] = fs.readFileSync(page, 'utf8').match(/<script>([^]*)<\/script>/);
+function program(page, bytes) {
+  const [, text] = fs.readFileSync(page, 'utf8').match(/<script>([^]*)<\/script>/);
+  const script = bytes ? text.replace(/(const PAGE = )\w+/, `$1${bytes}`) : text;
   const context = vm.createContext({ TextDecoder });
   vm.runInContext(script, context);
   context.ask = vm.runInContext(ASK, context);
@@ -68,7 +69,7 @@ async function answer(context, request) {
 }
 
 async function main() {
-  const context = program(process.argv[2]);
+  const context = program(...process.argv.slice(2));
   for await (const line of readline.createInterface({ input: process.stdin })) {
     let reply;
     try {
