@@ -143,6 +143,7 @@ class Page {
     const row = await this.tree.reveal(path);
     await this.tree.open(row);
     row.element.focus();
+    row.element.scrollIntoView({ block: 'center' });
   }
 
   /** The region table that the grammar goes by. */

@@ -20,6 +20,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.explorer import PAGE, Program, reason_for_absence
+from tests.images.damage import DAMAGES
 from tests.images.image import differencing
 from tests.images.structures import GIB, MIB, TIB, Locator, LocatorEntry
 from tests.support import ROOT, good, tool
@@ -218,6 +219,7 @@ def test_pages_that_nobody_looks_at_are_let_go(tmp_path: Path, program: Program)
         ("dynamic-plain", 0x30010, "region_table_1.entries[0].guid"),
         ("dynamic-plain", 0x300009, "bat.chunks[0].payload_blocks[1].entry.reserved"),
         ("differencing-plain", 0x210028 + 16, "metadata.items[5].data.reserved"),
+        ("dynamic-plain", 0x400010, "bat.chunks[0].payload_blocks[0].data"),
     ],
 )
 def test_a_byte_leads_to_the_smallest_field_that_has_it(
@@ -243,6 +245,28 @@ def test_names_lead_to_the_element_where_one_is_or_to_the_first(
 
 
 # --- Damage, and strangers ---
+
+
+# Opens everything, of long arrays the begin and the end; what a row has to say is words.
+WALK = """(async () => {
+  const odd = [];
+  const walk = async (row) => {
+    const rows = await reading.look(() => rowsBelow(reading, row));
+    for (const [i, child] of rows.entries()) {
+      const mistake = /^cannot be read: (Type|Reference|Syntax)|NaN|\\[object/;
+      if (mistake.test(child.text)) odd.push([child.path, child.text]);
+      if (child.canOpen && (i < 3 || i > rows.length - 3)) await walk(child);
+    }
+  };
+  await walk({ path: '' });
+  return odd;
+})()"""
+
+
+@pytest.mark.parametrize("name", sorted(DAMAGES))
+def test_damage_is_told_in_words(name: str, files: Files, program: Program) -> None:
+    """No mistake of the program is among them."""
+    assert program.call(files.damaged(name), WALK) == []
 
 
 def test_an_overwritten_identifier_hides_nothing_else(tmp_path: Path, program: Program) -> None:
