@@ -1,6 +1,6 @@
 """The explorer's page, in Node and in Chromium.
 
-`make explorer` makes it, `make browser` fetches what clicks in it.
+`make explorer` makes it, `make puppeteer` fetches what clicks in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Self
 from tests.support import ROOT
 
 PAGE = ROOT / "vhdx_kaitai" / "explorer.html"
-MODULES = ROOT / "build" / "browser" / "node_modules"
+MODULES = ROOT / "build" / "puppeteer" / "node_modules"
 
 
 def reason_for_absence(*tools: str) -> str | None:
@@ -27,7 +27,7 @@ def reason_for_absence(*tools: str) -> str | None:
     if not PAGE.is_file():
         return "the page was not made: run 'make explorer'"
     if tools and not MODULES.is_dir():
-        return "what clicks in a browser is missing: run 'make browser'"
+        return "what clicks in a browser is missing: run 'make puppeteer'"
     return None
 
 
