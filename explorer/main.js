@@ -185,7 +185,7 @@ function start() {
   const url = text && URL.canParse(text, location.href) ? new URL(text, location.href) : null;
   shutNetwork(url);
   const page = new Page();
-  globalThis.page = page;
+  globalThis.page = page; // for the console, and for tests
   if (url) page.openUrl(url.href);
   else if (text) page.say(`${text} is no URL`, true);
 }
