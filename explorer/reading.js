@@ -112,7 +112,8 @@ class Reading {
 
   note(path, error) {
     if (error instanceof PageFault) throw error;
-    this.failures.set(path, `${error.name}: ${error.message}`);
+    const name = error.name === 'Error' ? '' : `${error.name}: `;
+    this.failures.set(path, name + error.message);
   }
 
   /** The paths of what there is below a node; elements of an array are asked for by number. */
