@@ -15,7 +15,6 @@ RUNTIME  := $(VENV)/.installed
 DEV      := $(VENV)/.installed-dev
 COMPILER := $(BUILD)/compiler/.fetched
 WEBIDE   := $(BUILD)/webide/.fetched
-PUPPETEER := $(BUILD)/puppeteer/.fetched
 USERS    := $(BUILD)/users
 
 # Real images, whose dumps docs/metadump.md measures.
@@ -28,7 +27,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz crash generated check-generated \
-        compile-all compiler diagram gallery webide webide-test explorer explorer-test puppeteer build docs docs-webide \
+        compile-all compiler diagram gallery webide webide-test explorer explorer-test build docs docs-webide \
         docs-conformance docs-explorer clean vectors conformance
 
 help: ## List the targets
@@ -68,8 +67,7 @@ endif
 
 # What the tests use of other languages is fetched where they are installed; the tests skip otherwise.
 test: $(DEV) ## Set everything up and run the tests
-	@for set in 'java mvn:compiler' 'node npm:webide' 'java mvn npm:explorer' \
-	    'node npm chromium:puppeteer'; do \
+	@for set in 'java mvn:compiler' 'node npm:webide' 'java mvn npm:explorer'; do \
 	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || continue 2; done; \
 	  $(MAKE) --no-print-directory $${set#*:} || echo "make: going on without $${set#*:}" >&2; \
 	done
@@ -226,22 +224,10 @@ $(PAGE): $(wildcard explorer/*) tools/explorer.py vhdx_kaitai/_version.py vhdx.k
 	@$(KSC) -t javascript --debug --outdir $(BUILD)/explorer vhdx.ksy
 	@$(BIN)/python -m tools.explorer $(BUILD)/explorer $@
 
-puppeteer: $(PUPPETEER)
+explorer-test: $(DEV) $(PAGE) ## Look at images with the explorer, in Node and in Chromium
+	@$(BIN)/pytest tests/test_explorer.py tests/test_explorer_page.py $(ARGS)
 
-$(PUPPETEER): tests/explorer/package.json
-	@for tool in node npm; do command -v $$tool >/dev/null 2>&1 || \
-	  { echo "make: '$$tool' not found; it is what clicks in the browser" >&2; exit 1; }; done
-	@echo "Fetching what clicks in a browser"
-	@rm -rf $(@D)
-	@mkdir -p $(@D)
-	@cp $< $(@D)/
-	@cd $(@D) && npm install --silent --no-fund --no-audit --no-package-lock
-	@touch $@
-
-explorer-test: $(DEV) $(PAGE) $(PUPPETEER) ## Look at images with the explorer, in Node and in Chromium
-	@$(BIN)/pytest tests/explorer $(ARGS)
-
-docs-explorer: $(DEV) $(PAGE) $(PUPPETEER)
+docs-explorer: $(DEV) $(PAGE)
 	@$(BIN)/python -m tests.explorer.picture docs/explorer.png
 
 webide-test: $(DEV) $(WEBIDE) ## Look at images as the Kaitai Web IDE shows them

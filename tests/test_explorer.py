@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,7 +37,7 @@ Shown = dict[str, Any] | None
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    reason = reason_for_absence()
+    reason = reason_for_absence() or (None if shutil.which("node") else "node is not installed")
     if reason is not None:
         pytest.skip(reason)
     with Program() as running:

@@ -11,33 +11,34 @@ from collections import Counter
 from itertools import count
 from pathlib import Path
 
-from tests.explorer import Browser, reason_for_absence
+from tests import browser as a_browser
+from tests.browser import chromium
+from tests.explorer import Explorer, reason_for_absence
 from tests.images.demo import demo
 
 PATH = "log.slots[0].entry.descriptors[0].file_offset"
-WIDTH, HEIGHT = 1300, 740
+WIDTH = 1300
 
-STEPS = """await open(image, { width, height });
-await page.evaluate((path) => globalThis.page.goTo(path), path);
-await done();
-const shot = await page.screenshot({ encoding: 'base64' });
-return page.evaluate(async (shot) => {
+PIXELS = """async (shot) => {
   const bytes = Uint8Array.from(atob(shot), (character) => character.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes]));
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(''));
-}, shot);"""
+}"""
 
 
 def picture() -> bytes:
     """Return the demo's image, unfolded to what its log changes, as a PNG."""
-    with tempfile.TemporaryDirectory() as folder, Browser() as browser:
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         image = Path(folder, "demo.vhdx")
         demo(image)
-        pixels = browser.do(STEPS, image=str(image), path=PATH, width=WIDTH, height=HEIGHT)
-    return png(WIDTH, HEIGHT, base64.b64decode(pixels))
+        with Explorer(browser, image, width=WIDTH) as explorer:
+            explorer.go("field", PATH)
+            shot = base64.b64encode(explorer.page.screenshot()).decode()
+            pixels = base64.b64decode(explorer.page.evaluate(PIXELS, shot))
+    return png(WIDTH, len(pixels) // 4 // WIDTH, pixels)
 
 
 def png(width: int, height: int, pixels: bytes) -> bytes:
@@ -70,7 +71,7 @@ def png(width: int, height: int, pixels: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    reason = reason_for_absence("chromium")
+    reason = reason_for_absence() or a_browser.reason_for_absence()
     if reason is not None:
         sys.exit(f"no picture: {reason}")
     Path(sys.argv[1]).write_bytes(picture())
