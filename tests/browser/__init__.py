@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ def reason_for_absence() -> str | None:
     """Return why there is no browser here, None when there is one."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed"
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return "chromium reserves more address space than `ulimit -v` allows"
     return None if shutil.which("chromium") else "chromium is not installed"
 
 
