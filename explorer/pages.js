@@ -25,36 +25,40 @@ class FileSource {
 class UrlSource {
   static async open(url) {
     const source = new UrlSource(url);
-    const head = await source.ask({ method: 'HEAD' });
-    const length = head.headers.get('Content-Length');
-    if (!head.ok || length === null) {
-      throw new Error(`the server does not say how long ${source.name} is (status ${head.status})`);
-    }
-    source.size = Number(length);
-    source.version = versionOf(head);
+    const first = await source.range(0, 1);
+    source.version = versionOf(first);
+    // A server shows its Content-Range to pages of others if it says so, and its Content-Length anyway.
+    const [, total] = (first.headers.get('Content-Range') || '').match(/\/(\d+)$/) || [];
+    source.size = Number(total || (await source.ask({ method: 'HEAD' })).headers.get('Content-Length'));
+    if (!source.size) throw new Error(`the server does not say how long ${source.name} is`);
     return source;
   }
 
   constructor(url) {
+    const { origin, pathname } = new URL(url); // and nothing of the query, which may be a secret
     this.url = url;
-    this.name = decoded(new URL(url).pathname.split('/').pop()) || url;
+    this.place = origin + pathname;
+    this.name = decoded(pathname.split('/').pop()) || this.place;
   }
 
   async read(start, end) {
-    const response = await this.ask({ headers: { Range: `bytes=${start}-${end - 1}` } });
-    if (response.status !== 206) {
-      await response.body?.cancel(); // it may be the whole file
-      throw new Error(`the server hands out no ranges of ${this.name} (status ${response.status})`);
-    }
+    const response = await this.range(start, end);
     if (versionOf(response) !== this.version) throw new Error(`${this.name} was replaced meanwhile`);
     return new Uint8Array(await response.arrayBuffer());
+  }
+
+  async range(start, end) {
+    const response = await this.ask({ headers: { Range: `bytes=${start}-${end - 1}` } });
+    if (response.status === 206) return response;
+    await response.body?.cancel(); // it may be the whole file
+    throw new Error(`the server hands out no ranges of ${this.name} (status ${response.status})`);
   }
 
   async ask(options) {
     try {
       return await fetch(this.url, { ...options, credentials: 'omit', cache: 'no-store' });
     } catch (error) {
-      throw new Error(`${this.url} cannot be asked, or does not let this page ask (CORS)`);
+      throw new Error(`${this.place} cannot be asked, or does not let this page ask (CORS)`);
     }
   }
 }
