@@ -28,8 +28,8 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz crash generated check-generated \
-        compile-all compiler diagram gallery webide webide-test build docs docs-webide docs-conformance \
-        clean vectors conformance
+        compile-all compiler diagram gallery webide webide-test explorer explorer-test build docs docs-webide \
+        docs-conformance docs-explorer clean vectors conformance
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,7 +76,7 @@ endif
 
 # What the tests use of other languages is fetched where they are installed; the tests skip otherwise.
 test: $(DEV) ## Set everything up and run the tests
-	@for set in 'java mvn:compiler' 'node npm:webide'; do \
+	@for set in 'java mvn:compiler' 'node npm:webide' 'java mvn npm:explorer'; do \
 	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || continue 2; done; \
 	  $(MAKE) --no-print-directory $${set#*:} || echo "make: going on without $${set#*:}" >&2; \
 	done
@@ -115,7 +115,8 @@ docs: $(DEV) ## Make every generated page of docs/
 	@$(BIN)/python -m tools.damage_table -o docs/damage.md
 	@$(if $(IMAGES),$(BIN)/python -m tools.dump_sizes --update $(IMAGES), \
 	  echo "make: no images in $(SAMPLES); going on without the sizes in docs/metadump.md" >&2)
-	@for set in 'node npm:docs-webide' 'java mvn:docs-conformance' 'java mvn dot:diagram'; do \
+	@for set in 'node npm:docs-webide' 'java mvn:docs-conformance' 'java mvn dot:diagram' \
+	    'java mvn npm chromium:docs-explorer'; do \
 	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || \
 	    { echo "make: '$$tool' not found; going on without $${set#*:}" >&2; continue 2; }; done; \
 	  $(MAKE) --no-print-directory $${set#*:} || exit; \
@@ -134,6 +135,9 @@ crash: $(DEV) ## Cut the power of writers, CUTS=2000 times, and look at what is 
 	@$(BIN)/python -m tests.crash --cuts $(or $(CUTS),2000)
 
 build: $(DEV) ## Build sdist and wheel into dist/; the wheel has man pages and completion for shells
+	@for tool in java mvn npm; do command -v $$tool >/dev/null 2>&1 || \
+	  { echo "make: '$$tool' not found; going on without the explorer's page" >&2; exit 0; }; done; \
+	$(MAKE) --no-print-directory explorer
 	@$(BIN)/python -m build
 	@echo "With these files beside the package:"
 	@for wheel in dist/*.whl; do \
@@ -213,6 +217,28 @@ $(WEBIDE): tests/webide/package.json
 	@cd $(@D) && npm install --silent --no-fund --no-audit --no-package-lock
 	@touch $@
 
+PAGE := vhdx_kaitai/explorer.html
+
+explorer: $(PAGE) ## Make the page that opens VHDX files in a browser
+
+# The compiler's JavaScript and the official runtime, whose version explorer/package-lock.json pins.
+$(PAGE): $(wildcard explorer/*) tools/explorer.py vhdx_kaitai/_version.py vhdx.ksy $(COMPILER) | $(DEV)
+	@command -v npm >/dev/null 2>&1 || \
+	  { echo "make: 'npm' not found; the explorer takes Kaitai's runtime from its registry" >&2; exit 1; }
+	@echo "Making $@"
+	@rm -rf $(BUILD)/explorer
+	@mkdir -p $(BUILD)/explorer
+	@cp explorer/package*.json $(BUILD)/explorer/
+	@cd $(BUILD)/explorer && npm ci --silent --no-fund --no-audit
+	@$(KSC) -t javascript --debug --outdir $(BUILD)/explorer vhdx.ksy
+	@$(BIN)/python -m tools.explorer $(BUILD)/explorer $@
+
+explorer-test: $(DEV) $(PAGE) ## Look at images with the explorer, in Node and in Chromium
+	@$(BIN)/pytest tests/test_explorer.py tests/test_explorer_page.py $(ARGS)
+
+docs-explorer: $(DEV) $(PAGE)
+	@$(BIN)/python -m tests.explorer.picture docs/explorer.png
+
 webide-test: $(DEV) $(WEBIDE) ## Look at images as the Kaitai Web IDE shows them
 	@$(BIN)/pytest tests/test_webide.py $(ARGS)
 
@@ -223,5 +249,5 @@ conformance: $(DEV) $(COMPILER) ## Ask the parsers of all languages for the valu
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
 clean: ## Remove everything that was built, .venv included
-	rm -rf $(BUILD) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(BUILD) $(PAGE) dist $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

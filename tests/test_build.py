@@ -180,6 +180,7 @@ def test_the_wheel_has_all_modules_schemas_and_licences(wheel: zipfile.ZipFile) 
     wanted |= {f"vhdx_kaitai/schemas/{path.name}" for path in package.glob("schemas/*.json")}
     wanted |= {f"vhdx_kaitai/generated/{path.name}" for path in ROOT.glob("generated/*.py")}
     wanted |= {"vhdx_kaitai/generated/vhdx.ksy"}
+    wanted |= {f"vhdx_kaitai/{path.name}" for path in package.glob("explorer.html")}
     names = set(wheel.namelist())
     assert wanted - names == set()
     ours = {name for name in names if not re.search(r"\.(?:dist-info|data)/", name)}
@@ -281,6 +282,7 @@ def test_the_sdist_is_the_repository(packages: Path) -> None:
 
     files = {name for name, member in members.items() if member.isfile()}
     made = {name for name in files if name in ("PKG-INFO", "setup.cfg") or ".egg-info/" in name}
+    made |= {name for name in files if name == "vhdx_kaitai/explorer.html"}
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("this is no clone")

@@ -24,7 +24,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 WORDS["set"] = ("--disk-id", "new")
 WORDS |= {"cat": ("/",), "extract": ("/", "OUT"), "mount": ("FOLDER",)}
-WITHOUT_FILE = {"create", "ksy", "help", "scan"}  # which read none, a parent, or many
+WITHOUT_FILE = {"create", "explorer", "ksy", "help", "scan"}  # which read none, a parent, or many
 WITH_FILE = sorted(set(COMMANDS) - WITHOUT_FILE)
 JSON = sorted(set(WITH_FILE) - {"read", "convert", "cat", "extract", "serve", "mount"})
 SAID = "not a VHDX file: it is compressed with gzip (`gunzip < FILE > OUT` or 7-Zip unpacks it)"

@@ -53,6 +53,7 @@ COMMANDS = {
     "replay": "bring what the log holds into its place in the file; the disk stays as it reads",
     "serve": "let programs that speak NBD read the disk, or write to it, too (nbdkit)",
     "mount": "show the disk as a file, to be read, or to be written, too (nbdkit, nbdfuse)",
+    "explorer": "copy the page that opens images of any size in a browser: fields beside bytes",
     "ksy": "print the Kaitai Struct grammar of the format, or copy it",
     "help": "say what a command does and takes",
 }
