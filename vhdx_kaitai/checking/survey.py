@@ -72,7 +72,7 @@ def _survey_plainly(image: Image, limits: Bounds, most: int) -> Survey:
             if classes.is_past(code, is_child=geometry.is_differencing):
                 places = (entries[index] >> PLACE_SHIFT for index in at)
                 past = Places.of(places, limits).and_more(past)
-    bitmaps = _bitmap_entries(image)
+    bitmaps = bitmap_entries(image)
     length = geometry.block_size // MIB
     taken = _others(image, bitmaps)
     starts = [entry >> PLACE_SHIFT for _, entry in _occupying(image, limits)]
@@ -111,7 +111,7 @@ def _survey_in_bulk(image: Image, limits: Bounds, most: int) -> Survey:
     return Survey(limits, samples, whole.bitmaps, whole.needy, whole.past, pieces, uncompared, gaps)
 
 
-def _bitmap_entries(image: Image) -> dict[int, int]:
+def bitmap_entries(image: Image) -> dict[int, int]:
     """Return the entries of sector bitmaps that are not zero, by chunk."""
     geometry = image.geometry
     chunks = geometry.sector_bitmap_blocks - (not geometry.is_differencing)
