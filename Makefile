@@ -29,7 +29,7 @@ KSC := env -u JAVA_TOOL_OPTIONS java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format types coverage bench fuzz crash generated check-generated \
         compile-all compiler diagram gallery webide webide-test explorer explorer-test build docs docs-webide \
-        docs-conformance docs-explorer clean vectors conformance
+        docs-report docs-conformance docs-explorer clean vectors conformance
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -115,7 +115,7 @@ docs: $(DEV) ## Make every generated page of docs/
 	@$(BIN)/python -m tools.damage_table -o docs/damage.md
 	@$(if $(IMAGES),$(BIN)/python -m tools.dump_sizes --update $(IMAGES), \
 	  echo "make: no images in $(SAMPLES); going on without the sizes in docs/metadump.md" >&2)
-	@for set in 'node npm:docs-webide' 'java mvn:docs-conformance' 'java mvn dot:diagram' \
+	@for set in 'node npm:docs-webide' 'chromium:docs-report' 'java mvn:docs-conformance' 'java mvn dot:diagram' \
 	    'java mvn npm chromium:docs-explorer'; do \
 	  for tool in $${set%:*}; do command -v $$tool >/dev/null 2>&1 || \
 	    { echo "make: '$$tool' not found; going on without $${set#*:}" >&2; continue 2; }; done; \
@@ -124,6 +124,9 @@ docs: $(DEV) ## Make every generated page of docs/
 
 docs-webide: $(DEV) $(WEBIDE)
 	@$(BIN)/python -m tests.webide.page
+
+docs-report: $(DEV)
+	@$(BIN)/python -m tests.browser.pictures
 
 docs-conformance: $(DEV) $(COMPILER)
 	@$(BIN)/python -m tests.conformance --save docs/conformance.md

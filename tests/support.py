@@ -8,10 +8,11 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import settings
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from tests.images.damage import DAMAGES, Damage
 from tests.images.goods import GOODS
@@ -49,7 +50,19 @@ def fewer(share: int) -> settings:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_bytes()))
+    return Draft202012Validator(_schemas()[name], registry=_registry())
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_bytes()) for path in SCHEMAS.glob("*.json")}
+
+
+@cache
+def _registry() -> Registry[Any]:
+    """Return all schemas by the names by which they refer to each other."""
+    resources = ((f"{name}.json", Resource.from_contents(_schemas()[name])) for name in _schemas())
+    return Registry[Any]().with_resources(resources)
 
 
 def assert_valid(document: object, name: str) -> None:

@@ -178,6 +178,7 @@ def test_the_wheel_has_all_modules_schemas_and_licences(wheel: zipfile.ZipFile) 
     wanted = {"vhdx_kaitai/py.typed", "vhdx_kaitai/rules.json"}
     wanted |= {f"vhdx_kaitai/{path.relative_to(package)}" for path in package.rglob("*.py")}
     wanted |= {f"vhdx_kaitai/schemas/{path.name}" for path in package.glob("schemas/*.json")}
+    wanted |= {f"vhdx_kaitai/page/{path.name}" for path in package.glob("page/*")}
     wanted |= {f"vhdx_kaitai/generated/{path.name}" for path in ROOT.glob("generated/*.py")}
     wanted |= {"vhdx_kaitai/generated/vhdx.ksy"}
     wanted |= {f"vhdx_kaitai/{path.name}" for path in package.glob("explorer.html")}

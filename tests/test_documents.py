@@ -74,7 +74,9 @@ def run(command: str) -> str:
     return done.stdout.replace(f"{ROOT}{os.sep}", "")
 
 
-QUICK = [f"docs/{name}.md" for name in ("getting-started", "metadump", "fleets", "operations")]
+QUICK = [
+    f"docs/{name}.md" for name in ("getting-started", "report", "metadump", "fleets", "operations")
+]
 SLOW = ["docs/rescue.md", "docs/files.md"]
 
 

@@ -82,13 +82,14 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 50
+MAX_LATE_IMPORTS = 51
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
 _REMOTE = "most files are here, and what reads others takes long to start"
 LATE_IMPORTS = {
     "__init__: importlib": "names of the face come when they are used",
     "__init__: importlib.resources": _START,
+    "checking.layout: .": _LARGE,
     "checking.logged: .crowds": _LARGE,
     "checking.quick: .usage": "most images are in order",
     "checking.survey: .crowds": _LARGE,
@@ -111,6 +112,7 @@ LATE_IMPORTS = {
     "format.descent: .locator": "only differencing disks have one",
     "format.descent: .log": "only a log that is not empty is looked at",
     "format.descent: .replay": "only a dirty log is replayed",
+    "reading.allocation: .shares": _LARGE,
     "reading.image: ..format.rescue": "most images need no rescue",
     "reading.map: .bulk": _LARGE,
     "reading.ntfsfiles: dissect": "few disks have a file system that it reads",

@@ -276,6 +276,8 @@ TESTED_WITH = {
     "writing.naming": "writing/test_create",
     "showing.created": "commands/test_create",
     "showing.fleet": "serving/test_summary",
+    "checking.spread": "checking/test_layout",
+    "reading.shares": "reading/test_allocation",
     "commands.status": "commands/test_running",
     "commands.disks": "commands/test_read",
     "commands.changing": "commands/test_write",

@@ -77,7 +77,9 @@ if TYPE_CHECKING:
     from .rules import Rule, catalogue
     from .serving.fleet import scan
     from .serving.record import scan_one
+    from .serving.report import report
     from .serving.summary import summarize
+    from .showing.page import report_page
     from .storage.overlay import Update
     from .storage.source import Source
     from .writing.blank import Created
@@ -171,6 +173,8 @@ __all__ = [
     "rebase",
     "repair",
     "replay",
+    "report",
+    "report_page",
     "resize",
     "scan",
     "scan_one",
@@ -208,7 +212,9 @@ _NAMES_IN = {
     "rules": "Rule catalogue",
     "serving.fleet": "scan",
     "serving.record": "scan_one",
+    "serving.report": "report",
     "serving.summary": "summarize",
+    "showing.page": "report_page",
     "storage.overlay": "Update",
     "storage.source": "Source",
     "writing.blank": "Created",

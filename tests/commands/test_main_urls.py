@@ -76,6 +76,15 @@ def test_a_command_says_the_same_of_a_url(
     assert_tells_nothing(there)
 
 
+def test_so_does_a_report_but_for_its_time(run: Run, files: Files, web: Web) -> None:
+    path = files.good(IMAGE)
+    url, shown = secret_of(web.put("a.vhdx", good(IMAGE).file))
+    there = run("report", url, "--json", "--hash")
+    here = json.loads(run("report", path, "--json", "--hash").out.replace(str(path), shown))
+    assert json.loads(there.out) | {"created": ""} == here | {"created": ""}
+    assert_tells_nothing(there)
+
+
 def test_the_disk_at_a_url_is_copied(run: Run, files: Files, web: Web, tmp_path: Path) -> None:
     path = files.good(IMAGE)
     url, _ = secret_of(web.put("a.vhdx", good(IMAGE).file))

@@ -25,6 +25,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 WORDS["set"] = ("--disk-id", "new")
 WORDS |= {"cat": ("/",), "extract": ("/", "OUT"), "mount": ("FOLDER",)}
 WITHOUT_FILE = {"create", "explorer", "ksy", "help", "scan"}  # which read none, a parent, or many
+ABOUT_ANY = {"check", "report"}  # which tell what is wrong with a file in their own words
 WITH_FILE = sorted(set(COMMANDS) - WITHOUT_FILE)
 JSON = sorted(set(WITH_FILE) - {"read", "convert", "cat", "extract", "serve", "mount"})
 SAID = "not a VHDX file: it is compressed with gzip (`gunzip < FILE > OUT` or 7-Zip unpacks it)"
@@ -43,7 +44,7 @@ def words(command: str, path: Path) -> list[object]:
     return [command, path, *(rest.get(word, word) for word in WORDS.get(command, ()))]
 
 
-@pytest.mark.parametrize("command", sorted(set(WITH_FILE) - {"check"}))
+@pytest.mark.parametrize("command", sorted(set(WITH_FILE) - ABOUT_ANY))
 def test_every_command_says_what_the_file_is(command: str, packed: Path, run: Run) -> None:
     outcome = run(*words(command, packed))
     assert outcome.out == ""
@@ -51,7 +52,7 @@ def test_every_command_says_what_the_file_is(command: str, packed: Path, run: Ru
     assert not packed.with_name("out").exists()
 
 
-@pytest.mark.parametrize("command", sorted(set(JSON) - {"check"}))
+@pytest.mark.parametrize("command", sorted(set(JSON) - ABOUT_ANY))
 def test_every_document_says_what_the_file_is(command: str, packed: Path, run: Run) -> None:
     outcome = run(*words(command, packed), "--json")
     assert outcome.status == 63
@@ -67,6 +68,14 @@ def test_check_says_so_with_its_verdict(packed: Path, run: Run) -> None:
     document = document_of(run("check", packed, "--json"), "check")
     assert document["verdict"] == "not-vhdx"
     assert [finding["message"] for finding in document["findings"]] == [SAID]
+
+
+def test_report_says_so_on_its_page_and_to_people(packed: Path, run: Run) -> None:
+    outcome = run("report", packed, "-o", packed.with_name("out"))
+    assert_failed(outcome, 63, f"{packed}: does not open: {SAID} [FTI-01]")
+    document = document_of(run("report", packed, "--json"), "report")
+    assert document["error"]["message"] == SAID
+    assert document["checks"][0]["verdict"] == "not-vhdx"
 
 
 def test_a_parent_of_another_format_is_called_what_it_is(packed: Path, run: Run) -> None:

@@ -50,7 +50,7 @@ def survey(image: Image, most: int) -> Survey:
         pieces, uncompared, gaps = crowds(image, whole, limits, _others(image, bitmaps))
     else:
         by_class, needy, past = _counted(image, limits, most)
-        bitmaps = _bitmap_entries(image)
+        bitmaps = bitmap_entries(image)
         pieces, uncompared, gaps = crowds_plainly(image, limits, _others(image, bitmaps))
     if limits.end > classes.LONGEST:
         gaps = None
@@ -125,7 +125,7 @@ def _count_any(
     return Places.of(past, limits)
 
 
-def _bitmap_entries(image: Image) -> dict[int, int]:
+def bitmap_entries(image: Image) -> dict[int, int]:
     """Return the entries of sector bitmaps that are not zero, by chunk."""
     geometry = image.geometry
     chunks = geometry.sector_bitmap_blocks - (not geometry.is_differencing)

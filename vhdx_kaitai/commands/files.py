@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FormatError, ParentError, UnsupportedError
-from ..reading.disk import Disk
-from ..reading.entries import FileSystem
-from ..reading.places import Place, places
-from ..serving.dissected import LIBRARIES
-from ..serving.files import Files
-from ..showing.document import plain_message
-from ..showing.files import Described, files_document, files_text
+from ..reading.places import places
+from ..serving.files import described
+from ..showing.files import files_document, files_text
 from .arguments import Parser, add_file, add_json, add_parents, add_rescue
 from .disks import open_disk
 from .inside import Told
@@ -33,18 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     told = Told(arguments.file)
     with open_disk(arguments) as disk:
         table, found = places(disk)
-        described = [_described(disk, place, told) for place in found]
-        document = files_document(arguments.file, disk.size, table, described, disk.assumed)
+        parts = [described(disk, place, told) for place in found]
+        document = files_document(arguments.file, disk.size, table, parts, disk.assumed)
         print_result(arguments, document, files_text)
     return told.conclude()
-
-
-def _described(disk: Disk, place: Place, told: Told) -> Described:
-    system: FileSystem | None = None
-    error: str | None = None
-    if place.kind in LIBRARIES:
-        try:
-            system = Files(disk, place.volume, place.kind, told).describe()
-        except (UnsupportedError, FormatError, ParentError) as caught:
-            error = plain_message(caught)
-    return Described(place, system, error)

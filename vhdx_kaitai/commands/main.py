@@ -32,6 +32,7 @@ COMMANDS = {
     "map": "list what the disk is made of: start, length, state, depth and place in the file",
     "read": "write bytes of the virtual disk to standard output or a file",
     "convert": "write the virtual disk to a raw image, or any disk to a new VHDX file",
+    "report": "write all that is known of an image into one page, with pictures, or as JSON",
     "hash": "print the SHA-256 of the virtual disk, or other hashes; those of files, too",
     "files": "list the partitions of the disk and the file systems in them",
     "ls": "list what is in a folder of a file system on the disk",

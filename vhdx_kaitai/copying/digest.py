@@ -98,6 +98,24 @@ def digest(
     return Digest(found[0], tuple(found[1:]))
 
 
+def file_digest(
+    source: Source, algorithms: Sequence[str] = ("sha256",), progress: Progress | None = None
+) -> dict[str, str]:
+    """Return the hashes of a file as it is stored, whatever is in it.
+
+    Args:
+        source: The file.
+        algorithms: Names of algorithms, as `digest` takes them.
+        progress: Told how many bytes are done, now and then.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: There is no such algorithm.
+    """
+    names = tuple(dict.fromkeys(map(algorithm, algorithms)))
+    return _hashed(names, _of_file(source), source.readinto, progress or (lambda _done: None))
+
+
 def _tell_more(progress: Progress, before: int, done: int) -> None:
     progress(before + done)
 

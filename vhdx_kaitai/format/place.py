@@ -80,6 +80,11 @@ class Place:
             return length_of(self.type_name)
         return span_of(self.type_name, self._field)[1]
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The field that is named, if there is one."""
+        return () if self._field is None else (self._field,)
+
     def field(self, name: str) -> Place:
         """Return the place of one field of the structure."""
         return Place(self.name, self.type_name, self.base, name)

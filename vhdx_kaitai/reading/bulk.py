@@ -33,7 +33,7 @@ from .runs import (
 )
 
 if TYPE_CHECKING:
-    from .runs import Choice
+    from .runs import Choice, Numbers
 
 # What stands at a place, in a file or one of those of `layers`, by the number below 0.
 _KINDS = ("data", "parent", "zero", "", *["lost"] * len(LOST_RULES))
@@ -73,21 +73,32 @@ def runs_of(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, int]]:
         FormatError: An image does not say rightly where some of it is. Not all runs before
             that were yielded.
     """
-    return _with_next(_merged(disk, offset, end), end)
+    return with_next(_merged(disk, offset, end), end)
 
 
 def _what(runs: Runs) -> list[tuple[str, int, str, str | None]]:
     """Return state, depth, kind and rule of runs; there are few different ones."""
-    kind = -numpy.minimum(runs.place, 0)
-    depth = runs.depth + (kind == -PARENTS)
-    code = (depth * len(_KINDS) + kind) * len(_STATES) + runs.state
+    code = codes_of(runs)
     table = numpy.empty(int(code.max()) + 1, object)
     for number in numpy.flatnonzero(numpy.bincount(code)).tolist():
-        rest, state = divmod(number, len(_STATES))
-        deep, kind_number = divmod(rest, len(_KINDS))
-        table[number] = (_STATES[state], deep, _KINDS[kind_number], _RULES[kind_number])
+        table[number] = what_of(number)
     what: list[tuple[str, int, str, str | None]] = table[code].tolist()
     return what
+
+
+def codes_of(runs: Runs) -> Numbers:
+    """Return a number for state, depth, kind and rule of each run."""
+    kind = -numpy.minimum(runs.place, 0)
+    depth = runs.depth + (kind == -PARENTS)
+    codes: Numbers = (depth * len(_KINDS) + kind) * len(_STATES) + runs.state
+    return codes
+
+
+def what_of(code: int) -> tuple[str, int, str, str | None]:
+    """Return state, depth, kind and rule for which a number stands."""
+    rest, state = divmod(code, len(_STATES))
+    depth, kind = divmod(rest, len(_KINDS))
+    return _STATES[state], depth, _KINDS[kind], _RULES[kind]
 
 
 def count_extents(disk: Disk, offset: int, length: int) -> tuple[int, bool]:
@@ -107,7 +118,7 @@ def _has_lost(runs: Runs) -> bool:
     return bool((runs.place <= LOST).any())
 
 
-def _with_next(batches: Iterator[Runs], end: int) -> Iterator[tuple[Runs, int]]:
+def with_next(batches: Iterator[Runs], end: int) -> Iterator[tuple[Runs, int]]:
     """Yield runs, and where the last of them ends."""
     held = next(batches, None)
     for runs in batches:
@@ -129,10 +140,8 @@ def _merged(disk: Disk, offset: int, end: int) -> Iterator[Runs]:
 
 def _marked(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, Choice]]:
     """Yield the runs of a range, and which of them do not go on with the one before."""
-    disk.extents(offset, end - offset)  # judges the range as a whole
-    let_memory_be_reused()
     last: Runs | None = None
-    for runs in _windows(disk, offset, end):
+    for runs in windows(disk, offset, end):
         begins = beginnings(runs)
         if last is not None:
             begins[0] = beginnings(Runs.together(last, runs.only(slice(1))))[1]
@@ -140,8 +149,10 @@ def _marked(disk: Disk, offset: int, end: int) -> Iterator[tuple[Runs, Choice]]:
         yield runs, begins
 
 
-def _windows(disk: Disk, start: int, end: int) -> Iterator[Runs]:
+def windows(disk: Disk, start: int, end: int) -> Iterator[Runs]:
     """Yield the runs of a range window by window, not merged, nothing suspect among them."""
+    disk.extents(start, end - start)  # judges the range as a whole
+    let_memory_be_reused()
     span = end - start
     while start < end:
         runs, reached = _window(disk, start, min(end, start + span))

@@ -40,6 +40,11 @@ class Map:
         self._range = disk, offset, length
         self._few = _few_extents(disk, offset, length)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the extents are better looked at in bulk, for their number."""
+        return self._few is None
+
     def count(self) -> int:
         """Return how many extents there are.
 

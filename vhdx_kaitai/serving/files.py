@@ -14,11 +14,14 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
-from ..errors import FormatError, LimitError, UnsupportedError, VhdxError
+from ..errors import FormatError, LimitError, ParentError, UnsupportedError, VhdxError
 from ..names import is_name
 from ..reading.disk import Disk
 from ..reading.entries import Entry, FileSystem, Status
+from ..reading.places import Place
 from ..reading.volumes import Volume
+from ..showing.document import plain_message
+from ..showing.files import Described
 from ..units import MIB
 from .dissected import LIBRARIES, Library, Node
 from .window import TooLongError, Window, impatience
@@ -321,3 +324,21 @@ def _named(path: str, error: Exception) -> VhdxError:
     return UnsupportedError(
         f"{path}: is damaged, or not known here ({type(error).__name__}: {why})"
     )
+
+
+def described(disk: Disk, place: Place, tell: Tell) -> Described:
+    """Return what is said of a part of a disk, whatever is wrong with it.
+
+    Args:
+        disk: The disk.
+        place: The part.
+        tell: Called with what is left out.
+    """
+    system: FileSystem | None = None
+    error: str | None = None
+    if place.kind in LIBRARIES:
+        try:
+            system = Files(disk, place.volume, place.kind, tell).describe()
+        except (UnsupportedError, FormatError, ParentError) as caught:
+            error = plain_message(caught)
+    return Described(place, system, error)
