@@ -28,6 +28,7 @@ WORDS = {
     "map": ["child2.vhdx"],
     "read": ["child2.vhdx", "-o", "out.bytes", "--length", "1M"],
     "convert": ["child2.vhdx", "out.raw"],
+    "report": ["child2.vhdx", "-o", "out.html"],
     "hash": ["child2.vhdx"],
     "files": ["image.vhdx"],
     "ls": ["image.vhdx", "/"],
@@ -47,15 +48,16 @@ WORDS = {
     "rebase": ["child2.vhdx", "child1.vhdx"],
     "merge": ["child2.vhdx"],
     "repair": ["bad.vhdx"],
+    "explorer": ["-o", "out.explorer.html"],
     "ksy": [],
     "help": ["map"],
 }
-WORKING = WORDS.keys() - {"check", "scan", "repair", "compare", "ls", "cat", "extract"}
+WORKING = WORDS.keys() - {"check", "scan", "repair", "compare", "ls", "cat", "extract", "explorer"}
 SERVING = {"serve", "mount"}  # run other programs, whose Python has none of it (test_plugin_alone)
 
 # Runs command lines, taking the ways of large disks, and tells what they print and write.
 _SCRIPT = """
-import contextlib, hashlib, io, json, os, sys, uuid
+import contextlib, datetime, hashlib, io, json, os, sys, uuid
 for name in sys.argv[1:]:
     sys.modules[name] = None
 numbers = iter(range(1, 1 << 20))
@@ -64,6 +66,10 @@ from vhdx_kaitai.checking import quick, survey
 from vhdx_kaitai.commands import main
 from vhdx_kaitai.copying import data
 from vhdx_kaitai.reading import map
+from vhdx_kaitai.serving import report
+class Clock(datetime.datetime):
+    now = classmethod(lambda cls, zone: cls(2026, 1, 1, tzinfo=zone))
+report.datetime = Clock
 quick.MOST_IN_PASSING = survey.WORTHWHILE_ENTRIES = data._MANY_EXTENTS = map.WORTHWHILE_BLOCKS = 0
 told = []
 for words in json.load(sys.stdin):
@@ -128,7 +134,8 @@ def test_every_command_prints_and_writes_the_same_without_numpy_and_rich(tmp_pat
     assert written_without == written
     for expected, found in zip(with_all, without, strict=True):
         assert found == expected
-    assert {words[0] for words, status, *_ in without if status == 0} == WORKING
+    working = {words[0] for words, status, *_ in without if status == 0}
+    assert working - {"explorer"} == WORKING  # there is no page of it before it is made
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
+from types import ModuleType
 from typing import NamedTuple
 
 from ..cells import Cells
@@ -168,13 +169,16 @@ def _places(image: Image) -> Iterator[tuple[int, bool]]:
 
 def _few_blocks(image: Image) -> list[tuple[int, bool]] | None:
     """Return the place of each block; None when they are many."""
-    places = _places(image)
-    if is_for_numpy(image):
-        from .spread import places_in_bulk
-
-        places = places_in_bulk(image)
+    bulk = _spread() if is_for_numpy(image) else None
+    places = _places(image) if bulk is None else bulk.places_in_bulk(image)
     found = list(islice(places, FEW_BLOCKS))
     return found if len(found) < FEW_BLOCKS else None
+
+
+def _spread() -> ModuleType:
+    from . import spread
+
+    return spread
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -261,9 +265,7 @@ def _in_cells(image: Image, items: list[Part]) -> Layout:
         if part.kind != "nothing":
             cells.add(NUMBERS[part.kind], part.start, part.end)
     stored, kept = NUMBERS["payload"], NUMBERS["kept"]
-    add_blocks = _add_blocks
-    if is_for_numpy(image):
-        from .spread import add_blocks
+    add_blocks = _spread().add_blocks if is_for_numpy(image) else _add_blocks
     past = add_blocks(image, cells, stored, kept)
     cells.fill(NUMBERS["nothing"], size)
     of_blocks = [Past("payload", *past)] if past[0] else []
