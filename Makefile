@@ -220,7 +220,7 @@ $(WEBIDE): tests/webide/package.json
 	@cd $(@D) && npm install --silent --no-fund --no-audit --no-package-lock
 	@touch $@
 
-PAGE := vhdx_kaitai/explorer.html
+PAGE := vhdx_kaitai/explorer.html.gz
 
 explorer: $(PAGE) ## Make the page that opens VHDX files in a browser
 

@@ -100,15 +100,3 @@ def test_the_first_program_of_the_library_guide_prints_what_it_says(
     guide = PAGES["docs/library.md"]
     (place / "program.py").write_text(blocks("python", guide)[0], encoding="utf-8")
     assert run("python program.py", plain, place) == blocks("text", guide)[0]
-
-
-def test_a_plain_install_is_small(plain: Path) -> None:
-    """Without pip and what it comes with; 6 MB is what a core may take on disk."""
-    [packages] = plain.parent.glob("lib/python*/site-packages")
-    own = [
-        path
-        for path in packages.iterdir()
-        if not re.match(r"pip|setuptools|_distutils|pkg_res", path.name)
-    ]
-    files = [file for top in own for file in (top, *top.rglob("*")) if file.is_file()]
-    assert sum(file.stat().st_blocks * 512 for file in files) <= 6_000_000

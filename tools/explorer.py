@@ -1,7 +1,7 @@
-"""Make `vhdx_kaitai/explorer.html`: the page that opens VHDX files in a browser, in one file.
+"""Make `vhdx_kaitai/explorer.html.gz`: the page that opens VHDX files in a browser, in one file.
 
     java ... -t javascript --debug --outdir build/explorer vhdx.ksy
-    python -m tools.explorer build/explorer vhdx_kaitai/explorer.html
+    python -m tools.explorer build/explorer vhdx_kaitai/explorer.html.gz
 
 The page is made of what is in `explorer/`, the compiled grammar, the official runtime, unmodified,
 and of what the grammar says for people: names, docs and representations.
@@ -10,6 +10,7 @@ and of what the grammar says for people: names, docs and representations.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -154,4 +155,6 @@ def _hash(text: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(page(Path(sys.argv[1])), encoding="utf-8", newline="\n")
+    made = page(Path(sys.argv[1])).encode()
+    Path(sys.argv[1], "explorer.html").write_bytes(made)  # for tests, and to be looked at
+    Path(sys.argv[2]).write_bytes(gzip.compress(made, mtime=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package whose page can be looked at."""
     folder = tmp_path / "package"
     folder.mkdir()
-    (folder / "explorer.html").write_bytes(PAGE)
+    (folder / "explorer.html.gz").write_bytes(gzip.compress(PAGE))
     monkeypatch.setattr(explorer, "files", lambda _package: folder)
     return folder
 
@@ -52,7 +53,7 @@ def test_the_page_does_not_take_the_place_of_an_image(tmp_path: Path, run: Run) 
 def test_without_the_page_explorer_says_how_it_is_made(
     installed: Path, tmp_path: Path, run: Run
 ) -> None:
-    (installed / "explorer.html").unlink()
+    (installed / "explorer.html.gz").unlink()
     outcome = run("explorer", "-o", tmp_path / "out.html")
     assert outcome.status == 1
     assert "run 'make explorer' in a checkout" in outcome.err

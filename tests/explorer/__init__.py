@@ -14,7 +14,7 @@ from tests.support import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-PAGE = ROOT / "vhdx_kaitai" / "explorer.html"
+PAGE = ROOT / "build" / "explorer" / "explorer.html"
 
 
 def reason_for_absence() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 from importlib.resources import files
 
 from ..copying.files import refuse_image, refuse_to_replace, write_file
@@ -11,7 +12,7 @@ from .arguments import Parser, add_force, output
 from .status import DONE
 from .streams import flush, write
 
-_PAGE = "explorer.html"  # made by `make explorer`, and in every wheel that `make build` builds
+_PAGE = "explorer.html.gz"  # made by `make explorer`, and in every wheel that `make build` builds
 
 
 def add_arguments(command: Parser) -> None:
@@ -28,11 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not page.is_file():
         why = "the page was not built into this installation"
         raise UnsupportedError(f"{why}: run 'make explorer' in a checkout, and install that")
+    text = gzip.decompress(page.read_bytes())
     if arguments.output is not None:
         refuse_image(arguments.output)
         refuse_to_replace(arguments.output, arguments.force)
-        write_file(arguments.output, page.read_bytes(), replace=arguments.force)
+        write_file(arguments.output, text, replace=arguments.force)
     else:
         flush()
-        write(page.read_bytes())
+        write(text)
     return DONE
