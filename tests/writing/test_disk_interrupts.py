@@ -48,8 +48,9 @@ class Interruption:
 
     def _count(self, frame: FrameType, event: str, _: object) -> Trace:
         line = getline(frame.f_code.co_filename, frame.f_lineno)
-        # At its end a `with` comes once more, where the interpreter lets no interrupt in.
-        if event == "line" and not line.lstrip().startswith("with "):
+        # At its end a `with` comes once more, and `try` is nothing that is done: the interpreter
+        # lets no interrupt in there.
+        if event == "line" and not line.lstrip().startswith(("with ", "try:")):
             self.left -= 1
             if self.left == -1:
                 self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {line.strip()}"

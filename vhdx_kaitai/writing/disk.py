@@ -252,25 +252,34 @@ class WritableDisk(Disk):
         view = bytes_of(data)
         start, end = self._inside(offset, len(view))
         if start < end:
-            with self._changing() as blocks:
-                low = start
-                while low < end:
-                    high = min(end, (low | self._mask) + 1)
-                    place = blocks.write(view[low - start : high - start], low)
-                    if place is not None and self._has_descriptor:
-                        self._keep(low >> self._shift, place)
-                    self._spill()
-                    low = high
+            with self._alone():  # as in `_changing`, which takes a tenth of a small write
+                self._check_usable()
+                with self._session.critical():
+                    self._put(view, start, end)
         return len(view)
+
+    def _put(self, view: memoryview, start: int, end: int) -> None:
+        """Write the bytes of a range, block by block."""
+        blocks, low = self._begun(), start
+        while low < end:
+            high = min(end, (low | self._mask) + 1)
+            place = blocks.write(view[low - start : high - start], low)
+            if place is not None and self._has_descriptor:
+                self._keep(low >> self._shift, place)
+            self._spill()
+            low = high
 
     @contextmanager
     def _changing(self) -> Iterator[Blocks]:
         """Hold the lock, be ready to change the image, and yield its blocks."""
         with self._alone():
-            self._check_open()
-            self._session.check()
+            self._check_usable()
             with self._session.critical():
                 yield self._begun()
+
+    def _check_usable(self) -> None:
+        self._check_open()
+        self._session.check()
 
     def _begun(self) -> Blocks:
         """Return the blocks of the image, which is made ready to be changed the first time."""
