@@ -56,9 +56,10 @@ doc: |
   Anywhere else there may be something to see all the same, so there a wrong
   signature is a normal event, shown by an `is_...` instance.
 
-  Why it is written as it is: `.as<s8>` stands at every literal and at every
-  result of an operator, because numbers that are computed have 32 bits in
-  Java, C++ and C#, and Rust and Go do not mix widths. A view that has no bytes
+  Why it is written as it is: `.as<s8>` stands where a number that is computed
+  would have 32 bits in Java, C++ or C#, or Go and Rust would not mix widths,
+  and nowhere else: a script of the conformance kit leaves out each cast and
+  says which language needs it. A view that has no bytes
   of its own says `pos: 0`, because an instance has to have a place. No
   expression names an instance of a user type twice, which fails in Rust.
 doc-ref: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477
@@ -103,13 +104,13 @@ instances:
     -webide-parse-mode: eager
   current_header:
     pos: 0
-    type: header_choice(0x10000.as<s8>, 0x20000.as<s8>)
+    type: header_choice(0x10000, 0x20000)
     doc: Which copy of the header the log below is taken from.
     doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.2'
     -webide-parse-mode: eager
   current_region_table:
     pos: 0
-    type: region_table_choice(0x30000.as<s8>, 0x40000.as<s8>)
+    type: region_table_choice(0x30000, 0x40000)
     doc: Which copy of the region table the regions below are taken from.
     doc-ref: 'https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-vhdx/83e061f8-f6e2-4de1-91bd-5d518a43d477 [MS-VHDX] 2.2.3'
     -webide-parse-mode: eager
@@ -170,7 +171,7 @@ types:
         doc: UTF-16 code units, the zero at the end included.
     instances:
       len_text:
-        value: '(units.last == 0 ? units.size * 2 - 2 : units.size * 2).as<s4>'
+        value: 'units.last == 0 ? units.size * 2 - 2 : units.size * 2'
         doc: Length of the text in bytes, without the zero at the end.
       text:
         pos: 0
@@ -313,7 +314,7 @@ types:
       - id: entries
         type: region_table_entry
         repeat: expr
-        repeat-expr: 'num_entries.as<s8> <= 2047.as<s8> ? num_entries.as<s4> : 0'
+        repeat-expr: 'num_entries.as<s8> <= 2047.as<s8> ? num_entries : 0'
         doc: The regions; none when the count is impossible.
     instances:
       unused:
@@ -380,16 +381,16 @@ types:
         doc: One for each data descriptor, in the same order.
     instances:
       len_header_and_descriptors:
-        value: (64.as<s8> + (header.num_descriptors.as<s8> * 32.as<s8>).as<s8>).as<s8>
+        value: (64 + (header.num_descriptors.as<s8> * 32).as<s8>).as<s8>
         doc: Bytes that the header and all descriptors take.
       num_descriptors:
-        value: 'len_header_and_descriptors <= header.entry_length.as<s8> ? header.num_descriptors.as<s8> : 0.as<s8>'
+        value: 'len_header_and_descriptors <= header.entry_length.as<s8> ? header.num_descriptors.as<s8> : 0'
         doc: Descriptors of the entry; none when the count does not fit it.
       len_used:
-        value: (64.as<s8> + (num_descriptors * 32.as<s8>).as<s8>).as<s8>
+        value: (64 + (num_descriptors * 32)).as<s8>
         doc: Bytes that the header and these descriptors take.
       len_padding:
-        value: ((4096.as<s8> - (len_used % 4096.as<s8>).as<s8>).as<s8> % 4096.as<s8>).as<s8>
+        value: ((4096 - (len_used % 4096)) % 4096).as<s8>
         doc: Bytes from there to the end of the sector.
       len_descriptor_sectors:
         value: (len_used + len_padding).as<s8>
@@ -397,8 +398,8 @@ types:
       num_data_sectors:
         value: >-
           header.entry_length.as<s8> > len_descriptor_sectors ?
-          ((header.entry_length.as<s8> - len_descriptor_sectors).as<s8> / 4096.as<s8>).as<s8> :
-          0.as<s8>
+          ((header.entry_length.as<s8> - len_descriptor_sectors) / 4096).as<s8> :
+          0
         doc: Data sectors for which the entry has room.
   log_entry_header:
     -webide-representation: 'sequence number {sequence_number:dec}, {num_descriptors:dec} descriptors, {entry_length:hex} bytes'
@@ -576,7 +577,7 @@ types:
       - id: entries
         type: metadata_table_entry
         repeat: expr
-        repeat-expr: 'num_entries <= 2047 ? num_entries.as<s4> : 0'
+        repeat-expr: 'num_entries <= 2047 ? num_entries : 0'
         doc: The items; none when the count is impossible.
     instances:
       unused:
@@ -721,11 +722,11 @@ types:
       - id: key_values
         type: parent_locator_entry
         repeat: expr
-        repeat-expr: 'len_table <= _io.size.as<s8> ? num_key_values.as<s4> : 0'
+        repeat-expr: 'len_table <= _io.size ? num_key_values : 0'
         doc: Keys and values; none when the count does not fit the item.
     instances:
       len_table:
-        value: (20.as<s8> + (num_key_values.as<s8> * 12.as<s8>).as<s8>).as<s8>
+        value: (20 + (num_key_values.as<s8> * 12)).as<s8>
         doc: Bytes that the header and all entries take.
       is_vhdx_type:
         value: locator_type.raw == [0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a, 0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13]
@@ -867,10 +868,10 @@ types:
         doc: File offset of header 2 in bytes.
     instances:
       has_header_1:
-        value: _io.size.as<s8> >= (ofs_header_1 + 4096.as<s8>).as<s8>
+        value: _io.size.as<s8> >= (ofs_header_1 + 4096)
         -webide-parse-mode: lazy
       has_header_2:
-        value: _io.size.as<s8> >= (ofs_header_2 + 4096.as<s8>).as<s8>
+        value: _io.size.as<s8> >= (ofs_header_2 + 4096)
         -webide-parse-mode: lazy
       header_1:
         pos: ofs_header_1
@@ -889,7 +890,7 @@ types:
           copy with the right signature.
         -webide-parse-mode: lazy
       rank_1_low:
-        value: 'has_header_1 ? header_1.sequence_number_low.as<s8> : 0.as<s8>'
+        value: 'has_header_1 ? header_1.sequence_number_low.as<s8> : 0'
         doc: Lower 32 bits of the sequence number of header 1.
         -webide-parse-mode: lazy
       rank_2_high:
@@ -899,11 +900,11 @@ types:
           copy with the right signature.
         -webide-parse-mode: lazy
       rank_2_low:
-        value: 'has_header_2 ? header_2.sequence_number_low.as<s8> : 0.as<s8>'
+        value: 'has_header_2 ? header_2.sequence_number_low.as<s8> : 0'
         doc: Lower 32 bits of the sequence number of header 2.
         -webide-parse-mode: lazy
       is_found:
-        value: rank_1_high >= 0.as<s8> or rank_2_high >= 0.as<s8>
+        value: rank_1_high >= 0 or rank_2_high >= 0
         -webide-parse-mode: lazy
       is_second:
         value: >-
@@ -937,12 +938,12 @@ types:
         size: 4
         doc: Signature of region table 1.
       num_entries_1:
-        pos: (ofs_table_1 + 8.as<s8>).as<s8>
+        pos: ofs_table_1 + 8
         type: u4
         doc: Entries of region table 1, as they are counted there.
       is_first:
         value: >-
-          _io.size.as<s8> >= (ofs_table_1 + 16.as<s8>).as<s8> ?
+          _io.size.as<s8> >= (ofs_table_1 + 16) ?
           (signature_1 == [0x72, 0x65, 0x67, 0x69] and num_entries_1.as<s8> <= 2047.as<s8>) :
           false
         doc: Whether region table 1 is in the file and may be what it should be.
@@ -967,51 +968,51 @@ types:
         doc: Number of the wanted kind in `region_kind`.
     instances:
       has_count:
-        value: _io.size.as<s8> >= (ofs_table + 16.as<s8>).as<s8>
+        value: _io.size.as<s8> >= (ofs_table + 16)
         doc: Whether the file has the head of the table.
         -webide-parse-mode: lazy
       num_stated_entries:
-        pos: (ofs_table + 8.as<s8>).as<s8>
+        pos: ofs_table + 8
         type: u4
         doc: The count as it is stored.
       num_possible_entries:
         value: >-
           has_count ?
-          (num_stated_entries.as<s8> <= 2047.as<s8> ? num_stated_entries.as<s8> : 0.as<s8>) :
-          0.as<s8>
+          (num_stated_entries.as<s8> <= 2047.as<s8> ? num_stated_entries.as<s8> : 0) :
+          0
         doc: The count; none when it is impossible.
         -webide-parse-mode: lazy
       end_of_possible_entries:
-        value: ((ofs_table + 16.as<s8>).as<s8> + (num_possible_entries * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_table + 16) + (num_possible_entries * 32)).as<s8>
         doc: File offset in bytes.
         -webide-parse-mode: lazy
       num_entries:
         value: >-
-          has_count and end_of_possible_entries > _io.size.as<s8> ?
-          (((_io.size.as<s8> - ofs_table).as<s8> - 16.as<s8>).as<s8> / 32.as<s8>).as<s8> :
+          has_count and end_of_possible_entries > _io.size ?
+          (((_io.size - ofs_table) - 16) / 32).as<s8> :
           num_possible_entries
         doc: Entries in the table, as far as the file has them.
         -webide-parse-mode: lazy
       end_of_entries:
-        value: ((ofs_table + 16.as<s8>).as<s8> + (num_entries * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_table + 16) + (num_entries * 32)).as<s8>
         doc: File offset in bytes.
         -webide-parse-mode: lazy
       up_to_entry:
-        pos: (ofs_table + 16.as<s8>).as<s8>
+        pos: ofs_table + 16
         type: region_table_entry
         repeat: until
-        repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos.as<s8> >= end_of_entries
-        if: num_entries > 0.as<s8>
+        repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos >= end_of_entries
+        if: num_entries > 0
         doc: Entries up to the wanted one, or all of them.
       is_found:
-        value: 'num_entries > 0.as<s8> ? up_to_entry.last.kind.to_i.as<s8> == kind_code : false'
+        value: 'num_entries > 0 ? up_to_entry.last.kind.to_i.as<s8> == kind_code : false'
         -webide-parse-mode: lazy
       num_passed:
-        value: 'is_found ? (up_to_entry.size.as<s8> - 1.as<s8>).as<s8> : 0.as<s8>'
+        value: 'is_found ? (up_to_entry.size - 1).as<s8> : 0'
         doc: Entries before the wanted one.
         -webide-parse-mode: lazy
       ofs_entry:
-        value: ((ofs_table + 16.as<s8>).as<s8> + (num_passed * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_table + 16) + (num_passed * 32)).as<s8>
         doc: File offset of the wanted entry in bytes.
         -webide-parse-mode: lazy
       entry:
@@ -1050,9 +1051,9 @@ types:
         doc: Size of the log in bytes.
       len_stored:
         value: >-
-          ofs_log > 0.as<s8> and ofs_log <= _io.size.as<s8> ?
-          (len_log <= (_io.size.as<s8> - ofs_log).as<s8> ? len_log : (_io.size.as<s8> - ofs_log).as<s8>) :
-          0.as<s8>
+          ofs_log > 0 and ofs_log <= _io.size ?
+          (len_log <= (_io.size - ofs_log) ? len_log : (_io.size - ofs_log).as<s8>) :
+          0
         doc: Bytes of the log that the file holds.
         -webide-parse-mode: lazy
       end_of_log:
@@ -1060,24 +1061,24 @@ types:
         doc: File offset in bytes of the end of the log, or of the file.
         -webide-parse-mode: lazy
       ofs_log_guid:
-        value: (ofs_header + 48.as<s8>).as<s8>
+        value: (ofs_header + 48).as<s8>
         doc: File offset of the LogGuid in the header in bytes.
         -webide-parse-mode: lazy
       num_slots:
-        value: (len_stored / 4096.as<s8>).as<s8>
+        value: len_stored / 4096
         doc: Number of slots, as far as the file has them.
         -webide-parse-mode: lazy
       slots:
         pos: ofs_log
         type: >-
           log_slot(
-            (ofs_log + (_index.as<s8> * 4096.as<s8>).as<s8>).as<s8>,
+            (ofs_log + (_index.as<s8> * 4096)),
             end_of_log,
             ofs_log_guid
           )
         repeat: expr
         repeat-expr: num_slots
-        if: num_slots > 0.as<s8>
+        if: num_slots > 0
         doc: The slots in the order in which they lie in the file.
   log_slot:
     -webide-representation: '{kind}: {sector}'
@@ -1121,7 +1122,7 @@ types:
         size: 16
         doc: LogGuid of the header that names the log.
       guid_of_entry:
-        pos: (ofs_slot + 32.as<s8>).as<s8>
+        pos: ofs_slot + 32
         size: 16
         doc: LogGuid of the entry, if this is one.
       is_live:
@@ -1141,15 +1142,15 @@ types:
           LogGuid that the header names; it is replayed unless it is older than
           the sequence of entries that counts. Of a stale one nothing counts.
       entry_length:
-        pos: (ofs_slot + 8.as<s8>).as<s8>
+        pos: ofs_slot + 8
         type: u4
         doc: Size of the entry in bytes, if this is one.
       len_entry:
-        value: 'is_entry ? entry_length.as<s8> : 0.as<s8>'
+        value: 'is_entry ? entry_length.as<s8> : 0'
         doc: Size of the entry in bytes, 0 when there is none.
         -webide-parse-mode: lazy
       is_entry_whole:
-        value: len_entry >= 4096.as<s8> and len_entry <= (end_of_log - ofs_slot).as<s8>
+        value: len_entry >= 4096 and len_entry <= (end_of_log - ofs_slot)
         doc: Whether an entry is here and ends before the log does.
         -webide-parse-mode: lazy
       entry:
@@ -1174,12 +1175,12 @@ types:
         doc: Descriptors of the entry; `entry` of the slot has all of them.
     instances:
       sequence_number_low:
-        pos: (ofs_sector + 16.as<s8>).as<s8>
+        pos: ofs_sector + 16
         type: u4
         doc: Lower 32 bits of the sequence number.
         -webide-parse-mode: eager
       sequence_number_high:
-        pos: (ofs_sector + 20.as<s8>).as<s8>
+        pos: ofs_sector + 20
         type: u4
         doc: Upper 32 bits of the sequence number.
         -webide-parse-mode: eager
@@ -1216,36 +1217,36 @@ types:
         value: region.length.as<s8>
         doc: Size of the metadata region in bytes.
       has_count:
-        value: ofs_region > 0.as<s8> and ofs_region <= (_io.size.as<s8> - 32.as<s8>).as<s8>
+        value: ofs_region > 0 and ofs_region <= (_io.size - 32)
         doc: Whether the file has the head of the table.
         -webide-parse-mode: lazy
       num_stated_items:
-        pos: (ofs_region + 10.as<s8>).as<s8>
+        pos: ofs_region + 10
         type: u2
         doc: The count as it is stored.
       num_possible_items:
         value: >-
           has_count ?
-          (num_stated_items.as<s8> <= 2047.as<s8> ? num_stated_items.as<s8> : 0.as<s8>) :
-          0.as<s8>
+          (num_stated_items <= 2047 ? num_stated_items.as<s8> : 0) :
+          0
         doc: The count; none when it is impossible.
         -webide-parse-mode: lazy
       end_of_possible_items:
-        value: ((ofs_region + 32.as<s8>).as<s8> + (num_possible_items * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_region + 32) + (num_possible_items * 32)).as<s8>
         doc: File offset of the end of their entries in bytes.
         -webide-parse-mode: lazy
       num_items:
         value: >-
-          has_count and end_of_possible_items > _io.size.as<s8> ?
-          (((_io.size.as<s8> - ofs_region).as<s8> - 32.as<s8>).as<s8> / 32.as<s8>).as<s8> :
+          has_count and end_of_possible_items > _io.size ?
+          (((_io.size - ofs_region) - 32) / 32).as<s8> :
           num_possible_items
         doc: Items in the table, as far as the file has their entries.
       items:
-        pos: (ofs_region + 32.as<s8>).as<s8>
+        pos: ofs_region + 32
         type: metadata_item(ofs_region, len_region)
         repeat: expr
         repeat-expr: num_items
-        if: num_items > 0.as<s8>
+        if: num_items > 0
         doc: The items in the order of the table.
         -webide-parse-mode: eager
       table:
@@ -1279,9 +1280,9 @@ types:
         -webide-parse-mode: lazy
       is_usable:
         value: >-
-          len_item > 0.as<s8> and len_item <= 0x100000.as<s8> and
-          ofs_item >= (ofs_region + 0x10000.as<s8>).as<s8> and
-          ofs_item <= ((ofs_region + len_region).as<s8> - len_item).as<s8>
+          len_item > 0 and len_item <= 0x100000 and
+          ofs_item >= (ofs_region + 0x10000) and
+          ofs_item <= ((ofs_region + len_region) - len_item)
         doc: Whether the item is not empty and lies inside the region.
         -webide-parse-mode: lazy
       data:
@@ -1319,35 +1320,35 @@ types:
         doc: Number of the wanted kind in `item_kind`.
     instances:
       end_of_entries:
-        value: ((ofs_region + 32.as<s8>).as<s8> + (num_entries * 32.as<s8>).as<s8>).as<s8>
+        value: ((ofs_region + 32) + (num_entries * 32)).as<s8>
         doc: File offset in bytes.
         -webide-parse-mode: lazy
       up_to_item:
-        pos: (ofs_region + 32.as<s8>).as<s8>
+        pos: ofs_region + 32
         type: metadata_table_entry
         repeat: until
-        repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos.as<s8> >= end_of_entries
-        if: num_entries > 0.as<s8>
+        repeat-until: _.kind.to_i.as<s8> == kind_code or _io.pos >= end_of_entries
+        if: num_entries > 0
         doc: Entries up to the wanted one, or all of them.
       is_found:
-        value: 'num_entries > 0.as<s8> ? up_to_item.last.kind.to_i.as<s8> == kind_code : false'
+        value: 'num_entries > 0 ? up_to_item.last.kind.to_i.as<s8> == kind_code : false'
         -webide-parse-mode: lazy
       num_passed:
-        value: 'is_found ? (up_to_item.size.as<s8> - 1.as<s8>).as<s8> : 0.as<s8>'
+        value: 'is_found ? (up_to_item.size - 1).as<s8> : 0'
         doc: Entries before the wanted one.
         -webide-parse-mode: lazy
       entry:
-        pos: ((ofs_region + 32.as<s8>).as<s8> + (num_passed * 32.as<s8>).as<s8>).as<s8>
+        pos: (ofs_region + 32) + (num_passed * 32)
         type: metadata_table_entry
         if: is_found
         doc: The wanted entry.
         -webide-parse-mode: eager
       offset:
-        value: 'is_found ? up_to_item.last.offset.as<s8> : 0.as<s8>'
+        value: 'is_found ? up_to_item.last.offset.as<s8> : 0'
         doc: Bytes from the start of the metadata region.
         -webide-parse-mode: lazy
       length:
-        value: 'is_found ? up_to_item.last.length.as<s8> : 0.as<s8>'
+        value: 'is_found ? up_to_item.last.length.as<s8> : 0'
         doc: Bytes.
         -webide-parse-mode: lazy
       ofs_item:
@@ -1356,9 +1357,9 @@ types:
         -webide-parse-mode: lazy
       is_usable:
         value: >-
-          length > 0.as<s8> and offset >= 0x10000.as<s8> and
-          offset <= (len_region - length).as<s8> and
-          ofs_item <= (_io.size.as<s8> - 8.as<s8>).as<s8>
+          length > 0 and offset >= 0x10000 and
+          offset <= (len_region - length) and
+          ofs_item <= (_io.size - 8)
         doc: Whether the item is there and lies inside region and file.
         -webide-parse-mode: lazy
   disk_geometry:
@@ -1414,30 +1415,30 @@ types:
         type: logical_sector_size_item
         if: logical_sector_size_place.is_usable
       block_size:
-        value: 'file_parameters_place.is_usable ? file_parameters_item.block_size.as<s8> : 0.as<s8>'
+        value: 'file_parameters_place.is_usable ? file_parameters_item.block_size.as<s8> : 0'
         doc: Bytes.
       has_parent:
         value: 'file_parameters_place.is_usable ? file_parameters_item.has_parent : false'
         doc: Whether the disk is a differencing disk.
       disk_size:
-        value: 'virtual_disk_size_place.is_usable ? virtual_disk_size_item.virtual_disk_size.as<s8> : 0.as<s8>'
+        value: 'virtual_disk_size_place.is_usable ? virtual_disk_size_item.virtual_disk_size.as<s8> : 0'
         doc: Bytes.
       sector_size:
-        value: 'logical_sector_size_place.is_usable ? logical_sector_size_item.logical_sector_size.as<s8> : 0.as<s8>'
+        value: 'logical_sector_size_place.is_usable ? logical_sector_size_item.logical_sector_size.as<s8> : 0'
         doc: Bytes.
       is_possible:
         value: >-
-          (block_size >= 0x100000.as<s8> and block_size <= 0x10000000.as<s8>) and
-          (sector_size == 512.as<s8> or sector_size == 4096.as<s8>) and
-          (disk_size > 0.as<s8> and disk_size <= 0x400000000000.as<s8>)
+          (block_size >= 0x100000 and block_size <= 0x10000000) and
+          (sector_size == 512 or sector_size == 4096) and
+          (disk_size > 0 and disk_size <= 0x400000000000.as<s8>)
         doc: |
           Whether sizes are present and within the limits of the format, so that
           they may be used as counts.
       num_payload_blocks:
-        value: 'is_possible ? (((disk_size - 1.as<s8>).as<s8> / block_size).as<s8> + 1.as<s8>).as<s8> : 0.as<s8>'
+        value: 'is_possible ? (((disk_size - 1).as<s8> / block_size) + 1).as<s8> : 0'
         doc: Payload blocks of the disk, at most 2^26.
       chunk_ratio:
-        value: 'is_possible ? ((0x800000.as<s8> * sector_size).as<s8> / block_size).as<s8> : 0.as<s8>'
+        value: 'is_possible ? ((0x800000.as<s8> * sector_size).as<s8> / block_size).as<s8> : 0'
         doc: Payload blocks per chunk, i.e. per sector bitmap block.
   bat_view:
     -webide-representation: '{num_payload_blocks:dec} payload blocks in {num_chunks:dec} chunks at {ofs_region:hex}'
@@ -1483,16 +1484,16 @@ types:
         doc: Whether the disk is a differencing disk.
       num_chunks:
         value: >-
-          num_payload_blocks > 0.as<s8> and chunk_ratio > 0.as<s8> ?
-          (((num_payload_blocks - 1.as<s8>).as<s8> / chunk_ratio).as<s8> + 1.as<s8>).as<s8> :
-          0.as<s8>
+          num_payload_blocks > 0 and chunk_ratio > 0 ?
+          (((num_payload_blocks - 1) / chunk_ratio) + 1).as<s8> :
+          0
         doc: Chunks of the disk, at most 16384.
       chunks:
         pos: 0
         type: >-
           bat_chunk(
-            (ofs_region + ((_index.as<s8> * (chunk_ratio + 1.as<s8>).as<s8>).as<s8> * 8.as<s8>).as<s8>).as<s8>,
-            (_index.as<s8> * chunk_ratio).as<s8>,
+            (ofs_region + ((_index.as<s8> * (chunk_ratio + 1)) * 8)),
+            (_index.as<s8> * chunk_ratio),
             num_payload_blocks,
             chunk_ratio,
             block_size,
@@ -1525,26 +1526,26 @@ types:
         doc: Whether the disk is a differencing disk.
     instances:
       num_entries:
-        value: '(num_disk_blocks - first_block).as<s8> < chunk_ratio ? (num_disk_blocks - first_block).as<s8> : chunk_ratio'
+        value: '(num_disk_blocks - first_block) < chunk_ratio ? (num_disk_blocks - first_block).as<s8> : chunk_ratio'
         doc: |
           Payload entries of the chunk; the last chunk may have fewer than the
           others.
       num_payload_blocks:
         value: >-
-          ofs_entries > 0.as<s8> and ofs_entries <= _io.size.as<s8> ?
-          ((ofs_entries + (num_entries * 8.as<s8>).as<s8>).as<s8> <= _io.size.as<s8> ? num_entries :
-          ((_io.size.as<s8> - ofs_entries).as<s8> / 8.as<s8>).as<s8>) :
-          0.as<s8>
+          ofs_entries > 0 and ofs_entries <= _io.size ?
+          ((ofs_entries + (num_entries * 8)).as<s8> <= _io.size ? num_entries :
+          ((_io.size - ofs_entries) / 8).as<s8>) :
+          0
         doc: Payload blocks whose entries the file has.
         -webide-parse-mode: lazy
       len_raw_entries:
-        value: (num_payload_blocks * 8.as<s8>).as<s8>
+        value: num_payload_blocks * 8
         doc: Bytes of these.
         -webide-parse-mode: lazy
       has_sector_bitmap_entry:
         value: >-
-          (has_parent or (num_disk_blocks - first_block).as<s8> > chunk_ratio) and
-          ofs_entries > 0.as<s8> and ofs_sector_bitmap_entry <= (_io.size.as<s8> - 8.as<s8>).as<s8>
+          (has_parent or (num_disk_blocks - first_block) > chunk_ratio) and
+          ofs_entries > 0 and ofs_sector_bitmap_entry <= (_io.size - 8)
         doc: |
           The last chunk of a fixed or dynamic disk has none, and none is where
           the file has ended.
@@ -1552,16 +1553,16 @@ types:
       raw_entries:
         pos: ofs_entries
         size: len_raw_entries
-        if: num_payload_blocks > 0.as<s8>
+        if: num_payload_blocks > 0
         doc: The payload entries as bytes, for programs that read them in bulk.
       payload_blocks:
         pos: ofs_entries
-        type: payload_block((ofs_entries + (_index.as<s8> * 8.as<s8>).as<s8>).as<s8>, block_size)
+        type: payload_block((ofs_entries + (_index.as<s8> * 8)), block_size)
         repeat: expr
         repeat-expr: num_payload_blocks
-        if: num_payload_blocks > 0.as<s8>
+        if: num_payload_blocks > 0
       ofs_sector_bitmap_entry:
-        value: (ofs_entries + (chunk_ratio * 8.as<s8>).as<s8>).as<s8>
+        value: (ofs_entries + (chunk_ratio * 8)).as<s8>
         doc: File offset in bytes.
         -webide-parse-mode: lazy
       sector_bitmap:
@@ -1598,11 +1599,11 @@ types:
         -webide-parse-mode: lazy
       has_data:
         value: >-
-          is_stored and len_data <= _io.size.as<s8> and
-          file_offset_mb <= ((_io.size.as<s8> - len_data).as<s8> / 0x100000.as<s8>).as<s8>
+          is_stored and len_data <= _io.size and
+          file_offset_mb <= ((_io.size - len_data) / 0x100000).as<s8>
         doc: Whether the block is stored and lies inside the file.
       data:
-        pos: (file_offset_mb * 0x100000.as<s8>).as<s8>
+        pos: file_offset_mb * 0x100000
         size: len_data
         if: has_data
         doc: The block's bytes, up to 256 MiB of them.
@@ -1637,11 +1638,11 @@ types:
         -webide-parse-mode: lazy
       has_data:
         value: >-
-          is_stored and _io.size.as<s8> >= 0x100000.as<s8> and
-          file_offset_mb <= ((_io.size.as<s8> - 0x100000.as<s8>).as<s8> / 0x100000.as<s8>).as<s8>
+          is_stored and _io.size >= 0x100000 and
+          file_offset_mb <= ((_io.size - 0x100000) / 0x100000).as<s8>
         doc: Whether the bitmap is stored and lies inside the file.
       data:
-        pos: (file_offset_mb * 0x100000.as<s8>).as<s8>
+        pos: file_offset_mb * 0x100000
         size: 0x100000
         if: has_data
         doc: The bitmap.

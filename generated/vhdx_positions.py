@@ -45,9 +45,10 @@ class Vhdx(KaitaiStruct):
     Anywhere else there may be something to see all the same, so there a wrong
     signature is a normal event, shown by an `is_...` instance.
     
-    Why it is written as it is: `.as<s8>` stands at every literal and at every
-    result of an operator, because numbers that are computed have 32 bits in
-    Java, C++ and C#, and Rust and Go do not mix widths. A view that has no bytes
+    Why it is written as it is: `.as<s8>` stands where a number that is computed
+    would have 32 bits in Java, C++ or C#, or Go and Rust would not mix widths,
+    and nowhere else: a script of the conformance kit leaves out each cast and
+    says which language needs it. A view that has no bytes
     of its own says `pos: 0`, because an instance has to have a place. No
     expression names an instance of a user type twice, which fails in Rust.
     
@@ -210,7 +211,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_sector_bitmap_entry'):
                 return self._m_has_sector_bitmap_entry
 
-            self._m_has_sector_bitmap_entry =  (( ((self.has_parent) or ((self.num_disk_blocks - self.first_block) > self.chunk_ratio)) ) and (self.ofs_entries > 0) and (self.ofs_sector_bitmap_entry <= (self._io.size() - 8))) 
+            self._m_has_sector_bitmap_entry =  (( ((self.has_parent) or (self.num_disk_blocks - self.first_block > self.chunk_ratio)) ) and (self.ofs_entries > 0) and (self.ofs_sector_bitmap_entry <= self._io.size() - 8)) 
             return getattr(self, '_m_has_sector_bitmap_entry', None)
 
         @property
@@ -219,7 +220,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_raw_entries'):
                 return self._m_len_raw_entries
 
-            self._m_len_raw_entries = (self.num_payload_blocks * 8)
+            self._m_len_raw_entries = self.num_payload_blocks * 8
             return getattr(self, '_m_len_raw_entries', None)
 
         @property
@@ -230,7 +231,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_num_entries'):
                 return self._m_num_entries
 
-            self._m_num_entries = ((self.num_disk_blocks - self.first_block) if (self.num_disk_blocks - self.first_block) < self.chunk_ratio else self.chunk_ratio)
+            self._m_num_entries = ((self.num_disk_blocks - self.first_block) if self.num_disk_blocks - self.first_block < self.chunk_ratio else self.chunk_ratio)
             return getattr(self, '_m_num_entries', None)
 
         @property
@@ -239,7 +240,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_num_payload_blocks'):
                 return self._m_num_payload_blocks
 
-            self._m_num_payload_blocks = ((self.num_entries if (self.ofs_entries + (self.num_entries * 8)) <= self._io.size() else ((self._io.size() - self.ofs_entries) // 8)) if  ((self.ofs_entries > 0) and (self.ofs_entries <= self._io.size()))  else 0)
+            self._m_num_payload_blocks = ((self.num_entries if (self.ofs_entries + self.num_entries * 8) <= self._io.size() else ((self._io.size() - self.ofs_entries) // 8)) if  ((self.ofs_entries > 0) and (self.ofs_entries <= self._io.size()))  else 0)
             return getattr(self, '_m_num_payload_blocks', None)
 
         @property
@@ -248,7 +249,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_ofs_sector_bitmap_entry'):
                 return self._m_ofs_sector_bitmap_entry
 
-            self._m_ofs_sector_bitmap_entry = (self.ofs_entries + (self.chunk_ratio * 8))
+            self._m_ofs_sector_bitmap_entry = (self.ofs_entries + self.chunk_ratio * 8)
             return getattr(self, '_m_ofs_sector_bitmap_entry', None)
 
         @property
@@ -265,7 +266,7 @@ class Vhdx(KaitaiStruct):
                 self._m_payload_blocks = []
                 for i in range(self.num_payload_blocks):
                     self._debug['_m_payload_blocks']['arr'].append({'start': self._io.pos()})
-                    self._m_payload_blocks.append(Vhdx.PayloadBlock((self.ofs_entries + (i * 8)), self.block_size, self._io, self, self._root))
+                    self._m_payload_blocks.append(Vhdx.PayloadBlock(self.ofs_entries + i * 8, self.block_size, self._io, self, self._root))
                     self._debug['_m_payload_blocks']['arr'][i]['end'] = self._io.pos()
 
                 self._debug['_m_payload_blocks']['end'] = self._io.pos()
@@ -381,7 +382,7 @@ class Vhdx(KaitaiStruct):
             self._m_chunks = []
             for i in range(self.num_chunks):
                 self._debug['_m_chunks']['arr'].append({'start': self._io.pos()})
-                self._m_chunks.append(Vhdx.BatChunk((self.ofs_region + ((i * (self.chunk_ratio + 1)) * 8)), (i * self.chunk_ratio), self.num_payload_blocks, self.chunk_ratio, self.block_size, self.has_parent, self._io, self, self._root))
+                self._m_chunks.append(Vhdx.BatChunk(self.ofs_region + (i * (self.chunk_ratio + 1)) * 8, i * self.chunk_ratio, self.num_payload_blocks, self.chunk_ratio, self.block_size, self.has_parent, self._io, self, self._root))
                 self._debug['_m_chunks']['arr'][i]['end'] = self._io.pos()
 
             self._debug['_m_chunks']['end'] = self._io.pos()
@@ -417,7 +418,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_num_chunks'):
                 return self._m_num_chunks
 
-            self._m_num_chunks = ((((self.num_payload_blocks - 1) // self.chunk_ratio) + 1) if  ((self.num_payload_blocks > 0) and (self.chunk_ratio > 0))  else 0)
+            self._m_num_chunks = (((self.num_payload_blocks - 1) // self.chunk_ratio + 1) if  ((self.num_payload_blocks > 0) and (self.chunk_ratio > 0))  else 0)
             return getattr(self, '_m_num_chunks', None)
 
         @property
@@ -685,7 +686,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_num_payload_blocks'):
                 return self._m_num_payload_blocks
 
-            self._m_num_payload_blocks = ((((self.disk_size - 1) // self.block_size) + 1) if self.is_possible else 0)
+            self._m_num_payload_blocks = (((self.disk_size - 1) // self.block_size + 1) if self.is_possible else 0)
             return getattr(self, '_m_num_payload_blocks', None)
 
         @property
@@ -1033,7 +1034,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_header_1'):
                 return self._m_has_header_1
 
-            self._m_has_header_1 = self._io.size() >= (self.ofs_header_1 + 4096)
+            self._m_has_header_1 = self._io.size() >= self.ofs_header_1 + 4096
             return getattr(self, '_m_has_header_1', None)
 
         @property
@@ -1041,7 +1042,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_header_2'):
                 return self._m_has_header_2
 
-            self._m_has_header_2 = self._io.size() >= (self.ofs_header_2 + 4096)
+            self._m_has_header_2 = self._io.size() >= self.ofs_header_2 + 4096
             return getattr(self, '_m_has_header_2', None)
 
         @property
@@ -1190,7 +1191,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_end_of_entries'):
                 return self._m_end_of_entries
 
-            self._m_end_of_entries = ((self.ofs_region + 32) + (self.num_entries * 32))
+            self._m_end_of_entries = ((self.ofs_region + 32) + self.num_entries * 32)
             return getattr(self, '_m_end_of_entries', None)
 
         @property
@@ -1202,7 +1203,7 @@ class Vhdx(KaitaiStruct):
             if self.is_found:
                 pass
                 _pos = self._io.pos()
-                self._io.seek(((self.ofs_region + 32) + (self.num_passed * 32)))
+                self._io.seek((self.ofs_region + 32) + self.num_passed * 32)
                 self._debug['_m_entry']['start'] = self._io.pos()
                 self._m_entry = Vhdx.MetadataTableEntry(self._io, self, self._root)
                 self._debug['_m_entry']['end'] = self._io.pos()
@@ -1224,7 +1225,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_is_usable'):
                 return self._m_is_usable
 
-            self._m_is_usable =  ((self.length > 0) and (self.offset >= 65536) and (self.offset <= (self.len_region - self.length)) and (self.ofs_item <= (self._io.size() - 8))) 
+            self._m_is_usable =  ((self.length > 0) and (self.offset >= 65536) and (self.offset <= self.len_region - self.length) and (self.ofs_item <= self._io.size() - 8)) 
             return getattr(self, '_m_is_usable', None)
 
         @property
@@ -1272,7 +1273,7 @@ class Vhdx(KaitaiStruct):
             if self.num_entries > 0:
                 pass
                 _pos = self._io.pos()
-                self._io.seek((self.ofs_region + 32))
+                self._io.seek(self.ofs_region + 32)
                 self._debug['_m_up_to_item']['start'] = self._io.pos()
                 self._debug['_m_up_to_item']['arr'] = []
                 self._m_up_to_item = []
@@ -1517,7 +1518,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_padding'):
                 return self._m_len_padding
 
-            self._m_len_padding = ((4096 - (self.len_used % 4096)) % 4096)
+            self._m_len_padding = ((4096 - self.len_used % 4096) % 4096)
             return getattr(self, '_m_len_padding', None)
 
         @property
@@ -1526,7 +1527,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_used'):
                 return self._m_len_used
 
-            self._m_len_used = (64 + (self.num_descriptors * 32))
+            self._m_len_used = (64 + self.num_descriptors * 32)
             return getattr(self, '_m_len_used', None)
 
         @property
@@ -1654,7 +1655,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_sequence_number_high
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_sector + 20))
+            self._io.seek(self.ofs_sector + 20)
             self._debug['_m_sequence_number_high']['start'] = self._io.pos()
             self._m_sequence_number_high = self._io.read_u4le()
             self._debug['_m_sequence_number_high']['end'] = self._io.pos()
@@ -1668,7 +1669,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_sequence_number_low
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_sector + 16))
+            self._io.seek(self.ofs_sector + 16)
             self._debug['_m_sequence_number_low']['start'] = self._io.pos()
             self._m_sequence_number_low = self._io.read_u4le()
             self._debug['_m_sequence_number_low']['end'] = self._io.pos()
@@ -1764,7 +1765,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_stored'):
                 return self._m_len_stored
 
-            self._m_len_stored = ((self.len_log if self.len_log <= (self._io.size() - self.ofs_log) else (self._io.size() - self.ofs_log)) if  ((self.ofs_log > 0) and (self.ofs_log <= self._io.size()))  else 0)
+            self._m_len_stored = ((self.len_log if self.len_log <= self._io.size() - self.ofs_log else (self._io.size() - self.ofs_log)) if  ((self.ofs_log > 0) and (self.ofs_log <= self._io.size()))  else 0)
             return getattr(self, '_m_len_stored', None)
 
         @property
@@ -1773,7 +1774,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_num_slots'):
                 return self._m_num_slots
 
-            self._m_num_slots = (self.len_stored // 4096)
+            self._m_num_slots = self.len_stored // 4096
             return getattr(self, '_m_num_slots', None)
 
         @property
@@ -1809,7 +1810,7 @@ class Vhdx(KaitaiStruct):
                 self._m_slots = []
                 for i in range(self.num_slots):
                     self._debug['_m_slots']['arr'].append({'start': self._io.pos()})
-                    self._m_slots.append(Vhdx.LogSlot((self.ofs_log + (i * 4096)), self.end_of_log, self.ofs_log_guid, self._io, self, self._root))
+                    self._m_slots.append(Vhdx.LogSlot(self.ofs_log + i * 4096, self.end_of_log, self.ofs_log_guid, self._io, self, self._root))
                     self._debug['_m_slots']['arr'][i]['end'] = self._io.pos()
 
                 self._debug['_m_slots']['end'] = self._io.pos()
@@ -1905,7 +1906,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_entry_length
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_slot + 8))
+            self._io.seek(self.ofs_slot + 8)
             self._debug['_m_entry_length']['start'] = self._io.pos()
             self._m_entry_length = self._io.read_u4le()
             self._debug['_m_entry_length']['end'] = self._io.pos()
@@ -1919,7 +1920,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_guid_of_entry
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_slot + 32))
+            self._io.seek(self.ofs_slot + 32)
             self._debug['_m_guid_of_entry']['start'] = self._io.pos()
             self._m_guid_of_entry = self._io.read_bytes(16)
             self._debug['_m_guid_of_entry']['end'] = self._io.pos()
@@ -1941,7 +1942,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_is_entry_whole'):
                 return self._m_is_entry_whole
 
-            self._m_is_entry_whole =  ((self.len_entry >= 4096) and (self.len_entry <= (self.end_of_log - self.ofs_slot))) 
+            self._m_is_entry_whole =  ((self.len_entry >= 4096) and (self.len_entry <= self.end_of_log - self.ofs_slot)) 
             return getattr(self, '_m_is_entry_whole', None)
 
         @property
@@ -2169,7 +2170,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_is_usable'):
                 return self._m_is_usable
 
-            self._m_is_usable =  ((self.len_item > 0) and (self.len_item <= 1048576) and (self.ofs_item >= (self.ofs_region + 65536)) and (self.ofs_item <= ((self.ofs_region + self.len_region) - self.len_item))) 
+            self._m_is_usable =  ((self.len_item > 0) and (self.len_item <= 1048576) and (self.ofs_item >= self.ofs_region + 65536) and (self.ofs_item <= (self.ofs_region + self.len_region) - self.len_item)) 
             return getattr(self, '_m_is_usable', None)
 
         @property
@@ -2374,7 +2375,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_end_of_possible_items'):
                 return self._m_end_of_possible_items
 
-            self._m_end_of_possible_items = ((self.ofs_region + 32) + (self.num_possible_items * 32))
+            self._m_end_of_possible_items = ((self.ofs_region + 32) + self.num_possible_items * 32)
             return getattr(self, '_m_end_of_possible_items', None)
 
         @property
@@ -2383,7 +2384,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_count'):
                 return self._m_has_count
 
-            self._m_has_count =  ((self.ofs_region > 0) and (self.ofs_region <= (self._io.size() - 32))) 
+            self._m_has_count =  ((self.ofs_region > 0) and (self.ofs_region <= self._io.size() - 32)) 
             return getattr(self, '_m_has_count', None)
 
         @property
@@ -2395,7 +2396,7 @@ class Vhdx(KaitaiStruct):
             if self.num_items > 0:
                 pass
                 _pos = self._io.pos()
-                self._io.seek((self.ofs_region + 32))
+                self._io.seek(self.ofs_region + 32)
                 self._debug['_m_items']['start'] = self._io.pos()
                 self._debug['_m_items']['arr'] = []
                 self._m_items = []
@@ -2443,7 +2444,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_num_stated_items
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_region + 10))
+            self._io.seek(self.ofs_region + 10)
             self._debug['_m_num_stated_items']['start'] = self._io.pos()
             self._m_num_stated_items = self._io.read_u2le()
             self._debug['_m_num_stated_items']['end'] = self._io.pos()
@@ -2624,7 +2625,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_len_table'):
                 return self._m_len_table
 
-            self._m_len_table = (20 + (self.num_key_values * 12))
+            self._m_len_table = (20 + self.num_key_values * 12)
             return getattr(self, '_m_len_table', None)
 
 
@@ -2733,7 +2734,7 @@ class Vhdx(KaitaiStruct):
             if self.has_data:
                 pass
                 _pos = self._io.pos()
-                self._io.seek((self.file_offset_mb * 1048576))
+                self._io.seek(self.file_offset_mb * 1048576)
                 self._debug['_m_data']['start'] = self._io.pos()
                 self._m_data = self._io.read_bytes(self.len_data)
                 self._debug['_m_data']['end'] = self._io.pos()
@@ -2852,7 +2853,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_end_of_entries'):
                 return self._m_end_of_entries
 
-            self._m_end_of_entries = ((self.ofs_table + 16) + (self.num_entries * 32))
+            self._m_end_of_entries = ((self.ofs_table + 16) + self.num_entries * 32)
             return getattr(self, '_m_end_of_entries', None)
 
         @property
@@ -2861,7 +2862,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_end_of_possible_entries'):
                 return self._m_end_of_possible_entries
 
-            self._m_end_of_possible_entries = ((self.ofs_table + 16) + (self.num_possible_entries * 32))
+            self._m_end_of_possible_entries = ((self.ofs_table + 16) + self.num_possible_entries * 32)
             return getattr(self, '_m_end_of_possible_entries', None)
 
         @property
@@ -2887,7 +2888,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_has_count'):
                 return self._m_has_count
 
-            self._m_has_count = self._io.size() >= (self.ofs_table + 16)
+            self._m_has_count = self._io.size() >= self.ofs_table + 16
             return getattr(self, '_m_has_count', None)
 
         @property
@@ -2932,7 +2933,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_num_stated_entries
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_table + 8))
+            self._io.seek(self.ofs_table + 8)
             self._debug['_m_num_stated_entries']['start'] = self._io.pos()
             self._m_num_stated_entries = self._io.read_u4le()
             self._debug['_m_num_stated_entries']['end'] = self._io.pos()
@@ -2945,7 +2946,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_ofs_entry'):
                 return self._m_ofs_entry
 
-            self._m_ofs_entry = ((self.ofs_table + 16) + (self.num_passed * 32))
+            self._m_ofs_entry = ((self.ofs_table + 16) + self.num_passed * 32)
             return getattr(self, '_m_ofs_entry', None)
 
         @property
@@ -2957,7 +2958,7 @@ class Vhdx(KaitaiStruct):
             if self.num_entries > 0:
                 pass
                 _pos = self._io.pos()
-                self._io.seek((self.ofs_table + 16))
+                self._io.seek(self.ofs_table + 16)
                 self._debug['_m_up_to_entry']['start'] = self._io.pos()
                 self._debug['_m_up_to_entry']['arr'] = []
                 self._m_up_to_entry = []
@@ -3100,7 +3101,7 @@ class Vhdx(KaitaiStruct):
             if hasattr(self, '_m_is_first'):
                 return self._m_is_first
 
-            self._m_is_first = ( ((self.signature_1 == b"\x72\x65\x67\x69") and (self.num_entries_1 <= 2047))  if self._io.size() >= (self.ofs_table_1 + 16) else False)
+            self._m_is_first = ( ((self.signature_1 == b"\x72\x65\x67\x69") and (self.num_entries_1 <= 2047))  if self._io.size() >= self.ofs_table_1 + 16 else False)
             return getattr(self, '_m_is_first', None)
 
         @property
@@ -3110,7 +3111,7 @@ class Vhdx(KaitaiStruct):
                 return self._m_num_entries_1
 
             _pos = self._io.pos()
-            self._io.seek((self.ofs_table_1 + 8))
+            self._io.seek(self.ofs_table_1 + 8)
             self._debug['_m_num_entries_1']['start'] = self._io.pos()
             self._m_num_entries_1 = self._io.read_u4le()
             self._debug['_m_num_entries_1']['end'] = self._io.pos()
@@ -3289,7 +3290,7 @@ class Vhdx(KaitaiStruct):
             if self.has_data:
                 pass
                 _pos = self._io.pos()
-                self._io.seek((self.file_offset_mb * 1048576))
+                self._io.seek(self.file_offset_mb * 1048576)
                 self._debug['_m_data']['start'] = self._io.pos()
                 self._m_data = self._io.read_bytes(1048576)
                 self._debug['_m_data']['end'] = self._io.pos()
