@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation("a sign", "region_table_entry", {"type: u4": "type: s4"}),
     Mutation("the other byte order", "log_entry_header", {"type: u8": "type: u8be"}),
     Mutation("one entry too many", "region_lookup", {"<= 2047": "<= 2048"}),
-    Mutation("padding of a full sector", "log_entry", {"s8>).as<s8> % 4096.as<s8>)": "s8>))"}),
+    Mutation("padding of a full sector", "log_entry", {")) % 4096)": ")))"}),
     Mutation("a sector bitmap at the end", "bat_chunk", {"> chunk_ratio)": ">= chunk_ratio)"}),
     Mutation("no sector bitmaps between", "bat_view", {"(chunk_ratio + 1": "(chunk_ratio + 0"}),
     Mutation("a user's item taken", "metadata_table_entry", {"is_user ? item_kind::other :": ""}),
@@ -62,27 +62,25 @@ MUTATIONS = [
         "region_lookup",
         {"has_count and end_of_possible_entries >": "has_count and end_of_possible_entries <"},
     ),
-    Mutation("half a region", "region_lookup", {"- 16.as": "- 15.as"}),
+    Mutation("half a region", "region_lookup", {"- 16)": "- 15)"}),
     Mutation("the signature of the metadata", "metadata_table", {"[0x6d, 0x65,": "[0x6d, 0x45,"}),
     Mutation("items past the file", "metadata_view", {"_possible_items >": "_possible_items <"}),
     Mutation(
         "a metadata signature that stops", "metadata_table", {"size: 8": "contents: metadata"}
     ),
-    Mutation(
-        "an item past the file taken", "item_lookup", {"_io.size.as<s8> - 8": "_io.size.as<s8> + 8"}
-    ),
+    Mutation("an item past the file taken", "item_lookup", {"_io.size - 8": "_io.size + 8"}),
     Mutation(
         "an unknown item as the next kind", "metadata_item", {"            _: unknown_item\n": ""}
     ),
     Mutation(
         "entries of the BAT past the file",
         "bat_chunk",
-        {"<= _io.size.as<s8> ? num_entries": ">= _io.size.as<s8> ? num_entries"},
+        {"<= _io.size ? num_entries": ">= _io.size ? num_entries"},
     ),
     Mutation(
         "a bitmap entry past the file",
         "bat_chunk",
-        {"_entry <= (_io.size.as<s8> - 8": "_entry <= (_io.size.as<s8> - 7"},
+        {"_entry <= (_io.size - 8": "_entry <= (_io.size - 7"},
     ),
     Mutation("slots past the file", "log_ring", {"(len_log <= ": "(len_log >= "}),
     Mutation("a log that need not be replayed", "log_ring", {"raw != [": "raw == ["}),
