@@ -12,6 +12,7 @@ from tests.images.image import Block, dynamic
 from tests.images.model import Model
 from tests.images.structures import MIB, ZERO
 from tests.reading_fixtures import good_chain, opened, opened_chain
+from vhdx_kaitai import fast
 from vhdx_kaitai.reading import allocation as allocating
 from vhdx_kaitai.reading import map as mapping
 from vhdx_kaitai.reading import shares as sharing
@@ -27,7 +28,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if name != "one by one":
         monkeypatch.setattr(mapping, "WORTHWHILE_BLOCKS", 0)
     if name == "without numpy":
-        monkeypatch.setitem(sys.modules, "vhdx_kaitai.reading.shares", None)
+        monkeypatch.setitem(sys.modules, "numpy", None)
+        monkeypatch.setattr(fast, "_is_missed", False)
     return name
 
 
