@@ -52,17 +52,22 @@ def steps(transcript: str) -> list[tuple[str, str]]:
 
 
 def run(command: str) -> str:
-    """Run a command as a reader of the README would, in the project's folder.
-
-    That folder is left out of what is printed: it has another name for everybody.
-    """
+    """Run a command as a reader of the README would, in the project's folder."""
     scripts = str(Path(sys.executable).parent)
     env = dict(os.environ, PATH=f"{scripts}{os.pathsep}{os.environ['PATH']}", NO_COLOR="1")
     del env["PYTHONSAFEPATH"]  # which the reader has not set
+    return printed_by(command, ROOT, env)
+
+
+def printed_by(command: str, place: Path, env: dict[str, str]) -> str:
+    """Return what a command prints in a folder.
+
+    That folder is left out of what is printed: it has another name for everybody.
+    """
     done = subprocess.run(
         command,
         shell=True,
-        cwd=ROOT,
+        cwd=place,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -71,7 +76,7 @@ def run(command: str) -> str:
         text=True,
         timeout=60,
     )
-    return done.stdout.replace(f"{ROOT}{os.sep}", "")
+    return done.stdout.replace(f"{place}{os.sep}", "")
 
 
 QUICK = [

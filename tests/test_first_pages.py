@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.test_build import build, tree
-from tests.test_documents import PAGES, blocks, steps
+from tests.test_documents import PAGES, blocks, printed_by, steps
 
 pytestmark = pytest.mark.slow
 
@@ -61,19 +61,7 @@ def run(command: str, programs: Path, place: Path) -> str:
     """Run a command as it is written, with the programs of an environment first."""
     path = f"{programs}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
     env = {"PATH": path, "HOME": str(place), "LANG": "C.UTF-8"}
-    done = subprocess.run(
-        command,
-        shell=True,
-        cwd=place,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        text=True,
-        timeout=60,
-    )
-    return done.stdout.replace(f"{place}{os.sep}", "")
+    return printed_by(command, place, env)
 
 
 @pytest.mark.parametrize("name", [name for name in FIRST if name != "docs/remote.md"])
