@@ -82,7 +82,7 @@ def test_a_function_fits_on_a_screen() -> None:
 
 # -- imports that wait ----------------------------------------------------------------------------
 
-MAX_LATE_IMPORTS = 51
+MAX_LATE_IMPORTS = 54
 _START = "starting takes time, and not everything needs it"
 _LARGE = "numpy is for large disks"
 _REMOTE = "most files are here, and what reads others takes long to start"
@@ -100,10 +100,11 @@ LATE_IMPORTS = {
     "commands.check: ..showing.sarif": _START,
     "commands.info: ..reading.links": _START,
     "commands.info: .disks": _START,
+    "commands.info: .progress": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
     "commands.running: ..reading.layers": "only a refusal has a hint",
-    "commands.running: signal": _START,
+    "commands.several: ..reading.folders": "most files are named themselves",
     "errors: .rules": "a finding that nobody prints needs no catalogue",
     "fast: numpy": _LARGE,
     "format.checksum: .crc": "what is compiled is quicker",
@@ -114,10 +115,12 @@ LATE_IMPORTS = {
     "format.descent: .replay": "only a dirty log is replayed",
     "reading.allocation: .shares": _LARGE,
     "reading.image: ..format.rescue": "most images need no rescue",
+    "ranges: heapq": "little lies on anything",
     "reading.map: .bulk": _LARGE,
     "reading.ntfsfiles: dissect": "few disks have a file system that it reads",
     "reading.parents: ..storage.remote": _REMOTE,
     "reading.parents: unicodedata": _START,
+    "records: inspect": "few ask what a record takes",
     "rules: importlib.resources": _START,
     "rules: json": _START,
     "serving.tables: pyarrow.parquet": "few want tables",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import pickle
 import typing
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from vhdx_kaitai import records
 from vhdx_kaitai.format.structures import RegionEntry
@@ -41,6 +47,47 @@ def test_a_record_is_what_typing_makes_of_it() -> None:
         assert getattr(Ours, name) == getattr(Theirs, name)
     assert isinstance(ours, tuple)
     assert ours._replace(second="c") == (1, "c")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda kind: kind(1, "c"),
+        lambda kind: kind(1, second="c"),
+        lambda kind: kind(second="c", first=1),
+        lambda kind: kind(first=1),
+        lambda kind: kind._make([1, "c"]),
+        lambda kind: kind(1)._replace(first=2, second="d"),
+        lambda kind: copy.copy(kind(1)),
+        lambda kind: kind(1).__match_args__,
+        lambda kind: [str(one) for one in inspect.signature(kind).parameters],
+        lambda kind: [one.default for one in inspect.signature(kind).parameters.values()],
+    ],
+)
+def test_a_record_takes_what_typing_takes(made: Callable[[Any], object]) -> None:
+    assert made(Ours) == made(Theirs)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda kind: kind(),
+        lambda kind: kind(second="c"),
+        lambda kind: kind(1, "c", 3),
+        lambda kind: kind(1, first=1),
+        lambda kind: kind(1, third=3),
+        lambda kind: kind(1, "c", second="c"),
+        lambda kind: kind._make([1, "c", 3]),
+        lambda kind: kind(1)._replace(third=3),
+        lambda kind: setattr(kind(1), "first", 2),
+        lambda kind: setattr(kind(1), "third", 2),
+    ],
+)
+def test_a_record_refuses_what_typing_refuses(made: Callable[[Any], object]) -> None:
+    with pytest.raises((TypeError, ValueError, AttributeError)) as theirs:
+        made(Theirs)
+    with pytest.raises(theirs.type):
+        made(Ours)
 
 
 def test_a_record_is_pickled_by_its_name() -> None:

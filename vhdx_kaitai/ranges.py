@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import heappop, heappush
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -130,6 +129,8 @@ def topmost(layers: Iterable[tuple[int, int, T]]) -> Iterator[tuple[int, int, T]
 
 def _steps(stack: Sequence[tuple[int, int, object]]) -> Iterator[tuple[int, int, int]]:
     """Yield, from each start or end to the next, the number of the layer on top."""
+    from heapq import heappop, heappush  # takes time, and little lies on anything
+
     bounds = sorted({bound for start, end, _ in stack for bound in (start, end)})
     waiting = sorted(range(len(stack)), key=lambda number: stack[number][0], reverse=True)
     begun: list[int] = []  # a heap of layers by negative number: the top one comes first

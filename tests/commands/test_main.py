@@ -162,24 +162,66 @@ def test_help_lists_every_exit_status(run: Run) -> None:
         assert f"{status} " in text
 
 
+def python(code: str) -> subprocess.CompletedProcess[bytes]:
+    """Run code in a process of its own, which has no settings of this one."""
+    environment = {key: text for key, text in os.environ.items() if "OPENBLAS" not in key}
+    argv = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(argv, check=False, env=environment, capture_output=True)
+
+
 _STATE = """
-    import gc, os, sys
+    import gc, gettext, os, platform, sys
+    {before}
+    state = gc.get_threshold(), os.environ.get("OPENBLAS_NUM_THREADS"), gettext, platform
     from vhdx_kaitai.commands.main import main
-    {change}
     try:
-        main({words})
+        main(["--version"])
     except SystemExit:
         pass
-    sys.exit(gc.get_threshold() == before and "OPENBLAS_NUM_THREADS" not in os.environ)
+    import gettext, platform
+    after = gc.get_threshold(), os.environ.get("OPENBLAS_NUM_THREADS"), gettext, platform
+    sys.exit(state != after)
 """
 
 
-@pytest.mark.parametrize(("words", "is_left"), [("", 0), ("['--version']", 1)])
-def test_only_a_process_of_its_own_is_spared_what_long_ones_need(words: str, is_left: int) -> None:
-    """Whoever calls the function has a process with settings of its own."""
-    change = "sys.argv[1:] = ['--version']; before = gc.get_threshold()"
-    code = textwrap.dedent(_STATE).format(change=change, words=words)
-    environment = {key: text for key, text in os.environ.items() if "OPENBLAS" not in key}
-    argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, check=False, env=environment, capture_output=True)
-    assert done.returncode == is_left
+def test_whoever_calls_the_command_line_has_a_process_with_settings_of_its_own() -> None:
+    assert python(_STATE.format(before="")).returncode == 0
+
+
+_PUT_OFF = """
+    import sys
+    import vhdx_kaitai.__main__
+    for name in ("gettext", "platform"):
+        assert type(sys.modules[name]).__name__ == "_Late", name
+    import argparse, uuid  # which ask for what is there
+    for name in ("gettext", "platform"):
+        assert type(sys.modules[name]).__name__ == "_Late", name
+    from platform import python_version
+    import gettext, platform
+    assert python_version() == ".".join(map(str, sys.version_info[:3]))
+    assert platform.__file__.endswith("platform.py")
+    assert gettext.NullTranslations().gettext("text") == "text"
+    import gettext
+    assert gettext.__file__.endswith("gettext.py")
+"""
+
+
+def test_what_the_program_puts_off_is_there_when_it_is_asked_for() -> None:
+    done = python(_PUT_OFF)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("extra", [[], ["-X", "dev"]])
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--version"], 0), (["info", "/dev/null"], 1), (["nothing"], 64)]
+)
+def test_the_end_of_the_program_tells_its_status_and_all_it_printed(
+    words: list[str], status: int, extra: list[str]
+) -> None:
+    ended = "import atexit, sys; atexit.register(print, 'the end', file=sys.stderr)"
+    code = f"{ended}; from vhdx_kaitai.__main__ import main; sys.exit(main())"
+    argv = [sys.executable, *extra, "-c", code, *words]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == status
+    assert done.stderr.endswith("the end\n")
+    assert bool(done.stdout) == (status == 0)

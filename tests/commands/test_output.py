@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Files, Run
-from vhdx_kaitai.commands import output
 
 
 @pytest.mark.parametrize(
@@ -39,45 +36,3 @@ def test_colour_is_for_terminals_whose_owner_has_nothing_against_it(
     assert ("\x1b[" in outcome.out) == is_colored
     plain = re.sub(r"\x1b\[\d*m", "", outcome.out)
     assert plain == run("info", "--color", "never", files.good("dirty-bat")).out
-
-
-def screen(err: str) -> list[str]:
-    """Return the lines that are on a terminal in the end: what comes after \r is put over them."""
-    lines = []
-    for line in err.split("\n"):
-        shown = ""
-        for part in line.split("\r"):
-            shown = part + shown[len(part) :]
-        lines.append(shown.rstrip())
-    return lines
-
-
-def test_a_terminal_shows_how_far_a_command_is_and_nothing_of_it_in_the_end(
-    files: Files, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = files.good("dynamic-plain")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(output, "_SHOWN_FOR", 0)
-    outcome = run("convert", path, tmp_path / "disk.raw")
-    assert (outcome.status, outcome.out, screen(outcome.err)) == (0, "", [""])
-    shown = [part for part in outcome.err.split("\r") if part.startswith("[")]
-    assert all(
-        re.fullmatch(r"\[#*\.*\] +\d+% of \d+ MiB(, \d+:\d\d left)?", part) for part in shown
-    )
-    assert shown[-1].startswith("[" + 30 * "#" + "] 100% of ")
-
-
-def test_how_far_a_command_is_goes_out_of_the_way_of_a_message(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    arguments = argparse.Namespace(quiet=False)
-    with output.ticker(arguments) as tick:
-        tick("0123456789" * 20)
-        output.complain(None, "one")
-        tick("too soon after the first")
-    err = capsys.readouterr().err
-    assert screen(err) == ["vhdx-kaitai: one", ""]
-    assert "0123456789" in err
-    assert "0123456789" * 8 not in err  # it stays on its line
-    assert "too soon" not in err

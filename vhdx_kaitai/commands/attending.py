@@ -23,8 +23,8 @@ from ..writing.guards import refuse_what_others_need
 from .arguments import Parser, add_file, add_parents, add_rescue, number, parent_options
 from .changing import add_force_to_change, add_no_lock, conclude, wanted_lock
 from .disks import conclude_salvage, open_disk, opening_options, tell_in_passing
+from .interrupts import hearing
 from .output import complain, note, tell_unused
-from .running import hearing
 from .status import DONE, FAILED
 
 _SECTOR_OF_PARTITIONS = 512  # in which nbdkit looks for them

@@ -16,8 +16,8 @@ from ..copying.data import Progress
 from ..storage.locks import Lock
 from ..writing.filling import ReadInto
 from .arguments import Parser, add_json
+from .interrupts import hearing
 from .output import complain, note
-from .running import hearing
 from .status import CORRUPT, DONE
 
 

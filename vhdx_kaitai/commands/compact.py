@@ -21,7 +21,8 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, note, print_result, progress
+from .output import complain, note, print_result
+from .progress import progress
 from .status import DONE
 
 

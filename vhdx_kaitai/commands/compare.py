@@ -10,7 +10,8 @@ from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
 from .arguments import Parser, add_assumptions, add_json, add_missing_parent, add_parents
 from .disks import open_either
-from .output import print_document, print_lines, progress, tell_unused
+from .output import print_document, print_lines, tell_unused
+from .progress import progress
 from .status import DIFFERENT, DONE, IO_FAILED
 
 _EXIT_STATUS = """\

@@ -22,8 +22,9 @@ from .arguments import (
     size,
 )
 from .disks import conclude_salvage, open_either, prepare_salvage, tell_in_passing
-from .output import note, progress
-from .running import interruptible
+from .interrupts import interruptible
+from .output import note
+from .progress import progress
 from .status import DONE
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from ..showing.created import created_document, created_text
 from ..writing.create import create
 from ..writing.naming import leads_out
 from .arguments import Parser, add_force, add_json, add_new_disk, file_name, size
+from .interrupts import interruptible
 from .output import note, print_result
-from .running import interruptible
 from .status import DONE
 
 

@@ -10,8 +10,9 @@ from ..text import counted, human_size
 from .arguments import Parser, add_force, file_name
 from .disks import open_disk
 from .inside import Told, add_inside, open_files
-from .output import note, progress
-from .running import interruptible
+from .interrupts import interruptible
+from .output import note
+from .progress import progress
 
 
 def add_arguments(command: Parser) -> None:

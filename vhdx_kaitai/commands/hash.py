@@ -17,7 +17,8 @@ from .arguments import (
     add_rescue,
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
-from .output import print_document, print_lines, progress
+from .output import print_document, print_lines
+from .progress import progress
 from .status import DONE
 
 

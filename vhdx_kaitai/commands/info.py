@@ -20,7 +20,7 @@ from .arguments import (
     first_about_parents,
     parent_options,
 )
-from .output import print_lines, print_result, progress, tell_assumed, tell_unused
+from .output import print_lines, print_result, tell_assumed, tell_unused
 from .running import tell_failure
 from .several import each
 from .status import CORRUPT, DONE, FAILED, NOT_VHDX
@@ -80,6 +80,8 @@ def _describe(arguments: argparse.Namespace) -> int:
 def _document_of(arguments: argparse.Namespace, image: Image, path: str) -> Document:
     if not arguments.zeros:
         return info_document(image, path, allocation=arguments.allocation)
+    from .progress import progress  # to read all data takes longer
+
     with progress(arguments, image.source.size) as done:
         return info_document(image, path, allocation=True, zeros=done)
 

@@ -7,9 +7,6 @@ command is loaded when its words are to be parsed, with all that it imports.
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
-import os
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
@@ -158,29 +155,12 @@ def build_parser(only: str | None = None) -> Parser:
     return parser
 
 
-def _spare_time() -> None:
-    """Spare a process that is soon over what only long ones need.
-
-    The collector of garbage goes through all that imports make, many times and
-    once more at the end. The linear algebra that comes with numpy, which nobody
-    here wants, starts a thread for each processor. That is a third of what numpy
-    costs a process, and all else is little where a large BAT is checked. Nobody
-    translates what argparse says; to find that out takes a tenth of all that help does.
-    """
-    argparse._ = str  # type: ignore[attr-defined]
-    gc.set_threshold(100_000, 50, 50)
-    atexit.register(gc.freeze)  # whatever is left then goes with the process
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
-        argv: Its words; None for those of the process, which is for nothing else then.
+        argv: Its words; None for those of the process.
     """
-    if argv is None:
-        _spare_time()
     streams.prepare()
     try:
         words = sys.argv[1:] if argv is None else list(argv)

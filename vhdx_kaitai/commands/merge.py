@@ -19,7 +19,8 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, note, print_result, progress, tell_unused
+from .output import complain, note, print_result, tell_unused
+from .progress import progress
 from .status import DONE
 
 

@@ -8,8 +8,8 @@ from ..copying.files import refuse_to_replace
 from ..copying.metadump import metadump
 from ..showing.dump import dump_document, dump_text, too_long
 from .arguments import Parser, add_file, add_force, add_json, file_name
+from .interrupts import interruptible
 from .output import note, print_result
-from .running import interruptible
 from .status import DONE
 
 

@@ -1,20 +1,16 @@
-"""What commands print: lines, documents, complaints, and how far they are."""
+"""What commands print: lines, documents and complaints."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import fast
 from ..records import TYPE_CHECKING
 from ..showing.document import json_text
 from ..storage.urls import shown
 from ..text import printable
-from ..units import MIB
-from .arguments import columns
 from .streams import write
 
 if TYPE_CHECKING:
@@ -27,7 +23,6 @@ _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[m"
 _WARNINGS = ("DIRTY", "NOT VALID")
 _MAY_WARN = ("  log ", "  other header ")
 
-_SHOWN_FOR = 0.1  # seconds
 _on_terminal = ""  # what tells how far a command is, and goes when anything else is told
 
 
@@ -74,7 +69,7 @@ def print_result(
 
 def complain(path: str | None, message: str) -> None:
     """Print one line for people to standard error."""
-    _show("")
+    show("")
     place = "" if path is None else f"{shown(path) or repr(path)}: "
     sys.stderr.write(printable(f"vhdx-kaitai: {place}{message}") + "\n")
 
@@ -109,51 +104,7 @@ def tell_quicker(arguments: argparse.Namespace) -> None:
         note(arguments, None, f"numpy makes this quicker: {fast.INSTALL}")
 
 
-@contextlib.contextmanager
-def progress(arguments: argparse.Namespace, total: int | None) -> Iterator[Callable[[int], object]]:
-    """Show how far a long command is, on a terminal; anywhere else say nothing.
-
-    Args:
-        arguments: What was asked for.
-        total: How many bytes it has to go through; None when nobody knows.
-    """
-    start = time.monotonic()
-    with ticker(arguments) as tick:
-        yield lambda done: tick(_how_far(done, total, time.monotonic() - start))
-
-
-def _how_far(done: int, total: int | None, seconds: float) -> str:
-    """Return how many bytes are done, as a bar too, and how long the others are going to take."""
-    if not total:
-        return f"{done / MIB:.0f} MiB"
-    part = min(1.0, done / total)
-    bar = ("#" * round(30 * part)).ljust(30, ".")
-    text = f"[{bar}] {part:4.0%} of {total / MIB:.0f} MiB"
-    minutes, rest = divmod(round(seconds / part - seconds), 60) if part else (0, 0)
-    return f"{text}, {minutes}:{rest:02} left" if part else text
-
-
-@contextlib.contextmanager
-def ticker(arguments: argparse.Namespace) -> Iterator[Callable[[str], object]]:
-    """Show a text that says how far it is, where nobody knows how far it goes; as `progress`."""
-    if arguments.quiet or not sys.stderr.isatty():
-        yield lambda _text: None
-        return
-    following = 0.0
-
-    def tick(text: str) -> None:
-        nonlocal following
-        if time.monotonic() >= following:
-            _show(text[: columns(2) - 1])
-            following = time.monotonic() + _SHOWN_FOR
-
-    try:
-        yield tick
-    finally:
-        _show("")
-
-
-def _show(text: str) -> None:
+def show(text: str) -> None:
     """Show a text in the place of the one that was shown before, until something is printed."""
     global _on_terminal
     if text or _on_terminal:

@@ -16,8 +16,8 @@ from .arguments import (
     output,
 )
 from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
-from .output import progress
-from .running import interruptible
+from .interrupts import interruptible
+from .progress import progress
 from .status import DONE
 from .streams import flush, write
 

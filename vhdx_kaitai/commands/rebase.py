@@ -17,7 +17,8 @@ from .changing import (
     tell_unlocked,
     wanted_lock,
 )
-from .output import complain, print_result, progress
+from .output import complain, print_result
+from .progress import progress
 from .status import DONE
 
 

@@ -11,7 +11,8 @@ from ..storage.urls import refuse_url
 from ..writing.repair import repair, undo_repair
 from .arguments import Parser, add_file, add_json
 from .changing import StoppedError, between_steps, tell_unlocked, wanted_lock
-from .output import complain, note, print_result, progress
+from .output import complain, note, print_result
+from .progress import progress
 from .status import DONE, OF_VERDICT
 
 _EPILOG = """\

@@ -19,8 +19,9 @@ from .arguments import (
     assumable,
     parent_options,
 )
-from .output import complain, progress, tell_assumed
-from .running import interruptible
+from .interrupts import interruptible
+from .output import complain, tell_assumed
+from .progress import progress
 from .status import DONE, FAILED, USAGE, WARNINGS, status_of, worst
 from .streams import flush, write
 

@@ -1,30 +1,21 @@
-"""Running a command: what becomes of errors and of requests to end."""
+"""Running a command: what becomes of errors."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
-from ..records import TYPE_CHECKING
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document, tell_quicker
 from .status import CORRUPT, NOT_VHDX
-from .streams import OutputError, flush, forget, refuse_input
-
-if TYPE_CHECKING:
-    from typing import NoReturn
+from .streams import OutputError, flush, forget, refuse_to_write_into
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that was asked for and return its exit status."""
     try:
         for path in _inputs(arguments):
-            with contextlib.suppress(OSError, ValueError):  # that is told when it is opened
-                refuse_input(path, os.stat(path))
+            refuse_to_write_into(path)
         try:
             status: int = arguments.command(arguments)
         except BrokenPipeError:
@@ -101,37 +92,3 @@ def _path_of(arguments: argparse.Namespace, error: Exception) -> str | None:
     """Return the file that an error is about, which need not be the one that was named."""
     path = error.filename if isinstance(error, OSError) else getattr(error, "path", None)
     return path if isinstance(path, str) else getattr(arguments, "file", None)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Let requests to end be exceptions, so that no partial file is left."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        sys.exit(128 + number)
-
-    with hearing(end, but=("SIGINT",)):  # which is one anyhow
-        yield
-
-
-@contextlib.contextmanager
-def hearing(hear: Callable[[int, object], object], but: Sequence[str] = ()) -> Iterator[None]:
-    """Let requests to end go to a handler of signals meanwhile.
-
-    Args:
-        hear: The handler.
-        but: Names of those that do not go there.
-    """
-    import signal  # takes time, and `info` needs none of it
-
-    names = {"SIGINT", "SIGTERM", "SIGHUP"}.difference(but)
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # as Windows lacks
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # as nohup wants it
-            signal.signal(number, hear)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

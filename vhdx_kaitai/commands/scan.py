@@ -33,8 +33,9 @@ from ..showing.fleet import record_text, summary_text
 from ..showing.sarif import sarif_document
 from ..storage.urls import is_url
 from .arguments import Parser, add_force, add_json, file_name, number, output
-from .output import complain, note, print_document, print_lines, ticker
-from .running import interruptible
+from .interrupts import interruptible
+from .output import complain, note, print_document, print_lines
+from .progress import ticker
 from .several import files_of
 from .status import DONE, FAILED, WARNINGS, status_of, worst
 from .streams import flush, write

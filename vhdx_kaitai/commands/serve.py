@@ -12,8 +12,8 @@ from ..serving.nbdkit import LOOPBACK, environment, port_uri, socket_uri
 from ..showing.served import served_text
 from .arguments import Parser, number
 from .attending import add_serving, attend, ended, opened, served_by
+from .interrupts import hearing
 from .output import note
-from .running import hearing
 from .streams import flush, write
 
 _PORT = 10809  # that of NBD

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import VhdxError
-from ..reading.folders import look_into
 from ..text import counted
 from .output import note
 from .running import failure
 from .status import worst
-from .streams import refuse_input
+from .streams import refuse_to_write_into
 
 # What is done with one file, as `arguments.file`; returns its exit status.
 Work = Callable[[argparse.Namespace], int]
@@ -39,8 +37,7 @@ def each(arguments: argparse.Namespace, work: Work, words: dict[int, str]) -> in
     of_folders: set[int] = set()
     files = list(files_of(paths, recursive=arguments.recursive))
     for path, _ in files:  # before anything is printed, which may be into one of them
-        with contextlib.suppress(OSError, ValueError):  # that is told when it is opened
-            refuse_input(path, os.stat(path))
+        refuse_to_write_into(path)
     for path, error in files:
         one = argparse.Namespace(**{**vars(arguments), "file": path})
         if error is not None:
@@ -72,6 +69,8 @@ def files_of(paths: Iterable[str], *, recursive: bool) -> Iterator[tuple[str, Ex
 
 
 def _files_in(top: str, *, recursive: bool) -> Iterator[tuple[str, Exception | None]]:
+    from ..reading.folders import look_into  # most are named themselves
+
     is_empty = True
     hint = ""
     folders = [top]

@@ -51,6 +51,15 @@ def refuse_input(path: str | None, status: os.stat_result | None) -> None:
         raise OutputError(f"is {path}, which is read")
 
 
+def refuse_to_write_into(path: str) -> None:
+    """Refuse to write into a file of that name, which is read; what is no file is told later."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # when it is opened
+        return
+    refuse_input(path, status)
+
+
 def write(data: str | bytes | memoryview) -> None:
     """Write text, or bytes as they are, to standard output."""
     try:

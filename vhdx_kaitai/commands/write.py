@@ -27,7 +27,8 @@ from .changing import (
     wanted_lock,
 )
 from .disks import chosen_range
-from .output import complain, print_result, progress, tell_unused
+from .output import complain, print_result, tell_unused
+from .progress import progress
 
 
 def add_arguments(command: Parser) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
 
 from ..errors import Finding, Level, Where
 from ..records import TYPE_CHECKING
@@ -40,7 +39,7 @@ def _load_crc32c() -> Callable[..., int]:
 
             return plain
         return compiled  # type: ignore[no-any-return, unused-ignore]
-    module: Any = module_from_spec(spec)
+    module: Any = spec.loader.create_module(spec)  # what of `importlib.util` an extension needs
     spec.loader.exec_module(module)
     return module.crc32c  # type: ignore[no-any-return]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 from uuid import UUID
 
 from ..errors import Finding, Level, mismatch, mismatched_text
 from ..guids import NIL, VHDX_PARENT_LOCATOR_TYPE
+from ..records import NamedTuple
 from ..text import quoted
 from .metadata import MAX_ITEM_LENGTH
 from .place import Place

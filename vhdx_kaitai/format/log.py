@@ -22,10 +22,10 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple, NoReturn
 
 from ..errors import Finding, LimitError, Span, mismatch
 from ..guids import NIL
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import plain_signature, signature_text
 from ..units import MIB, is_aligned
@@ -33,6 +33,9 @@ from . import checksum, grammar
 from .grammar import DescriptorKind
 from .place import length_of, signature_of
 from .structures import Header, LogDescriptor, LogEntry, LogEntryHeader
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 SECTOR = length_of("log_data_sector")  # unit of the log [MS-VHDX 2.3.1]
 

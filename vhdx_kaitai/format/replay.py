@@ -14,10 +14,10 @@ Facts that force the design:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..errors import Finding, Span, mismatch
 from ..ranges import overlap, topmost
+from ..records import NamedTuple
 from ..storage.overlay import Overlay, Update
 from ..storage.source import Source
 from . import grammar
