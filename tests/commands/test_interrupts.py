@@ -29,12 +29,16 @@ def ask(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", REQUESTS)
 def test_a_request_to_end_is_an_exception_that_cleans_up(number: signal.Signals) -> None:
     steps = []
-    with pytest.raises(SystemExit) as ended, interruptible():
+
+    def work() -> None:
         try:
             ask(number)
             steps.append("went on")
         finally:
             steps.append("cleaned up")
+
+    with pytest.raises(SystemExit) as ended, interruptible():
+        work()
     assert (ended.value.code, steps) == (128 + number, ["cleaned up"])
 
 
