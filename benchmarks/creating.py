@@ -63,12 +63,14 @@ def to_vhdx_dense(bench: Bench) -> None:
 
 def to_vhdx_half_empty(bench: Bench) -> None:
     """A raw image of which every second 2 MiB are a hole."""
-    _race(bench, _sparse(bench, 2 * MIB, 4 * MIB), "to VHDX, half empty")
+    size = bench.pick(2 * GIB, 256 * MIB)
+    _race(bench, _sparse(bench, 2 * MIB, 4 * MIB, size), "to VHDX, half empty")
 
 
 def to_vhdx_scattered(bench: Bench) -> None:
-    """A raw image with 64 KiB in every MiB."""
-    _race(bench, _sparse(bench, 64 * KIB, MIB), "to VHDX, 64 KiB per MiB")
+    """A raw image with 64 KiB in every MiB, as much data as in the others."""
+    size = bench.pick(16 * GIB, GIB)
+    _race(bench, _sparse(bench, 64 * KIB, MIB, size), "to VHDX, 64 KiB per MiB")
 
 
 def vhdx_to_vhdx(bench: Bench) -> None:
@@ -122,9 +124,8 @@ def _race(bench: Bench, source: Path, task: str) -> None:
     output.unlink()
 
 
-def _sparse(bench: Bench, data: int, period: int) -> Path:
+def _sparse(bench: Bench, data: int, period: int, size: int) -> Path:
     """Make a raw image with some bytes of data at the start of each period, and holes."""
-    size = bench.pick(2 * GIB, 256 * MIB)
     path = bench.folder / "disk.raw"
     with path.open("wb", buffering=0) as file:
         for start in range(0, size, period):

@@ -44,6 +44,9 @@ def _put_off(module: str, **known: object) -> None:
 _put_off("gettext", gettext=str, ngettext=lambda one, many, count: one if count == 1 else many)
 _put_off("platform", system=lambda: os.uname().sysname)
 
+# The library that `uuid` asks for the number of this machine, which no GUID here has in it.
+sys.modules.setdefault("_uuid", None)  # type: ignore[arg-type]
+
 from .commands import main as command_line  # noqa: E402
 
 

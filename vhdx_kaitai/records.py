@@ -1,8 +1,9 @@
 """Named tuples that are quick to define, for what is loaded when an image is described.
 
 `typing` takes 3 ms to load and looks into the fields of each record one by one; `collections`
-compiles a function for each record. Describing an image takes 30 ms. Type checkers see the
-`NamedTuple` and the `TYPE_CHECKING` that they know.
+compiles a function for each record. Describing an image takes 30 ms. Here such a function is
+compiled for records of which many are made. Type checkers see the `NamedTuple` and the
+`TYPE_CHECKING` that they know.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ else:
     _GETTERS = tuple(vars(_Values)[field] for field in _Values._fields)
 
     _tuple_of = tuple.__new__
+    _MANY = 64
 
     class _Signature:
         """What a record takes, made when somebody asks."""
@@ -44,23 +46,34 @@ else:
                 fields = tuple(namespace.get("__annotations__", ()))
                 defaults = {field: namespace[field] for field in fields if field in namespace}
                 namespace.update(zip(fields, _GETTERS[: len(fields)], strict=True))
-                namespace.update(_fields=fields, _field_defaults=defaults, __match_args__=fields)
+                namespace.update(
+                    _fields=fields, _field_defaults=defaults, __match_args__=fields, _made=0
+                )
             return super().__new__(mcs, name, bases, {"__slots__": (), **namespace})
 
         def __call__(cls, *values, **named):
-            if named or len(values) != len(cls._fields):
-                values = cls._filled(values, named)
-            return _tuple_of(cls, values)
-
-        def _filled(cls, values, named):
-            """Return all values, the rest of them by their names or as the defaults say."""
-            missing = len(cls._fields) - len(values)
-            if not named and 0 < missing <= len(cls._field_defaults):
-                return values + tuple(cls._field_defaults.values())[-missing:]
-            given, rest = cls._field_defaults | named, cls._fields[len(values) :]
-            if missing < 0 or not named.keys() <= {*rest} <= given.keys():
+            cls._made += 1
+            if cls._made >= _MANY:
+                _speed_up(cls)
+                return cls(*values, **named)
+            defaults, rest = cls._field_defaults, cls._fields[len(values) :]
+            try:
+                filled = [named.pop(field) if field in named else defaults[field] for field in rest]
+            except KeyError as missing:
+                raise TypeError(f"{cls.__name__} lacks {missing}") from None
+            if named or len(values) > len(cls._fields):
                 raise TypeError(f"{cls.__name__} takes {cls.__signature__}")
-            return *values, *[given[field] for field in rest]
+            return _tuple_of(cls, (*values, *filled))
+
+    class _ManyType(type):
+        """The type of records of which many are made: they are made as others do that."""
+
+    def _speed_up(record):
+        takes = ", ".join(record._fields)
+        new = eval(f"lambda _cls, {takes}: _tuple_of(_cls, ({takes},))", {"_tuple_of": _tuple_of})
+        new.__defaults__ = tuple(record._field_defaults.values())
+        record.__new__ = new
+        record.__class__ = _ManyType
 
     class NamedTuple(tuple, metaclass=_RecordType):
         """What `typing.NamedTuple` is, but for checks of its use."""
@@ -84,5 +97,5 @@ else:
             fields = [f"{field}={value!r}" for field, value in self._asdict().items()]
             return f"{type(self).__name__}({', '.join(fields)})"
 
-        def __getnewargs__(self):
-            return (tuple(self),)
+        def __reduce__(self):
+            return type(self), tuple(self)

@@ -8,7 +8,9 @@ hostile files needs, carry the nearest section.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
+
+from .records import NamedTuple
 
 Requirement = Literal["MUST", "SHOULD", "MAY", "SANITY"]
 Audience = Literal["reader", "writer", "both"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from ..errors import Finding, Span, VhdxError
 from ..format import metadata
@@ -13,6 +12,7 @@ from ..reading.chain import check_likeness, check_link, check_way, why_missing
 from ..reading.image import Image
 from ..reading.links import Link, Sought, find_parent
 from ..reading.renamed import BY_GUID
+from ..records import TYPE_CHECKING
 from ..storage.source import SourceLike, open_source
 from .findings import MOST_OF_ALL, MOST_PER_RULE, Collector, Report
 from .image import check_image

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
 
 from ..format.bat import (
     ENTRY_LENGTH,
@@ -26,6 +25,7 @@ from ..format.headers import HEADER_SECTION_LENGTH
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE
 from ..ranges import Ranges, overlapping
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..units import MIB, ceil_div
 
 # What tells classes apart besides the state, which is in the lowest bits of the entry and of the

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy
 
 from ..format.bat import FULLY_PRESENT, STATE_MASK
 from ..reading.image import Image
+from ..records import TYPE_CHECKING
 from ..units import MIB, ceil_div
 from . import classes, order
 from .classes import Gaps

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..errors import Finding, FormatError
 from ..format.descent import Descent
 from ..format.judge import Salvage
 from ..format.place import Place
+from ..records import NamedTuple
 from ..storage.source import Source
 
 # Ours: findings whose bytes are shown, and how many of each. A structure may have a MiB of them.

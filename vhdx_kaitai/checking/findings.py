@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ..errors import Finding, FormatError
 from ..format.judge import Check, Judge, Refusal
+from ..records import NamedTuple
 from .told import Sentence, Several, Skipped, Told
 
 Verdict: TypeAlias = Literal["clean", "warnings", "unusable", "corrupt", "not-vhdx"]

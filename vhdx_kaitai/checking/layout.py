@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from types import ModuleType
-from typing import NamedTuple
 
 from ..cells import Cells
 from ..format.bat import OFFSET_MASK, PLACE_SHIFT
@@ -21,6 +20,7 @@ from ..format.place import END_OF_IDENTIFIER, TOP_LEVEL
 from ..format.structures import Header, RegionEntry
 from ..guids import BAT_REGION, METADATA_REGION, REGION_NAMES
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.source import Source
 from ..units import MIB
 from . import classes

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
 
 from ..format.bat import (
     OFFSET_MASK,
@@ -25,6 +24,7 @@ from ..format.bat import (
     STATE_NAMES,
 )
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..text import counted, human_size
 from ..units import MIB
 from . import classes

@@ -12,11 +12,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import compress
-from typing import NamedTuple
 
 from ..format.bat import PLACE_SHIFT, STATE_MASK
 from ..ranges import Ranges
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..units import MIB
 from . import classes
 from .classes import Bounds, Gaps

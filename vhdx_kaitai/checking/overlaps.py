@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..errors import Finding, Span
 from ..format import bat
 from ..format.bat import PLACE_SHIFT
 from ..ranges import overlapping
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..units import MIB
 from . import classes
 from .classes import Survey

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy
 
 from ..cells import Cells
 from ..format.bat import FULLY_PRESENT, STATE_MASK
 from ..reading.image import Image
+from ..records import TYPE_CHECKING
 from ..units import MIB
 from .tally import batches, occupying, places_of
 

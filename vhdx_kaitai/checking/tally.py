@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 
@@ -27,6 +26,7 @@ from ..format.bat import (
 )
 from ..reading.image import Image
 from ..reading.runs import let_memory_be_reused
+from ..records import TYPE_CHECKING, NamedTuple
 from ..units import MIB, ceil_div
 from . import classes
 from .classes import Bounds, Classes, Places

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..errors import Finding
+from ..records import NamedTuple
 
 
 class Several(NamedTuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..format.bat import FULLY_PRESENT, PLACE_SHIFT, RESERVED_MASK, STATE_MASK, UNDEFINED, UNMAPPED
 from ..ranges import overlap
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..text import counted
 from ..units import MIB
 from . import classes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..copying.files import refuse_to_replace
 from ..reading.disk import Disk
+from ..records import TYPE_CHECKING
 from ..writing.convert import convert
 from . import read
 from .arguments import (

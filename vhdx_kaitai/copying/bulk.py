@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 
@@ -17,6 +16,7 @@ from ..reading import bulk
 from ..reading.disk import Disk
 from ..reading.layers import LOST
 from ..reading.runs import Runs
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..reading.disk import Disk
+from ..records import NamedTuple
 from ..units import MIB
 from .data import DataRange, Progress, data_ranges
 from .rawdisk import RawDisk

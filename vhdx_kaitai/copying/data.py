@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import cast
 
 from .. import fast
 from ..errors import FormatError
 from ..reading.disk import Disk
 from ..reading.extents import Extent
+from ..records import NamedTuple
 from ..storage.source import FileSource
 from ..units import MIB
 

@@ -17,9 +17,10 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import cycle
 from operator import index as to_int
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..reading.disk import Disk
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import FileSource, Source
 from ..units import KIB, MIB
 from .data import Progress, adjoined, data_ranges

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple
 
 from ..errors import VhdxError
 from ..names import leads_inside
 from ..reading.entries import Entry, Status
+from ..records import NamedTuple
 from ..storage.target import OutFile, new_file
 from ..storage.tree import NewTree, NotMadeError, give_status
 from .data import Progress

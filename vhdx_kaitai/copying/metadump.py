@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..errors import FormatError, LimitError
 from ..format import bat, headers, log, metadata
@@ -31,6 +31,7 @@ from ..format.place import HEADERS, IDENTIFIER, REGION_TABLES, Place, length_of
 from ..format.structures import MetadataEntry, RegionEntry, RegionTable
 from ..guids import BAT_REGION, ITEM_NAMES, REGION_NAMES
 from ..ranges import Ranges
+from ..records import NamedTuple
 from ..storage.source import Source, SourceLike, open_source
 from ..storage.target import OutFile, new_file
 from ..units import GIB, MIB, ceil_div

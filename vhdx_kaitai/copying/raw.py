@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..reading.disk import Disk
+from ..records import NamedTuple
 from ..storage.source import FileSource
 from ..storage.target import OutFile, device, is_device, new_file
 from ..units import MIB

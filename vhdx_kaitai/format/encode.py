@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache, partial
+from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from ..records import NamedTuple
 from .checksum import sealed
 from .place import STRUCTS, length_of, mask_of, span_of
 from .structures import (
@@ -239,15 +241,43 @@ def _agree(name: str, stated: int, actual: int) -> None:
 
 def _parts(type_name: str, low: str, number: int) -> tuple[int, int]:
     """Return what two fields hold of a number, the lower of which is named."""
-    width = mask_of(type_name, low).bit_count()
+    width = _width(type_name, low)
     return number >> width, number & (1 << width) - 1
+
+
+@cache
+def _width(type_name: str, field: str) -> int:
+    """Return the bits of a field."""
+    return mask_of(type_name, field).bit_count()
 
 
 # Name of a field, its place in bytes, its first bit there, and the least number that has no room.
 _Field: TypeAlias = tuple[str, tuple[int, int], int, int]
 
 
-def _pack(type_name: str, record: object = None, **values: object) -> bytes:
+class _Plan(NamedTuple):
+    """How a struct is packed.
+
+    Attributes:
+        fields: Its fields.
+        signature: Its signature, if it has one.
+        pack: Packs what its places hold.
+        pack_rest: The same, but for the signature, which comes first where there is one.
+        rest: Names of the fields for that, when each has a place of its own; else none.
+        take_rest: Takes them all from a record.
+        texts: Which of them are bytes, and how many.
+    """
+
+    fields: tuple[_Field, ...]
+    signature: bytes | None
+    pack: Callable[..., bytes]
+    pack_rest: Callable[..., bytes]
+    rest: tuple[str, ...]
+    take_rest: Callable[[object], tuple[Any, ...]]
+    texts: tuple[tuple[int, int], ...]
+
+
+def _pack(type_name: str, record: object = None, **values: Any) -> bytes:
     """Return the fields of a struct that always stand in the same place.
 
     Args:
@@ -255,10 +285,32 @@ def _pack(type_name: str, record: object = None, **values: object) -> bytes:
         record: Has attributes that are named as the fields.
         values: Fields that the record has not, or not so.
     """
-    pack, signature, fields = _plan(type_name)
+    plan = _plan(type_name)
+    if plan.rest:  # few have fields of some bits, and a log entry is packed for each flush
+        if values:
+            row = [values[at] if at in values else getattr(record, at) for at in plan.rest]
+        else:
+            row = [*plan.take_rest(record)]
+        for at, length in plan.texts:
+            value = row[at]
+            if type(value) is UUID:
+                value = row[at] = _stored(value)
+            if len(value) != length:
+                break
+        else:
+            try:
+                return plan.pack_rest(*row)
+            except struct.error:  # which field it is comes to light below
+                pass
+    return _pack_fields(type_name, record, values)
+
+
+def _pack_fields(type_name: str, record: object, values: dict[str, Any]) -> bytes:
+    """Do the same field by field, and say which of them does not fit."""
+    plan = _plan(type_name)
+    values.setdefault("signature", plan.signature)
     packed: dict[tuple[int, int], Any] = {}
-    values.setdefault("signature", signature)
-    for field, place, first, end in fields:
+    for field, place, first, end in plan.fields:
         value: Any = values[field] if field in values else getattr(record, field)
         if type(value) is UUID:
             value = value.bytes_le
@@ -270,16 +322,37 @@ def _pack(type_name: str, record: object = None, **values: object) -> bytes:
         if not fits:
             raise ValueError(f"{type_name}: {field} does not fit into its field")
         packed[place] = value
-    return pack(*packed.values())
+    return plan.pack(*packed.values())
 
 
 @cache
-def _plan(type_name: str) -> tuple[Callable[..., bytes], bytes | None, tuple[_Field, ...]]:
-    """Return how a struct is packed: by what, its signature, and its fields."""
+def _plan(type_name: str) -> _Plan:
+    """Return how a struct is packed."""
     layout = STRUCTS[type_name]
     bits = layout.get("bits", {})
     fields = []
     for field, place in layout["fields"].items():
         first, count = bits.get(field, (0, 8 * place[1]))
         fields.append((field, place, first, 1 << count))
-    return struct.Struct(layout["format"]).pack, layout.get("signature"), tuple(fields)
+    packer = struct.Struct(layout["format"])
+    signature: bytes | None = layout.get("signature")
+    head = () if signature is None else (signature,)
+    rest = [] if bits else [*layout["fields"]][len(head) :]
+    examples = packer.unpack(bytes(packer.size))[len(head) :]
+    texts = [(at, len(one)) for at, one in enumerate(examples) if type(one) is bytes]
+    take_rest = attrgetter(*rest) if len(rest) > 1 else lambda record: (getattr(record, rest[0]),)
+    return _Plan(
+        tuple(fields),
+        signature,
+        packer.pack,
+        partial(packer.pack, *head),
+        tuple(rest),
+        take_rest,
+        tuple(texts),
+    )
+
+
+@lru_cache(maxsize=16)
+def _stored(guid: UUID) -> bytes:
+    """Return a GUID as it is stored; a session writes the same ones again and again."""
+    return guid.bytes_le

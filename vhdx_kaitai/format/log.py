@@ -349,7 +349,6 @@ def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     number = entry.header.sequence_number
     for index, descriptor in enumerate(entry.descriptors):
         name = f"descriptor {index}: "
-        offset = f"{descriptor.file_offset:#x}"
         if descriptor.kind == DescriptorKind.other_descriptor:
             zero, data = (
                 signature_of("log_descriptor", kind)
@@ -359,6 +358,7 @@ def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
             yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
+            offset = f"{descriptor.file_offset:#x}"
             rule = "LOG-20" if descriptor.kind == DescriptorKind.zero_descriptor else "LOG-21"
             yield mismatch(rule, "note", place, name + "FileOffset", offset, "a multiple of 4 KiB")
         if not is_aligned(descriptor.length, SECTOR):

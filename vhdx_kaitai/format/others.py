@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import NamedTuple
 
 from ..errors import TruncatedError
+from ..records import NamedTuple
 from ..storage.source import Source
 from ..units import KIB
 

@@ -7,11 +7,12 @@ are as many runs as people look at, or none, and cells in any case.
 from __future__ import annotations
 
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from .. import fast
 from ..cells import Cells
 from ..errors import VhdxError
+from ..records import NamedTuple
 from .disk import Disk
 from .map import Map
 

@@ -11,12 +11,12 @@ same. What looks wrong is left to `Disk.extents` to judge.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy
 
 from ..errors import FormatError
 from ..format.bat import NOT_PRESENT, RESERVED_STATE, STATE_MASK, STATE_NAMES
+from ..records import TYPE_CHECKING
 from .disk import Disk
 from .extents import Columns, Extent
 from .layers import LOST, LOST_RULES, PARENTS, ZEROS, place_of_lost

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from ..errors import (
     Assumption,
@@ -21,6 +20,7 @@ from ..errors import (
     refuse,
 )
 from ..format.locator import PATH_KEYS, Locator, is_absolute
+from ..records import NamedTuple
 from ..storage.source import SourceLike
 from ..storage.urls import shown
 from ..text import quoted

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from itertools import starmap
 from operator import index as to_int
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias
+from typing import Any, Literal, Self, SupportsIndex, TypeAlias
 from uuid import UUID
 
 from ..errors import Assumption
 from ..format.judge import Assumable
 from ..format.metadata import DiskType
+from ..records import TYPE_CHECKING
 from ..storage.source import SourceLike, Uncopied
 from . import extents
 from .chain import Chain, open_chain, why_missing

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+from ..records import NamedTuple
 
 Kind: TypeAlias = Literal["file", "folder", "link", "device", "pipe", "socket", "other"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..errors import Finding, FormatError, ParentNotFoundError, refusal
 from ..format.bat import (
@@ -21,6 +21,7 @@ from ..format.bat import (
     RESERVED_STATE,
     STATE_NAMES,
 )
+from ..records import NamedTuple
 from ..units import MIB
 from .layers import (
     FROM_NOWHERE,

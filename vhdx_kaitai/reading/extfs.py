@@ -16,10 +16,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..errors import UnsupportedError
 from ..ranges import Ranges
+from ..records import NamedTuple
 from ..units import KIB, ceil_div
 from .disk import Disk
 from .volumes import Volume

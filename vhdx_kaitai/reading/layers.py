@@ -11,7 +11,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from ..errors import Finding, FormatError, TruncatedError, VhdxError, refuse
 from ..format import bat
@@ -29,6 +28,7 @@ from ..format.bat import (
     STATE_NAMES,
     UNMAPPED,
 )
+from ..records import NamedTuple
 from ..storage.source import FileSource, Source, Uncopied
 from ..units import MIB
 from .image import Image

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..errors import (
     Assumption,
@@ -22,6 +22,7 @@ from ..errors import (
 from ..format.judge import NOTHING, Assumable
 from ..format.locator import Locator, matching_key
 from ..guids import NIL
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Opener, SourceLike
 from ..storage.urls import is_url, shown
 from ..text import quoted

@@ -13,9 +13,10 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import UnsupportedError
+from ..records import NamedTuple
 from ..units import KIB, MIB, ceil_div
 from .disk import Disk
 from .volumes import Volume

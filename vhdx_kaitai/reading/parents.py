@@ -13,9 +13,10 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..format.locator import Locator, is_absolute
+from ..records import NamedTuple
 from ..storage.source import Opener, Source
 from ..storage.urls import above, below, is_url, names_on_the_way, split
 

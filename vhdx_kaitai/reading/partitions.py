@@ -19,9 +19,9 @@ import itertools
 import struct
 from binascii import crc32
 from collections.abc import Iterator
-from typing import NamedTuple
 from uuid import UUID
 
+from ..records import NamedTuple
 from ..units import MIB, ceil_div
 from .disk import Disk
 

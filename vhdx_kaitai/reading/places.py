@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import NamedTuple
 
 from ..errors import UnsupportedError
+from ..records import NamedTuple
 from ..text import human_size, quoted
 from .disk import Disk
 from .kinds import kinds_in

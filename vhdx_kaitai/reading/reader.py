@@ -31,9 +31,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from operator import index as to_int
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import FormatError
+from ..records import NamedTuple
 from ..storage.source import FileSource, Source
 from ..units import MIB
 from . import extents

@@ -8,7 +8,7 @@ or for the first of a class of blocks that no rule can tell apart.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy
 
@@ -24,6 +24,7 @@ from ..format.bat import (
     UNMAPPED,
 )
 from ..ranges import overlap
+from ..records import TYPE_CHECKING, NamedTuple
 from ..units import MIB, ceil_div
 from .image import Image
 from .layers import PARENTS, ZEROS

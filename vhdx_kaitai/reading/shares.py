@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy
 
+from ..records import TYPE_CHECKING, NamedTuple
 from .bulk import codes_of, what_of, windows, with_next
 from .disk import Disk
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import UnsupportedError
 from ..ranges import overlapping
+from ..records import NamedTuple
 from .disk import Disk
 from .partitions import partition_table
 

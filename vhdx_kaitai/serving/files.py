@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
 
 from ..errors import FormatError, LimitError, ParentError, UnsupportedError, VhdxError
 from ..names import is_name
@@ -20,6 +19,7 @@ from ..reading.disk import Disk
 from ..reading.entries import Entry, FileSystem, Status
 from ..reading.places import Place
 from ..reading.volumes import Volume
+from ..records import NamedTuple
 from ..showing.document import plain_message
 from ..showing.files import Described
 from ..units import MIB

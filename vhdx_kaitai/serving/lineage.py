@@ -12,12 +12,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
 
 from ..errors import Finding, Span
 from ..format.locator import LINKAGE, LINKAGE_2, PATH_KEYS, is_absolute
 from ..guids import NIL
 from ..reading.parents import folded
+from ..records import NamedTuple
 from ..showing.document import Document
 from ..storage.urls import is_url
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..reading.image import Image
+from ..records import TYPE_CHECKING
 from ..text import human_size, printable
 from .document import Document, assumed_document, error_fields, headed
 

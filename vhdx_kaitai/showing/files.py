@@ -5,12 +5,13 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Assumption
 from ..reading.entries import Entry, FileSystem, Status
 from ..reading.partitions import PartitionTable
 from ..reading.places import WHOLE_DISK, Place
+from ..records import NamedTuple
 from ..text import human_size, printable
 from .document import Document, assumed_document, headed, json_text
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from ..records import TYPE_CHECKING
 from ..text import printable
 from .document import Document, headed
 

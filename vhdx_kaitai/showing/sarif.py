@@ -12,9 +12,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from ..records import TYPE_CHECKING
 from ..rules import Rule, catalogue
 from ..storage.urls import is_url
 from ..text import as_markdown, printable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from kaitaistruct import KaitaiStream, KaitaiStruct, KaitaiStructError
@@ -20,6 +20,7 @@ from ..format.descent import Descent
 from ..format.judge import REFUSE
 from ..generated.vhdx_positions import Vhdx
 from ..guids import ITEM_NAMES, REGION_NAMES, UNSPECIFIED_ITEM_NAMES
+from ..records import NamedTuple
 from ..storage.source import Cursor, Source
 from ..text import printable
 from .document import Document, headed

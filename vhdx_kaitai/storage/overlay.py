@@ -6,8 +6,8 @@ import os
 from _thread import allocate_lock
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from ..units import KIB
 from .source import FileSource, Source
 

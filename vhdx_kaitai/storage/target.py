@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 try:
     import fcntl
@@ -27,6 +27,7 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import UnsupportedError
+from ..records import NamedTuple
 from ..units import KIB, MIB
 from . import filesystems
 from .locks import Lock, lock_file
@@ -185,12 +186,12 @@ def _allocate(fd: int, offset: int, length: int) -> None:
 
 def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
-    done = _write_at(fd, view, offset) if len(view) <= _MOST else 0
+    done = _write_at(fd, data, offset) if len(view) <= _MOST else 0
     while done < len(view):
         done += _write_at(fd, view[done : done + _MOST], offset + done)
 
 
-def _write_at(fd: int, data: memoryview, offset: int) -> int:
+def _write_at(fd: int, data: bytes | memoryview, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(fd, data, offset)
     with _position:

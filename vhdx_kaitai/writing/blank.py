@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from .._version import __version__
@@ -47,6 +46,7 @@ from ..guids import (
     VIRTUAL_DISK_SIZE,
 )
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.source import open_source
 from ..storage.target import OutFile
 from ..units import KIB, MIB, ceil_div

@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from ..copying.data import Progress
 from ..errors import UnsupportedError, VhdxError
@@ -30,6 +29,7 @@ from ..reading.disk import open_disk
 from ..reading.image import Image
 from ..reading.parents import Search
 from ..reading.unused import unused
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage import filesystems
 from ..storage.locks import Lock
 from ..storage.source import FileSource

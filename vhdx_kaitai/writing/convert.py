@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, TypeAlias
 from uuid import UUID, uuid4
 
 from ..checking.quick import quick
@@ -28,6 +28,7 @@ from ..errors import VhdxError
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE, DiskType
 from ..reading.disk import Disk, open_disk
 from ..reading.image import check_choice
+from ..records import NamedTuple
 from ..storage.source import BufferSource, FileSource, Source
 from ..storage.target import OutFile, new_file
 from ..units import KIB, MIB, ceil_div

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from operator import index as to_int
 from threading import RLock
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from ..reading.chain import open_chain
@@ -31,6 +31,7 @@ from ..reading.layers import Layer
 from ..reading.links import USUAL, Link, Sought
 from ..reading.parents import Search
 from ..reading.reader import bytes_of
+from ..records import TYPE_CHECKING
 from ..storage import locks
 from ..storage.source import FileSource
 from ..storage.target import FileTarget, Target, pwrite_file

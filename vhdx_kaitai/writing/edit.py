@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import NamedTuple
 from uuid import UUID
 
 from ..errors import refuse
@@ -12,6 +11,7 @@ from ..format import encode
 from ..format.metadata import check_physical_size, check_sector_size
 from ..format.place import Place
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.locks import Lock
 from .editor import Editor
 from .items import put_item

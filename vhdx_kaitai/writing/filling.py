@@ -9,8 +9,11 @@ from typing import BinaryIO, TypeAlias
 
 from ..copying.data import Progress
 from ..copying.files import refuse_source
+from ..records import TYPE_CHECKING
 from ..units import MIB
-from .disk import WritableDisk
+
+if TYPE_CHECKING:  # what converts a stream fills buffers as well, and needs no such disk
+    from .disk import WritableDisk
 
 # Fills a buffer from a stream, wholly or in part, and returns how many bytes that were.
 ReadInto: TypeAlias = Callable[[memoryview], int | None]

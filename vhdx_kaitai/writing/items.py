@@ -10,7 +10,6 @@ what is new goes where nothing is, and then the table changes as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..errors import UnsupportedError, refuse
 from ..format import encode
@@ -19,6 +18,7 @@ from ..format.place import Place, span_of
 from ..format.structures import MetadataEntry, MetadataTable
 from ..ranges import Ranges
 from ..reading.image import Image
+from ..records import NamedTuple
 from .editor import Editor
 
 _MOST_PAGES = 64  # of items that are changed in a step

@@ -26,8 +26,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
-from typing import NamedTuple
 from uuid import uuid4
 
 from ..errors import UnsupportedError, refusal, refuse
@@ -37,6 +37,7 @@ from ..format.headers import check_current
 from ..format.log import SECTOR, Log, check_entry, check_entry_header
 from ..format.place import length_of, span_of
 from ..format.structures import DataSector, Header, LogDescriptor, LogEntry, LogEntryHeader
+from ..records import NamedTuple
 from ..units import MIB, ceil_div
 from .session import Session
 
@@ -231,6 +232,7 @@ class Journal:
                 self.has_begun = True
 
 
+@cache
 def _length_of(pages: int) -> int:
     """Return the bytes of an entry with some pages."""
     head, each = length_of("log_entry_header"), length_of("log_descriptor")

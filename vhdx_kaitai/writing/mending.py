@@ -7,7 +7,6 @@ it on the medium. Structures that are in use get their new contents through the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..checking.classes import OCCUPYING_STATES
 from ..checking.order import payload_entries
@@ -17,6 +16,7 @@ from ..format import bat
 from ..format.descent import Descent
 from ..format.judge import REFUSE
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.overlay import PAGE
 from ..storage.target import Target
 from ..units import MIB

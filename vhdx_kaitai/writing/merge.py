@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 from ..copying.data import Progress
@@ -31,6 +31,7 @@ from ..reading.extents import Extent
 from ..reading.image import Image
 from ..reading.map import Map
 from ..reading.parents import Search
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.locks import Lock
 from ..storage.target import FileTarget, Target, remove_file
 from ..text import full_size, human_size

@@ -12,7 +12,6 @@ zeros then.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..checking.classes import Survey
 from ..checking.order import payload_entries
@@ -32,6 +31,7 @@ from ..format.bat import (
 )
 from ..ranges import Ranges
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..text import counted
 from ..units import KIB, MIB, ceil_div
 from .packing import Piece

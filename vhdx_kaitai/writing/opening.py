@@ -6,12 +6,13 @@ Readers do not come by here, and what writes is loaded when somebody wants to wr
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from ..reading.disk import Assume, Disk, Lost, Substitute, open_disk
 from ..reading.image import Replay
 from ..reading.links import Linkage
 from ..reading.parents import Search
+from ..records import TYPE_CHECKING
 from ..storage.locks import Lock
 from ..storage.source import SourceLike
 

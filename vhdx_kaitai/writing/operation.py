@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import VhdxError
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.locks import Lock
 from ..storage.target import FileTarget
 from .editor import Editor, begin_editing, survey_to_write

@@ -13,7 +13,6 @@ import os
 from array import array
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from ..checking.order import payload_entries
@@ -26,6 +25,7 @@ from ..format.bat import FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT, PRESENT,
 from ..format.structures import MetadataEntry
 from ..guids import REGION_NAMES
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..storage.target import OutFile, new_file
 from .blank import Blank, Item, NewDisk, judge, little_endian
 from .needless import Needless

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..ranges import Ranges
+from ..records import NamedTuple
 from ..units import MIB
 
 

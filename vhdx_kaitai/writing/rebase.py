@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from ..copying.data import Progress
 from ..errors import ParentMismatchError, UnsupportedError, refuse
@@ -18,6 +18,7 @@ from ..format.locator import LINKAGE, LINKAGE_2, PATH_KEYS, matching_key
 from ..reading.chain import check_link
 from ..reading.disk import Disk, open_disk
 from ..reading.image import Image
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.locks import Lock
 from ..text import human_size
 from ..units import KIB, MIB

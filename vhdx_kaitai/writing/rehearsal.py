@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ranges import Ranges
+from ..records import NamedTuple
 from ..storage.overlay import PAGE
 from ..storage.source import Source
 from ..storage.target import Target

@@ -12,12 +12,12 @@ import os
 from collections import Counter
 from collections.abc import Collection
 from contextlib import closing
-from typing import NamedTuple
 
 from ..checking.chain import check
 from ..checking.findings import Report
 from ..copying.data import Progress
 from ..errors import FormatError, UnsafeError, VhdxError, refusal
+from ..records import NamedTuple
 from ..rules import catalogue
 from ..storage.locks import Lock
 from ..storage.source import open_source

@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from ..checking.classes import OCCUPYING_STATES
 from ..checking.order import payload_entries
@@ -44,6 +43,7 @@ from ..reading.image import Image
 from ..reading.links import USUAL, Sought
 from ..reading.parents import Search
 from ..reading.partitions import PartitionTable, partition_table
+from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.locks import Lock
 from ..storage.overlay import PAGE
 from ..text import full_size

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from ..errors import UnsafeError, UnsupportedError
 from ..format import bat
 from ..ranges import Ranges
 from ..reading.image import Image
+from ..records import NamedTuple
 from ..text import counted, human_size
 from ..units import MIB, ceil_div
 from .mending import Block, Doubt, Leave, Mended, begun, bitmaps, blocks, refuse_dirty, through_log

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from ..errors import FailedError, VhdxError, refuse
@@ -29,6 +29,7 @@ from ..format.judge import REFUSE
 from ..format.place import HEADERS, TOP_LEVEL
 from ..format.replay import ReplaySummary
 from ..guids import NIL
+from ..records import NamedTuple
 from ..storage.overlay import Overlay, Update
 from ..storage.target import Target
 

@@ -13,10 +13,10 @@ on the medium. And a reader that has found out where a block is may be about to 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from ..ranges import Ranges
 from ..reading.reader import reads_elsewhere
+from ..records import NamedTuple
 
 
 class Room(NamedTuple):

@@ -8,7 +8,6 @@ pages that hold entries with a meaning, too, go through the log with the change 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..copying.data import Progress
 from ..format import encode, grammar
@@ -17,6 +16,7 @@ from ..format.place import TOP_LEVEL
 from ..format.regions import Tables
 from ..format.structures import RegionEntry
 from ..guids import BAT_REGION
+from ..records import NamedTuple
 from ..storage.overlay import PAGE
 from ..units import MIB, ceil_div
 from .blank import bat_pieces

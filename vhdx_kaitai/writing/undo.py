@@ -25,9 +25,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..errors import UnsafeError, UnsupportedError
+from ..records import NamedTuple
 from ..storage.source import Source
 from ..storage.target import Target, new_file
 from .rehearsal import Rehearsal
