@@ -45,7 +45,7 @@ with vhdx_kaitai.open(path, writable=True) as disk:
 def write_new_blocks(bench: Bench) -> None:
     """64 KiB, each into a new block of 1 MiB: with a flush after each, and without.
 
-    They are so many that it is not the start of Python which is measured.
+    There are enough of them that it is not the start of Python which is measured.
     """
     count = bench.pick(4000, 100)
     path = bench.folder / "new.vhdx"

@@ -111,6 +111,32 @@ def test_a_record_refuses_what_typing_refuses(made: Callable[[Any], object], kin
         made(kind)
 
 
+class Below(Ours):
+    """What has the fields of a record, and more to say of them."""
+
+    @property
+    def twice(self) -> str:
+        return 2 * self.both
+
+
+def test_what_is_made_of_a_record_has_its_fields() -> None:
+    for number in range(100):  # of which the first are few, and the last many
+        below = Below(number, second="c")
+        assert (below, below.twice) == ((number, "c"), f"{number}c{number}c")
+        assert type(pickle.loads(pickle.dumps(below))) is Below
+    assert repr(Below(1)) == "Below(first=1, second='b')"
+
+
+def test_what_is_made_of_a_record_of_which_there_are_many_has_its_fields_too() -> None:
+    class Latest(Many):
+        """Made when the other one had its own function already."""
+
+    for number in range(100):
+        assert Latest(number, second="c") == (number, "c")
+    with pytest.raises(TypeError):
+        Latest()  # type: ignore[call-arg]
+
+
 def test_a_record_is_pickled_by_its_name() -> None:
     entry = RegionEntry(BAT_REGION, 3 << 20, 1 << 20, 1)
     for _ in range(100):  # of which the first are few, and the last many

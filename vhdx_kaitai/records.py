@@ -39,10 +39,13 @@ else:
             )
 
     class _RecordType(type):
-        """Makes a record of a class whose annotations are its fields."""
+        """Makes a record of a class whose annotations are its fields.
+
+        What is made of a record has the same ones.
+        """
 
         def __new__(mcs, name, bases, namespace):
-            if bases != (tuple,):
+            if bases[0] is not tuple and not hasattr(bases[0], "_fields"):
                 fields = tuple(namespace.get("__annotations__", ()))
                 defaults = {field: namespace[field] for field in fields if field in namespace}
                 namespace.update(zip(fields, _GETTERS[: len(fields)], strict=True))
