@@ -119,7 +119,7 @@ class Descent:
         judge.remark(headers.check_copies, copies)
         judge.remark(headers.check_update, copies)
         judge.remark(headers.check_other, copies, current)
-        return judge.assume_log(Headers(copies, current, None), self.stored.size)
+        return judge.assume_log(Headers(copies, current), self.stored.size)
 
     @layer
     def header(self) -> Header | None:

@@ -186,12 +186,12 @@ def _allocate(fd: int, offset: int, length: int) -> None:
 
 def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
-    done = _write_at(fd, data, offset) if len(view) <= _MOST else 0
+    done = _write_at(fd, view, offset) if len(view) <= _MOST else 0
     while done < len(view):
         done += _write_at(fd, view[done : done + _MOST], offset + done)
 
 
-def _write_at(fd: int, data: bytes | memoryview, offset: int) -> int:
+def _write_at(fd: int, data: memoryview, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(fd, data, offset)
     with _position:
