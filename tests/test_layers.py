@@ -254,7 +254,6 @@ TESTED_WITH = {
     "checking.order": "checking/test_crowds",
     "checking.tally": "checking/test_survey",
     "copying.bulk": "copying/test_data",
-    "copying.turns": "copying/test_raw",
     "copying.rawdisk": "copying/test_compare",
     "showing.chain": "commands/test_chain",
     "showing.map": "commands/test_map",

@@ -314,9 +314,8 @@ def flush_of_payload_alone_is_none() -> Patch:
 
 
 def former_bits_stay() -> Patch:
-    def set_bits(old: Callable[..., None], this: Editor, *where: int, is_set: bool) -> None:
-        if is_set:
-            old(this, *where, is_set=is_set)
+    def set_bits(old: Callable[..., int], this: Editor, *where: int, is_set: bool) -> int:
+        return old(this, *where, is_set=is_set) if is_set else 0
 
     return around(Editor, "set_bits", set_bits)
 

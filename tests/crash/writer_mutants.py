@@ -236,7 +236,7 @@ MUTANTS = {
     ),
     "no barrier where the parent was seen": Mutant(
         "barrier of a child",
-        b.no_barrier("_store_partial", "_write_partial"),
+        b.no_barrier("_store_partial", "write_partial"),
         "never there",
         Trial("child", seed=9, cuts=60, operations=10),
     ),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import random
+
 import pytest
 
-from tests.images.image import Block, dynamic, fixed, partial
+from tests.crash.recorder import Flush, Recorder
+from tests.images.image import Block, Built, differencing, dynamic, fixed, partial
 from tests.images.structures import (
     FULLY_PRESENT,
     MIB,
@@ -20,12 +24,17 @@ from tests.writing.writing_fixtures import (
     SECTOR,
     STATE,
     Case,
+    Holed,
     Maker,
     child,
     lone,
     parent,
     sectors_set,
 )
+from vhdx_kaitai.errors import FailedError
+from vhdx_kaitai.reading.disk import Disk
+from vhdx_kaitai.reading.image import Image as Opened
+from vhdx_kaitai.writing.disk import WritableDisk
 
 DATA = bytes(range(1, 251)) * 10  # 2500 bytes: some sectors wholly, some in part
 ABSENT = (NOT_PRESENT, ZERO, UNDEFINED, UNMAPPED)
@@ -230,3 +239,143 @@ def test_sectors_of_4096_bytes_have_a_bit_each() -> None:
     case = child({}, above=above, logical_sector_size=4096)
     case.write(b"z" * 5000, BLOCK + 4096 + 10)
     assert case.bits(1)[:256] == sectors_set([1, 2], 256)
+
+
+# -- partially present blocks, which are kept in mind ----------------------------------------------
+
+
+def test_a_block_fills_up_sector_by_sector_in_whatever_order() -> None:
+    case = child({})
+    sectors = [*range(BLOCK // SECTOR)]
+    chance = random.Random(7)
+    chance.shuffle(sectors)
+    case.write(b"a" * 5 * SECTOR, BLOCK)
+    case.write(b"b" * 5 * SECTOR, BLOCK + 3 * SECTOR)
+    for number in sectors[:-1]:
+        data, start = chance.randbytes(SECTOR), BLOCK + number * SECTOR
+        if number % 3:  # a part of it alone, and then the rest
+            case.disk.pwrite(data[:100], start)
+        case.disk.pwrite(data, start)
+        case.held[start : start + SECTOR] = data
+    case.assert_held()
+    assert case.entry(1) & STATE == PARTIALLY_PRESENT
+    assert case.bits(1) == sectors_set({*sectors[:-1], *range(8)})
+    place = case.entry(1) & PLACE
+    case.write(b"z" * SECTOR, BLOCK + sectors[-1] * SECTOR)
+    assert case.entry(1) == place | FULLY_PRESENT
+    case.disk.close()
+
+
+@pytest.mark.parametrize("verb", ["zero", "discard"])
+def test_a_block_that_has_lost_its_place_is_not_written_there(verb: str) -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+    place = case.entry(1) & PLACE
+    getattr(case.disk, verb)(BLOCK, BLOCK)
+    case.held[BLOCK : 2 * BLOCK] = bytes(BLOCK)
+    case.disk.flush()
+    case.write(b"q" * BLOCK, 2 * BLOCK)
+    assert case.entry(2) == place | FULLY_PRESENT
+    case.write(DATA, BLOCK + 100)
+    assert case.entry(1) & STATE == FULLY_PRESENT
+
+
+def test_a_block_that_others_have_changed_is_looked_up_anew() -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+    with case.disk.editing() as editor:
+        editor.drop_blocks(1, 2, ZERO, ())
+    case.disk.pwrite(DATA, BLOCK + 100)
+    assert case.entry(1) & STATE == FULLY_PRESENT
+    case.held[BLOCK : 2 * BLOCK] = (bytes(100) + DATA).ljust(BLOCK, b"\0")
+    case.assert_held()
+
+
+def test_nothing_is_written_into_a_block_that_is_known_when_the_disk_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+
+    def fails(_file: Recorder) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(Recorder, "flush", fails)
+    with pytest.raises(OSError, match="no"):
+        case.disk.flush()
+    before = bytes(case.file.data)
+    for offset in (100, 200):  # sectors that are here, and others
+        with pytest.raises(FailedError):
+            case.disk.pwrite(DATA, BLOCK + offset)
+    case.disk.close()
+    assert bytes(case.file.data) == before
+
+
+def test_nothing_is_written_into_a_block_that_is_known_when_the_disk_is_closed() -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+    case.disk.close()
+    before = bytes(case.file.data)
+    with pytest.raises(ValueError, match="closed"):
+        case.disk.pwrite(b"x", BLOCK + 100)
+    assert bytes(case.file.data) == before
+
+
+def test_nothing_is_written_past_the_end_of_the_disk_into_a_block_that_is_known() -> None:
+    size = BLOCK + 8 * SECTOR
+    case = child({}, above=parent(size))
+    case.write(b"z" * SECTOR, BLOCK)
+    case.write(b"z" * SECTOR, BLOCK + SECTOR)
+    with pytest.raises(ValueError, match="inside the disk"):
+        case.disk.pwrite(b"z" * SECTOR, size)
+    case.assert_held()
+
+
+def test_a_write_does_not_go_on_past_a_block_that_is_known() -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+    case.write(DATA, 2 * BLOCK - 1000)
+    assert case.entry(2) & STATE == PARTIALLY_PRESENT
+    case.write(b"", BLOCK + 100)
+
+
+def test_what_is_there_already_is_written_in_place_and_takes_one_flush() -> None:
+    case = child({})
+    case.write(DATA, BLOCK)
+    case.disk.flush()
+    case.write(b"x" * 1000, BLOCK + 10)
+    case.write(b"y" * SECTOR, BLOCK + SECTOR)
+    before = len(case.file.events)
+    case.disk.flush()
+    assert case.file.events[before:] == [Flush()]
+
+
+def test_bits_that_are_set_are_kept_back_by_a_barrier_though_others_could_not_be() -> None:
+    """Their page of the sector bitmap is a hole, and there is no space."""
+    block = 32 * MIB
+    above = dynamic(block, block_size=block, blocks={0: Block()}, tag=9).build()
+    built = differencing(parent=above, blocks={}, block_size=block).build()
+    file = Holed(built.to_bytes())
+    disk = WritableDisk([Opened(file), Opened(above.to_bytes())])
+    disk.pwrite(b"x" * SECTOR, 0)
+    disk.flush()
+    former = disk.pread(2 * SECTOR, block // 2 - SECTOR)
+    entry = built.layout.bat_offset + 8 * built.layout.image.geometry.bitmap_index(0)
+    bitmap = int.from_bytes(Opened(bytes(file.data)).source.read(entry, 8), "little") & PLACE
+    file.holes = frozenset({bitmap + 4096})
+    with pytest.raises(OSError, match="full"):
+        disk.pwrite(b"y" * 2 * SECTOR, block // 2 - SECTOR)
+    assert disk.pread(2 * SECTOR, block // 2 - SECTOR) == b"y" * SECTOR + former[SECTOR:]
+    before = file.events.count(Flush())
+    disk.flush()
+    assert file.events.count(Flush()) - before == 2
+    file.holes = frozenset()
+    disk.pwrite(b"z" * (block - 1), 1)  # the bit that is set counts
+    assert disk.pread(3, 0) == b"xzz"
+    disk.close()
+    assert [extent.state for extent in disk_of(file, above).extents()] == ["fully_present"]
+
+
+def disk_of(file: Recorder, *above: Built) -> Disk:
+    """Return the disk of an image with its parents, to be read."""
+    return Disk([Opened(bytes(file.data)), *(Opened(parent.to_bytes()) for parent in above)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from tests.images.damage import DAMAGES
 from tests.images.image import Block, Image, dynamic, fixed
 from tests.images.structures import FULLY_PRESENT, MIB, UNMAPPED
 from tests.support import damaged, good
-from tests.writing.writing_fixtures import BLOCK, PLACE, Case, child, lone
+from tests.writing.writing_fixtures import BLOCK, PLACE, Case, Holed, child, lone
 from vhdx_kaitai.errors import FormatError, LimitError
 from vhdx_kaitai.reading.image import Image as Opened
 from vhdx_kaitai.writing import editor
@@ -116,19 +115,6 @@ def test_what_was_appended_and_given_back_is_cut_off_when_the_log_is_clean() -> 
     assert case.file.size == length + BLOCK
     assert isinstance(case.file.events[-2], Length)
     assert isinstance(case.file.events[-1], Flush)
-
-
-class Holed(Recorder):
-    """A file in which some pages are holes, and a medium that is full."""
-
-    holes: frozenset[int] = frozenset()
-
-    def data_start(self, offset: int, end: int, /) -> int:
-        return end if offset in self.holes else offset
-
-    def allocate(self, offset: int, _length: int) -> None:
-        if offset in self.holes:
-            raise OSError(errno.ENOSPC, "full")
 
 
 def test_a_page_has_room_in_the_file_before_it_is_logged() -> None:

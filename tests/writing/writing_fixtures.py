@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -97,3 +98,16 @@ def sectors_set(numbers: Iterable[int], count: int = BLOCK // SECTOR) -> str:
     """Return bits of which some are set."""
     wanted = set(numbers)
     return "".join("1" if number in wanted else "0" for number in range(count))
+
+
+class Holed(Recorder):
+    """A file in which some pages are holes, and a medium that is full."""
+
+    holes: frozenset[int] = frozenset()
+
+    def data_start(self, offset: int, end: int, /) -> int:
+        return end if offset in self.holes else offset
+
+    def allocate(self, offset: int, _length: int) -> None:
+        if offset in self.holes:
+            raise OSError(errno.ENOSPC, "full")

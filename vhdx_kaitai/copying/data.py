@@ -36,6 +36,11 @@ class DataRange(NamedTuple):
     file: FileSource | None = None
     distance: int = 0
 
+    @property
+    def length(self) -> int:
+        """Its bytes."""
+        return self.end - self.start
+
 
 def data_ranges(disk: Disk, offset: int, end: int) -> Iterator[DataRange]:
     """Yield the ranges of a disk that may hold something else than zeros.

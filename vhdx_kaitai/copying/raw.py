@@ -20,7 +20,7 @@ from ..units import MIB
 from .data import DataRange, Progress, adjoined, data_ranges, in_pieces
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
-from .turns import Turn, by_two
+from .turns import by_two, together
 
 _MOST_ZEROS = 64 * MIB  # as one piece
 
@@ -35,6 +35,11 @@ class Gap(NamedTuple):
 
     start: int
     end: int
+
+    @property
+    def length(self) -> int:
+        """Its bytes."""
+        return self.end - self.start
 
 
 Piece: TypeAlias = DataRange | Gap
@@ -89,10 +94,7 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     data = in_pieces(ranges if sharing else adjoined(ranges), PIECE)
     pieces: Iterator[Piece] = data if out.is_blank else _with_gaps(data, offset, offset + length)
 
-    def take(_buffer: bytearray) -> Piece | None:
-        return next(pieces, None)
-
-    def copy(piece: Piece, buffer: bytearray, _turn: Turn) -> int:
+    def copy(piece: Piece, buffer: bytearray, _turn: object) -> int:
         """Copy a piece, and return how far that is."""
         if isinstance(piece, Gap):
             out.write_zeros(piece.end - piece.start, piece.start - offset)
@@ -109,7 +111,8 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
             out.write(view[low:high], at)
         return end - offset
 
-    by_two(take, copy, progress)
+    batches = together(pieces)
+    by_two(lambda _buffer: next(batches, None), copy, progress)
     progress(length)
 
 

@@ -1,17 +1,50 @@
-"""Two threads that take turns at the pieces of a copy: one reads while the other writes."""
+"""Two threads that take turns at the pieces of a copy: one reads while the other writes.
+
+Of small pieces one thread copies many, while the other waits: with so much to do for each of them
+and so few bytes, both would get into each other's way.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from ..units import KIB, MIB
 from .data import Progress
 from .sparse import PIECE
 
+_SMALL = 128 * KIB  # shorter pieces are small: for them two threads are slower than one
+_MOST_TOGETHER, _MOST_BYTES = 1024, 16 * MIB  # of them
 
-class Turn:
+
+class _Piece(Protocol):
+    """What has a length in bytes."""
+
+    @property
+    def length(self) -> int: ...
+
+
+_P = TypeVar("_P", bound=_Piece)
+
+
+def together(pieces: Iterable[_P]) -> Iterator[list[_P]]:
+    """Yield pieces, small ones that follow each other together."""
+    small: list[_P] = []
+    left = _MOST_BYTES
+    for piece in pieces:
+        small.append(piece)
+        left -= piece.length
+        if piece.length >= _SMALL or left <= 0 or len(small) == _MOST_TOGETHER:
+            yield small
+            small, left = [], _MOST_BYTES
+    if small:
+        yield small
+
+
+class _Turn:
     """The turn of a piece: `with` it, a thread is where all earlier pieces have been before it."""
 
     def __init__(self) -> None:
@@ -32,17 +65,17 @@ class Turn:
 
 
 def by_two(
-    take: Callable[[bytearray], Any],
-    copy: Callable[[Any, bytearray, Turn], int],
+    take: Callable[[bytearray], Sequence[Any] | None],
+    copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
     progress: Progress,
 ) -> None:
     """Let two threads take turns at pieces until there are none, or one has failed.
 
     Args:
-        take: Returns the next piece, nothing after the last one; one thread at a time calls it.
-            It may put what the piece holds into the buffer.
+        take: Returns the next piece, or some that one thread copies, nothing after the last one;
+            one thread at a time calls it. It may put what a single piece holds into the buffer.
         copy: Copies a piece by way of the same buffer, in any order, and returns how far that
-            is. What it does in its turn is done in the order of the pieces.
+            is. What it does in its turn is done in the order of the pieces, if each has its turn.
         progress: Told how far it is, by the calling thread.
 
     Raises:
@@ -70,8 +103,8 @@ class _Work:
 
     def __init__(
         self,
-        take: Callable[[bytearray], Any],
-        copy: Callable[[Any, bytearray, Turn], int],
+        take: Callable[[bytearray], Sequence[Any] | None],
+        copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
     ) -> None:
         self._take, self._copy = take, copy
         self._lock = threading.Lock()
@@ -92,12 +125,17 @@ class _Work:
             self.failures.append(error)
 
     def _next(self, buffer: bytearray) -> int | None:
-        """Copy the next piece and return how far that is; None when there is none."""
-        turn = Turn()
+        """Copy the next pieces and return how far that is; None when there are none."""
+        turn, done = _Turn(), None
         try:
             with self._lock:
-                piece = self._take(buffer)
+                pieces = self._take(buffer) or ()
                 turn.before, self._last = self._last, turn.is_over
-            return self._copy(piece, buffer, turn) if piece else None
+            if len(pieces) == 1:
+                return self._copy(pieces[0], buffer, turn)
+            with turn:
+                for piece in pieces:
+                    done = self._copy(piece, buffer, nullcontext())
+            return done
         finally:
             turn.is_over.set()  # also for a piece that has no use for it, or failed

@@ -80,5 +80,5 @@ def check(
 
 def sealed(data: bytes | bytearray) -> bytes:
     """Return a whole header, region table or log entry with the right checksum in its place."""
-    crc = structure_checksum(data).to_bytes(_LENGTH, "little")
-    return b"".join((data[:_START], crc, data[_END:]))
+    view, crc = memoryview(data), structure_checksum(data).to_bytes(_LENGTH, "little")
+    return b"".join((view[:_START], crc, view[_END:]))

@@ -12,8 +12,10 @@ What is packed has still to be judged: parse it, and run the checks of its room.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache, partial
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -159,7 +161,7 @@ def log_entry(entry: LogEntry) -> bytes:
     head = entry.header
     pieces = [
         log_entry_header(head),
-        *map(descriptor, entry.descriptors),
+        *_descriptors(entry.descriptors),
         entry.padding,
         *_data_sectors(entry.data_sectors),
     ]
@@ -183,13 +185,22 @@ def descriptor(change: LogDescriptor) -> bytes:
     Raises:
         ValueError: It is of neither kind.
     """
-    kind = change.kind.name
+    return next(_descriptors([change]))
+
+
+def _descriptors(changes: Iterable[LogDescriptor]) -> Iterator[bytes]:
+    """Pack the descriptors of an entry, those of one kind that follow each other at once."""
     cases = STRUCTS["log_descriptor"]["cases"]
-    if kind not in cases:
-        raise ValueError(f"no descriptor is of kind {kind}")
-    type_name, signature = cases[kind]
-    body = _pack(type_name, change, zero_length=change.length)
-    return _pack("log_descriptor", change, signature=signature, body=body)
+    for kind, group in groupby(changes, attrgetter("kind")):
+        if kind.name not in cases:
+            raise ValueError(f"no descriptor is of kind {kind.name}")
+        alike = [*group]
+        type_name, signature = cases[kind.name]
+        lengths = [*map(attrgetter("length"), alike)]
+        bodies = _pack_all(type_name, alike, zero_length=lengths)
+        yield from _pack_all(
+            "log_descriptor", alike, signature=[signature] * len(alike), body=bodies
+        )
 
 
 def data_sector(sector: DataSector) -> bytes:
@@ -198,19 +209,15 @@ def data_sector(sector: DataSector) -> bytes:
     return _pack("log_data_sector", sector, sequence_high=high, sequence_low=low)
 
 
-def _data_sectors(sectors: Iterable[DataSector]) -> Iterator[bytes]:
-    """Pack the data sectors of an entry, which are many and alike but for what they hold."""
+def _data_sectors(sectors: Sequence[DataSector]) -> Iterator[bytes]:
+    """Return the data sectors of an entry in pieces: all but what they hold is the same in each."""
     start, length = span_of("log_data_sector", "data")
-    frames: dict[int, tuple[bytes, bytes]] = {}
-    for sector in sectors:
-        number, data = sector.sequence_number, sector.data
-        if number in frames and len(data) == length:
-            before, after = frames[number]
-            yield b"".join((before, data, after))
-        else:
-            whole = data_sector(sector)
-            frames[number] = whole[:start], whole[start + length :]
-            yield whole
+    contents = [*map(attrgetter("data"), sectors)]
+    if len({*map(attrgetter("sequence_number"), sectors)}) > 1 or {*map(len, contents)} != {length}:
+        return map(data_sector, sectors)
+    frame = data_sector(sectors[0])
+    before, after = frame[:start], frame[start + length :]
+    return chain.from_iterable(zip(repeat(before), contents, repeat(after)))
 
 
 def bat_entry(entry: BatEntry) -> bytes:
@@ -303,6 +310,24 @@ def _pack(type_name: str, record: object = None, **values: Any) -> bytes:
             except struct.error:  # which field it is comes to light below
                 pass
     return _pack_fields(type_name, record, values)
+
+
+def _pack_all(type_name: str, records: Sequence[object], **columns: Sequence[Any]) -> list[bytes]:
+    """Do the same for many records, without a step of Python for each: a log entry has a hundred.
+
+    Args:
+        type_name: The struct's type in the grammar; its fields have places of their own, and
+            none is a GUID.
+        records: Have attributes that are named as the fields.
+        columns: Fields that the records have not, or not so, each with a value for every record.
+    """
+    plan = _plan(type_name)
+    rows = [columns.get(field) or [*map(attrgetter(field), records)] for field in plan.rest]
+    if all({*map(len, rows[at])} <= {length} for at, length in plan.texts):
+        with suppress(struct.error):
+            return [*map(plan.pack_rest, *rows)]
+    values = [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
+    return [*map(_pack_fields, repeat(type_name), records, values)]
 
 
 def _pack_fields(type_name: str, record: object, values: dict[str, Any]) -> bytes:

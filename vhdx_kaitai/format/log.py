@@ -348,27 +348,26 @@ def check_entry(
 def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
     number = entry.header.sequence_number
     for index, descriptor in enumerate(entry.descriptors):
-        name = f"descriptor {index}: "
         if descriptor.kind == DescriptorKind.other_descriptor:
             zero, data = (
                 signature_of("log_descriptor", kind)
                 for kind in ("zero_descriptor", "data_descriptor")
             )
             expected = f"{signature_text(zero)} or {signature_text(data)}"
-            yield mismatch("LOG-17", "note", place, name + "signature", "unknown", expected)
+            name = f"descriptor {index}: signature"
+            yield mismatch("LOG-17", "note", place, name, "unknown", expected)
             continue
         if not is_aligned(descriptor.file_offset, SECTOR):
             offset = f"{descriptor.file_offset:#x}"
             rule = "LOG-20" if descriptor.kind == DescriptorKind.zero_descriptor else "LOG-21"
-            yield mismatch(rule, "note", place, name + "FileOffset", offset, "a multiple of 4 KiB")
+            name = f"descriptor {index}: FileOffset"
+            yield mismatch(rule, "note", place, name, offset, "a multiple of 4 KiB")
         if not is_aligned(descriptor.length, SECTOR):
-            actual = f"{descriptor.length:#x}"
-            yield mismatch(
-                "LOG-19", "note", place, name + "ZeroLength", actual, "a multiple of 4 KiB"
-            )
+            name, actual = f"descriptor {index}: ZeroLength", f"{descriptor.length:#x}"
+            yield mismatch("LOG-19", "note", place, name, actual, "a multiple of 4 KiB")
         if descriptor.sequence_number != number:
-            actual = str(descriptor.sequence_number)
-            yield mismatch("LOG-22", "note", place, name + "SequenceNumber", actual, str(number))
+            name, actual = f"descriptor {index}: SequenceNumber", str(descriptor.sequence_number)
+            yield mismatch("LOG-22", "note", place, name, actual, str(number))
 
 
 def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:

@@ -165,13 +165,15 @@ class _Windows:
             start: Virtual offset in bytes.
             end: Virtual offset after the range.
         """
-        numbers = range(start >> self.shift, ((end - 1) >> self.shift) + 1)
+        first, last = start >> self.shift, (end - 1) >> self.shift
         with self._changing:
             self._changes += 1
-            if len(numbers) > len(self.kept):
+            if first == last:
+                self.kept.pop(first, None)
+            elif last - first >= len(self.kept):
                 self.kept.clear()
             else:
-                for number in numbers:
+                for number in range(first, last + 1):
                     self.kept.pop(number, None)
 
     def learn(self, number: int) -> Window:

@@ -178,13 +178,13 @@ class Edited(Source):
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from a file offset on, quickly when they are in one page."""
-        first = offset - offset % PAGE
-        if offset + length > first + PAGE:
+        start = offset % PAGE
+        if start + length > PAGE:
             return super().read(offset, length)
-        page = self.pages.get(first)
+        page = self.pages.get(offset - start)
         if page is None:
             return self.base.read(offset, length)
-        return bytes(page[offset - first : offset - first + length])
+        return bytes(page[start : start + length])
 
     def local_file(self, start: int, end: int, /) -> FileSource | None:
         """Return the local file that holds a range just as it reads; None when there is none."""

@@ -33,6 +33,26 @@ _ZEROS = memoryview(bytes(MIB))
 # What discarding a block leaves as it is, when there is no parent that could be seen.
 _WITHOUT_PLACE = (ZERO, UNDEFINED, NOT_PRESENT)
 
+# Partially present blocks that are kept, some two hundred bytes each.
+_KEPT_PARTIAL = 1 << 13
+
+
+class Partial:
+    """A block of which some sectors are here, and others are the parent's.
+
+    Attributes:
+        offset: File offset of the block in bytes.
+        bitmap: That of its chunk's sector bitmap.
+        missing: How many sectors are the parent's.
+    """
+
+    __slots__ = ("bitmap", "missing", "offset")
+
+    def __init__(self, offset: int, bitmap: int, missing: int) -> None:
+        self.offset = offset
+        self.bitmap = bitmap
+        self.missing = missing
+
 
 class Blocks:
     """The blocks of an image that is being changed. Ranges are inside the disk.
@@ -41,12 +61,17 @@ class Blocks:
         editor: The image.
         layer: The same as the first of its chain.
         reader: Reads the disk; it is told what it has to look up anew.
+        partial: Where partially present blocks are kept that are wholly on the disk, by their
+            numbers. It is to be emptied before blocks lose their places, and when somebody else
+            may have changed one.
 
     Errors of the system leave the disk as it was, but for what was written before. Readers look
     up what was changed of the map anew, however that went.
     """
 
-    def __init__(self, editor: Editor, layer: Layer, reader: Reader) -> None:
+    def __init__(
+        self, editor: Editor, layer: Layer, reader: Reader, partial: dict[int, Partial]
+    ) -> None:
         geometry = editor.geometry
         self._editor = editor
         self._session = editor.session
@@ -58,6 +83,7 @@ class Blocks:
         self._sector = geometry.logical_sector_size
         self._chunk_ratio = geometry.chunk_ratio
         self._is_fixed = editor.image.metadata.disk_type == "fixed"
+        self._partial = partial
 
     def write(self, data: memoryview, start: int) -> int | None:
         """Write at a virtual offset in one block.
@@ -66,13 +92,17 @@ class Blocks:
             The file offset of the block, if all of it is on the disk and in the file now.
         """
         block, at = divmod(start, self._block_size)
+        partial = self._partial.get(block)
+        if partial is not None:
+            self.write_partial(data, start, partial)
+            return None
         entry = self._editor.entry(block)
         state, offset = entry & STATE_MASK, entry & OFFSET_MASK
         is_parents = self._is_parents(block, state)
         if state == FULLY_PRESENT:
             self._put(data, offset + at)
         elif state == PARTIALLY_PRESENT:
-            self._write_partial(data, start, offset)
+            self.write_partial(data, start, self._found_partial(block, offset))
             return None
         elif is_parents and len(data) < self._length_of(block):
             self._store_partial(data, start)
@@ -166,6 +196,7 @@ class Blocks:
         bitmap = editor.sector_bitmap(block // self._chunk_ratio)
         room = editor.new_room(self._block_size)
         whole = self._bits(block * self._block_size, (block + 1) * self._block_size)
+        missing = (self._length_of(block) - len(data)) // self._sector
         try:
             self._put(data, room.offset + low % self._block_size)
             editor.needs_barrier = True
@@ -178,34 +209,58 @@ class Blocks:
         except OSError:  # when the entry is in place all the same, the session is at its end
             editor.space.put_back(room, self._block_size)
             raise
+        self._keep(block, Partial(room.offset, bitmap, missing))
 
-    def _write_partial(self, data: memoryview, start: int, offset: int) -> None:
+    def _found_partial(self, block: int, offset: int) -> Partial:
+        """Return what is known of a partially present block, and keep it."""
+        bitmap = self._editor.sector_bitmap(block // self._chunk_ratio)
+        start = block * self._block_size
+        first, end = self._bits(start, start + self._length_of(block))
+        missing = end - first - self._editor.bits(bitmap, first, end).bit_count()
+        return self._keep(block, Partial(offset, bitmap, missing))
+
+    def _keep(self, block: int, partial: Partial) -> Partial:
+        if self._length_of(block) == self._block_size:
+            if len(self._partial) >= _KEPT_PARTIAL:
+                self._partial.clear()
+            self._partial[block] = partial
+        return partial
+
+    def write_partial(self, data: memoryview, start: int, partial: Partial) -> None:
         """Write into a block of which some sectors are here, and others are the parent's.
 
         Args:
             data: What is written.
             start: Its virtual offset.
-            offset: File offset of the block.
+            partial: The block.
         """
-        editor = self._editor
-        block, at = divmod(start, self._block_size)
-        bitmap = editor.sector_bitmap(block // self._chunk_ratio)
-        first, end = self._bits(start - at, start - at + self._length_of(block))
-        here = editor.bits(bitmap, first, end)
-        low, whole = self._whole_sectors(data, start)
-        low_bit, high_bit = self._bits(low, low + len(whole))
-        written = (1 << high_bit - first) - (1 << low_bit - first)
-        if here & written == written:
-            self._put(data, offset + at)
-            return
-        self._put(whole, offset + low % self._block_size)
-        editor.needs_barrier = True
+        editor, sector = self._editor, self._sector
+        low, end = start - start % sector, start + len(data)
+        high = end + -end % sector
+        first, stop = self._bits(low, high)
+        if (
+            high - low > len(data)
+            and editor.bits(partial.bitmap, first, stop).bit_count() < stop - first
+        ):
+            start, data = self._whole_sectors(data, start)
+        self._put(data, partial.offset + start % self._block_size)
+        new = -1  # some, when it gets no further
         try:
-            editor.set_bits(bitmap, low_bit, high_bit, is_set=True)
-            if here | written == (1 << end - first) - 1:
-                editor.set_entry(block, FULLY_PRESENT, offset)
+            new = editor.set_bits(partial.bitmap, first, stop, is_set=True)
+            if new:
+                editor.needs_barrier = True
+                partial.missing -= new
+                if not partial.missing:
+                    block = low // self._block_size
+                    self._partial.pop(block, None)
+                    editor.set_entry(block, FULLY_PRESENT, partial.offset)
+        except OSError:
+            editor.needs_barrier = True
+            self._partial.clear()
+            raise
         finally:
-            self._reader.forget(low, low + len(whole))
+            if new:
+                self._reader.forget(low, high)
 
     def _whole_sectors(self, data: memoryview, start: int) -> tuple[int, memoryview]:
         """Return where whole sectors begin, and them: some data, and around it what is there."""

@@ -23,7 +23,7 @@ from ..copying.data import DataRange, Progress, adjoined, data_ranges, in_pieces
 from ..copying.files import refuse_source
 from ..copying.rawdisk import RawDisk, begins_as_vhdx, other_than_raw
 from ..copying.sparse import PIECE, written_ranges
-from ..copying.turns import Turn, by_two
+from ..copying.turns import by_two, together
 from ..errors import VhdxError
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE, DiskType
 from ..reading.disk import Disk, open_disk
@@ -342,8 +342,7 @@ class _Copier:
         self._read, self._take = inputs.read, inputs.take
         self._out, self._store, self._sharing = out, store, sharing
         self._block_size = store.block_size
-        self._pieces = self._in_pieces(inputs.ranges)
-        self._next = next(self._pieces, None)
+        self._batches = together(self._in_pieces(inputs.ranges))
         self._writes_out, self._begun = writes_out, 0
         self.end = 0
 
@@ -357,56 +356,37 @@ class _Copier:
             length = self._block_size if piece.file in self._sharing else PIECE
             yield from in_pieces([piece], length)
 
-    def take(self, buffer: bytearray) -> list[DataRange]:
-        """Return the next pieces, which fit into the buffer together; one of a stream is in it."""
-        if self._take is not None:
-            piece = self._take(buffer)
-            batch = [] if piece is None else [piece]
+    def take(self, buffer: bytearray) -> list[DataRange] | None:
+        """Return the next pieces, small ones together; one of a stream is in the buffer."""
+        if self._take is None:
+            batch = next(self._batches, None)
         else:
-            batch = list(self._fitting())
+            piece = self._take(buffer)
+            batch = None if piece is None else [piece]
         if batch:
             self.end = batch[-1].end
         return batch
 
-    def _fitting(self) -> Iterator[DataRange]:
-        """Yield the next pieces that fit into a buffer: small ones cost less when together.
-
-        Where anything is shared it is one.
-        """
-        left = PIECE
-        while self._next is not None:
-            piece = self._next
-            length = PIECE if self._sharing else piece.end - piece.start
-            if length > left:
-                return
-            left -= length
-            yield piece
-            self._next = next(self._pieces, None)
-
-    def copy(self, batch: list[DataRange], buffer: bytearray, turn: Turn) -> int:
-        """Copy pieces by way of a buffer, and return the virtual offset after the last."""
-        file = batch[0].file
+    def copy(
+        self, piece: DataRange, buffer: bytearray, turn: contextlib.AbstractContextManager[None]
+    ) -> int:
+        """Copy a piece by way of a buffer, and return the virtual offset after it."""
+        start, end, file, _ = piece
         if file is not None and file in self._sharing:
-            self._share(batch[0], file, buffer, turn)
-            return batch[0].end
-        view, begin = memoryview(buffer), 0
-        found = []
-        for start, end, *_ in batch:
-            count = end - start
-            if self._read is not None:
-                self._read(view[begin : begin + count], start)
-            written = list(written_ranges(buffer, count, begin))
-            if written:
-                found.append((start, begin, written))
-            begin += count
-        with turn:
-            places = [self._store.place(start) for start, *_ in found]
-        for place, (_, begin, written) in zip(places, found, strict=True):
+            self._share(piece, file, buffer, turn)
+            return end
+        view = memoryview(buffer)
+        if self._read is not None:
+            self._read(view[: end - start], start)
+        written = list(written_ranges(buffer, end - start))
+        with turn:  # also without a place, or the next piece would not wait for those before
+            place = self._store.place(start) if written else 0
+        if written:
             for low, high in written:
-                self._out.write(view[begin + low : begin + high], place + low)
-        if self._writes_out and places:
-            self._begin_flush(places[-1])
-        return batch[-1].end
+                self._out.write(view[low:high], place + low)
+            if self._writes_out:
+                self._begin_flush(place)
+        return end
 
     def _begin_flush(self, end: int) -> None:
         """Let the system begin to write out what was written up to a file offset, now and then.
@@ -418,7 +398,13 @@ class _Copier:
         if start < window:
             self._out.begin_flush(start, window)
 
-    def _share(self, piece: DataRange, file: FileSource, buffer: bytearray, turn: Turn) -> None:
+    def _share(
+        self,
+        piece: DataRange,
+        file: FileSource,
+        buffer: bytearray,
+        turn: contextlib.AbstractContextManager[None],
+    ) -> None:
         """Let a piece be that of its file, unread; what the system does not share is copied."""
         with turn:
             place = self._store.place(piece.start)

@@ -36,7 +36,7 @@ from ..storage import locks
 from ..storage.source import FileSource
 from ..storage.target import FileTarget, Target, pwrite_file
 from ..units import ceil_div
-from .blocks import Blocks
+from .blocks import Blocks, Partial
 from .editor import Editor, begin_editing
 from .session import Session
 
@@ -104,6 +104,7 @@ class WritableDisk(Disk):
         self._keeps_file = keeps_file
         self._session = Session(file, self.image.headers, data_write_guid)
         self._places: dict[int, int] = {}  # of blocks that are wholly on the disk and in the file
+        self._partial: dict[int, Partial] = {}  # what `_blocks` keeps of those that are in part
         self._session.when_failed = self._places.clear  # nothing is written in place either
         # Flushes that began, and which of them has returned.
         self._begun_flushes = self._ended_flushes = 0
@@ -193,7 +194,10 @@ class WritableDisk(Disk):
         """Hold the lock, and yield the editor, for what changes more than bytes of the disk."""
         with self._changing():
             assert self._editor is not None
-            yield self._editor
+            try:
+                yield self._editor
+            finally:
+                self._partial.clear()
 
     def open(self, mode: str = "rb") -> DiskFile:
         """Return a file object over the disk. Any number of them may be used at once.
@@ -219,7 +223,7 @@ class WritableDisk(Disk):
             try:
                 if not self._is_closed:
                     self._is_closed = True  # nothing is written any more, wherever this stops
-                    self._forget_places()
+                    self._forget_blocks()
                     if not self._session.has_failed:
                         with self._session.critical():
                             self._session.flush() if self._editor is None else self._editor.end()
@@ -251,6 +255,11 @@ class WritableDisk(Disk):
     def _write(self, data: Any, offset: int) -> int:
         """Write all bytes at a virtual offset, whatever blocks they are in."""
         view = bytes_of(data)
+        with self._alone():
+            partial = self._partial.get(offset >> self._shift)
+            if partial is not None and len(view) <= self._mask + 1 - (offset & self._mask):
+                self._put_partial(view, offset, partial)
+                return len(view)
         start, end = self._inside(offset, len(view))
         if start < end:
             with self._alone():  # as in `_changing`, which takes a tenth of a small write
@@ -258,6 +267,16 @@ class WritableDisk(Disk):
                 with self._session.critical():
                     self._put(view, start, end)
         return len(view)
+
+    def _put_partial(self, view: memoryview, start: int, partial: Partial) -> None:
+        """Write bytes into a block of which some sectors are here."""
+        assert self._blocks is not None
+        try:  # as `critical` does it
+            self._blocks.write_partial(view, start, partial)
+            self._spill()
+        except BaseException as error:
+            self._session.leave(error)
+            raise
 
     def _put(self, view: memoryview, start: int, end: int) -> None:
         """Write the bytes of a range, block by block."""
@@ -292,7 +311,7 @@ class WritableDisk(Disk):
             self.image = editor.image
             self.chain = (self.image, *self.chain[1:])
             self._reader.change(self._top)
-            self._blocks = Blocks(editor, self._top, self._reader)
+            self._blocks = Blocks(editor, self._top, self._reader, self._partial)
         return self._blocks
 
     def _commit(self) -> None:
@@ -327,7 +346,7 @@ class WritableDisk(Disk):
     def _in_runs(self, first: int, stop: int, change: Callable[[int, int], None]) -> None:
         """Change whole blocks, which may lose their places, run by run."""
         assert self._editor is not None
-        self._forget_places()
+        self._forget_blocks()
         for low, high in self._editor.runs(first, stop):
             change(low, high)
             self._spill()
@@ -338,12 +357,13 @@ class WritableDisk(Disk):
             self._places.clear()
         self._places[block] = place
 
-    def _forget_places(self) -> None:
-        """Keep no place, and return when no thread is about to write to one of them.
+    def _forget_blocks(self) -> None:
+        """Keep nothing of blocks, and return when no thread is about to write into one of them.
 
         Whoever comes now does not find a place, and waits for the lock.
         """
         self._places.clear()
+        self._partial.clear()
         while any(
             ident != get_ident() and _is_writing_in_place(frame)
             for ident, frame in sys._current_frames().items()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Container, Iterator
 
 from ..checking.blocks import check_payload_entries, check_sector_bitmap_entries
@@ -38,6 +39,7 @@ from .space import Room, Space
 
 _ENTRY = struct.Struct("<Q")
 _ENTRIES = PAGE // ENTRY_LENGTH  # in a page; a region begins with one
+_BITS = PAGE * 8  # of a sector bitmap in a page
 _MOST_KEPT = 1024  # pages that stay in memory, be they in their places or in the log alone
 
 # What is harmless to readers, but not to who puts a block where there seems to be room: the
@@ -261,25 +263,36 @@ class Editor:
         data = self._source.read(offset + first // 8, ceil_div(end, 8) - first // 8)
         return int.from_bytes(data, "little") >> first % 8 & (1 << end - first) - 1
 
-    def set_bits(self, offset: int, first: int, end: int, *, is_set: bool) -> None:
-        """Set or clear bits.
+    def set_bits(self, offset: int, first: int, end: int, *, is_set: bool) -> int:
+        """Set or clear bits, and return how many of them were not so.
 
         Args:
             offset: File offset of the first byte of the sector bitmap.
             first: The first bit.
             end: The bit after the last.
             is_set: What they are to be.
+
+        Raises:
+            OSError: There is no space for a page of the bitmap. Some bits may be changed.
         """
+        changed = 0
         while first < end:
-            page = self._page(offset + first // 8 // PAGE * PAGE)
-            at = first % (PAGE * 8)
-            stop = min(PAGE * 8, at + end - first)
-            low, high = at // 8, ceil_div(stop, 8)
-            mask = (1 << stop - low * 8) - (1 << at - low * 8)
-            bits = int.from_bytes(page[low:high], "little")
-            bits = bits | mask if is_set else bits & ~mask
-            page[low:high] = bits.to_bytes(high - low, "little")
+            at = first % _BITS
+            stop = min(_BITS, at + end - first)
+            low, high = at >> 3, stop + 7 >> 3
+            place = offset + (first - at >> 3)
+            page = self._source.pages.get(place)
+            if page is None:
+                bits = int.from_bytes(self._source.read(place + low, high - low), "little")
+            else:
+                bits = int.from_bytes(page[low:high], "little")
+            mask = (1 << stop - at) - 1 << at % 8
+            new = mask & ~bits if is_set else mask & bits
+            if new:
+                self._page(place)[low:high] = (bits ^ new).to_bytes(high - low, "little")
+                changed += new.bit_count()
             first += stop - at
+        return changed
 
     def write(self, offset: int, data: bytes) -> None:
         """Change metadata that has no method of its own.
@@ -360,9 +373,10 @@ class Editor:
         Bits come before the entries of the blocks that they are about. The entry of a sector
         bitmap is the last of its chunk, and comes before those that need it.
         """
-        region = self.image.regions.bat
-        end = region.file_offset + region.length
-        return sorted(self._changed, key=lambda at: (region.file_offset <= at < end, -at))
+        pages, region = sorted(self._changed), self.image.regions.bat
+        first = bisect_left(pages, region.file_offset)
+        end = bisect_left(pages, region.file_offset + region.length)
+        return [*pages[end:], *pages[:first], *reversed(pages[first:end])]
 
     def _put_entry(self, index: int, entry: int) -> None:
         offset = self.image.regions.bat.file_offset + index * ENTRY_LENGTH
@@ -374,11 +388,12 @@ class Editor:
         Raises:
             OSError: There is no space for it; nothing was changed.
         """
-        if offset not in self._source.pages:
+        page = self._source.pages.get(offset)
+        if page is None:
             file = self.session.file
             if file.data_start(offset, offset + PAGE) > offset:
                 self.session.attempt(file.allocate, offset, PAGE)
-        page = self._source.page(offset)
+            page = self._source.page(offset)
         self._changed.add(offset)
         return page
 

@@ -151,13 +151,18 @@ class Journal:
 
     def place(self) -> None:
         """Write what was logged into its places; the next flush makes that certain."""
-        pages = sorted(self._waiting.items())
-        while pages:
-            count = 1
-            while count < len(pages) and pages[count][0] == pages[0][0] + count * SECTOR:
-                count += 1
-            together, pages = pages[:count], pages[count:]
-            self._session.write(b"".join(data for _, data in together), together[0][0])
+        run: list[bytes] = []
+        start = end = 0
+        for offset, data in sorted(self._waiting.items()):
+            if run and offset != end:
+                self._session.write(b"".join(run), start)
+                run = []
+            if not run:
+                start = offset
+            run.append(data)
+            end = offset + SECTOR
+        if run:
+            self._session.write(b"".join(run), start)
         self._waiting = {}
         self._placed = self._number
 
@@ -242,19 +247,12 @@ def _length_of(pages: int) -> int:
 def _built(head: LogEntryHeader, pages: Sequence[Page]) -> LogEntry:
     """Return an entry with some pages."""
     number = head.sequence_number
+    kind, end = DescriptorKind.data_descriptor, SECTOR - _TRAILING
     descriptors = tuple(
-        LogDescriptor(
-            DescriptorKind.data_descriptor,
-            page.offset,
-            number,
-            leading_bytes=page.data[:_LEADING],
-            trailing_bytes=page.data[-_TRAILING:],
-        )
-        for page in pages
+        LogDescriptor(kind, offset, number, 0, 0, data[:_LEADING], data[end:])
+        for offset, data in pages
     )
-    sectors = tuple(
-        DataSector(True, number, page.data[_LEADING : len(page.data) - _TRAILING]) for page in pages
-    )
+    sectors = tuple(DataSector(True, number, data[_LEADING:end]) for _, data in pages)
     used = length_of("log_entry_header") + len(pages) * length_of("log_descriptor")
     padding = bytes(-used % SECTOR)
     return LogEntry(head, descriptors, padding, sectors, used + len(padding))

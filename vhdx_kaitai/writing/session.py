@@ -169,7 +169,8 @@ class Session:
             OSError: There is no space, or the medium fails.
             VhdxError: What is read is damaged.
         """
-        self.check()
+        if self.has_failed:
+            self.check()
         try:
             return work(*arguments)
         except (OSError, VhdxError) as error:
