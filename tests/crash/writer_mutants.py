@@ -234,11 +234,17 @@ MUTANTS = {
         "file length",
         Trial("empty dynamic", seed=1, cuts=100, operations=8),
     ),
-    "no barrier where the parent was seen": Mutant(
+    "no barrier for the first sectors of a block where the parent was seen": Mutant(
         "barrier of a child",
-        b.no_barrier("_store_partial", "write_partial"),
+        b.no_barrier("_store_partial"),
         "never there",
-        Trial("child", seed=9, cuts=60, operations=10),
+        Trial("child", seed=9, cuts=100, operations=6),
+    ),
+    "no barrier for more sectors of a block where the parent was seen": Mutant(
+        "barrier of a child",
+        b.no_barrier("write_partial"),
+        "never there",
+        Trial("child", seed=16, cuts=100, operations=6),
     ),
     "no barrier for a whole block that was the parent's": Mutant(
         "barrier of a child",
