@@ -193,34 +193,37 @@ class Blocks:
         """Store some sectors of a block that reads as the parent's."""
         block, editor = start // self._block_size, self._editor
         low, data = self._whole_sectors(data, start)
+        high = low + len(data)
         bitmap = editor.sector_bitmap(block // self._chunk_ratio)
         room = editor.new_room(self._block_size)
-        whole = self._bits(block * self._block_size, (block + 1) * self._block_size)
-        missing = (self._length_of(block) - len(data)) // self._sector
+        first, end = self._bits(block * self._block_size, (block + 1) * self._block_size)
         try:
             self._put(data, room.offset + low % self._block_size)
             editor.needs_barrier = True
-            editor.set_bits(bitmap, *whole, is_set=False)  # there may be some from former times
-            editor.set_bits(bitmap, *self._bits(low, low + len(data)), is_set=True)
+            editor.set_bits(bitmap, first, end, is_set=False)  # there may be some of former times
+            editor.set_bits(bitmap, *self._bits(low, high), is_set=True)
             try:
                 editor.set_entry(block, PARTIALLY_PRESENT, room.offset)
             finally:
-                self._reader.forget(low, low + len(data))
+                self._reader.forget(low, high)
         except OSError:  # when the entry is in place all the same, the session is at its end
             editor.space.put_back(room, self._block_size)
             raise
-        self._keep(block, Partial(room.offset, bitmap, missing))
+        length = self._length_of(block)
+        missing = (length - len(data)) // self._sector
+        self._keep(block, length, Partial(room.offset, bitmap, missing))
 
     def _found_partial(self, block: int, offset: int) -> Partial:
         """Return what is known of a partially present block, and keep it."""
         bitmap = self._editor.sector_bitmap(block // self._chunk_ratio)
-        start = block * self._block_size
-        first, end = self._bits(start, start + self._length_of(block))
+        start, length = block * self._block_size, self._length_of(block)
+        first, end = self._bits(start, start + length)
         missing = end - first - self._editor.bits(bitmap, first, end).bit_count()
-        return self._keep(block, Partial(offset, bitmap, missing))
+        return self._keep(block, length, Partial(offset, bitmap, missing))
 
-    def _keep(self, block: int, partial: Partial) -> Partial:
-        if self._length_of(block) == self._block_size:
+    def _keep(self, block: int, length: int, partial: Partial) -> Partial:
+        """Keep a block, unless not all of it is on the disk, and return it."""
+        if length == self._block_size:
             if len(self._partial) >= _KEPT_PARTIAL:
                 self._partial.clear()
             self._partial[block] = partial

@@ -286,12 +286,14 @@ class Editor:
                 bits = int.from_bytes(self._source.read(place + low, high - low), "little")
             else:
                 bits = int.from_bytes(page[low:high], "little")
+            first += stop - at
+            if not (bits or is_set):
+                continue
             mask = (1 << stop - at) - 1 << at % 8
             new = mask & ~bits if is_set else mask & bits
             if new:
                 self._page(place)[low:high] = (bits ^ new).to_bytes(high - low, "little")
                 changed += new.bit_count()
-            first += stop - at
         return changed
 
     def write(self, offset: int, data: bytes) -> None:
