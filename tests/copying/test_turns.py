@@ -47,7 +47,8 @@ def test_what_is_done_in_its_turn_is_in_order_and_small_pieces_come_one_by_one()
     pieces = pieces_of([*(chance.choice([512, MIB]) for _ in range(299)), MIB])
     batches = together(pieces)
     placed, at_small, most = [], 0, 0
-    lock, threads, told = threading.Lock(), set(), list[int]()
+    lock, threads = threading.Lock(), set[int]()
+    told, done = list[int](), list[int]()
 
     def copy(piece: Piece, _buffer: bytearray, turn: AbstractContextManager[None]) -> int:
         nonlocal at_small, most
@@ -63,8 +64,9 @@ def test_what_is_done_in_its_turn_is_in_order_and_small_pieces_come_one_by_one()
             at_small -= is_small
         return piece.number + 1
 
-    by_two(lambda _buffer: next(batches, None), copy, told.append)
+    by_two(lambda _buffer: next(batches, None), copy, told.append, lambda: done.append(len(placed)))
     assert placed == list(range(300))
+    assert len(done) >= len(list(together(pieces)))
     assert most == 1
     assert len(threads) == 2
     assert told == sorted(told)

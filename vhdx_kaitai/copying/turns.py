@@ -68,6 +68,7 @@ def by_two(
     take: Callable[[bytearray], Sequence[Any] | None],
     copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
     progress: Progress,
+    afterwards: Callable[[], object] | None = None,
 ) -> None:
     """Let two threads take turns at pieces until there are none, or one has failed.
 
@@ -77,11 +78,13 @@ def by_two(
         copy: Copies a piece by way of the same buffer, in any order, and returns how far that
             is. What it does in its turn is done in the order of the pieces, if each has its turn.
         progress: Told how far it is, by the calling thread.
+        afterwards: Called by each thread when it has copied a piece, or some, and the other need
+            not wait for that.
 
     Raises:
         Exception: What one of these has raised.
     """
-    work = _Work(take, copy)
+    work = _Work(take, copy, afterwards)
     helper = threading.Thread(target=work.run, daemon=True)
     helper.start()
     try:
@@ -105,8 +108,9 @@ class _Work:
         self,
         take: Callable[[bytearray], Sequence[Any] | None],
         copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
+        afterwards: Callable[[], object] | None,
     ) -> None:
-        self._take, self._copy = take, copy
+        self._take, self._copy, self._afterwards = take, copy, afterwards
         self._lock = threading.Lock()
         self._last: threading.Event | None = None
         self.failures: list[BaseException] = []
@@ -132,10 +136,13 @@ class _Work:
                 pieces = self._take(buffer) or ()
                 turn.before, self._last = self._last, turn.is_over
             if len(pieces) == 1:
-                return self._copy(pieces[0], buffer, turn)
-            with turn:
-                for piece in pieces:
-                    done = self._copy(piece, buffer, nullcontext())
+                done = self._copy(pieces[0], buffer, turn)
+            else:
+                with turn:
+                    for piece in pieces:
+                        done = self._copy(piece, buffer, nullcontext())
+            if self._afterwards is not None:
+                self._afterwards()
             return done
         finally:
             turn.is_over.set()  # also for a piece that has no use for it, or failed

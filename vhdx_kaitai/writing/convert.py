@@ -260,8 +260,9 @@ def _convert(inputs: _Inputs, path: str, wishes: _Wishes, how: _How) -> Created:
         store = _Store(blank)
         if store.is_whole:
             out.allocate(blank.file_length(store.blocks))
-        copier = _Copier(inputs, out, store, sharing, writes_out=how.durable)
-        by_two(copier.take, copier.copy, how.progress)
+        copier = _Copier(inputs, out, store, sharing)
+        begin_flush = copier.begin_flush if how.durable else None
+        by_two(copier.take, copier.copy, how.progress, begin_flush)
         if is_open:
             disk = wishes.disk(inputs, copier.end)
             blank = Blank(disk, has_bat_last=True)
@@ -324,26 +325,19 @@ class _Copier:
         out: The new file.
         store: Where blocks come to be in it.
         sharing: Files of which it can have blocks in common.
-        writes_out: Whether the system is to write out what was copied as it goes on.
 
     Attributes:
         end: The virtual offset up to which there is anything, of what was taken.
     """
 
     def __init__(
-        self,
-        inputs: _Inputs,
-        out: OutFile,
-        store: _Store,
-        sharing: frozenset[FileSource],
-        *,
-        writes_out: bool,
+        self, inputs: _Inputs, out: OutFile, store: _Store, sharing: frozenset[FileSource]
     ) -> None:
         self._read, self._take = inputs.read, inputs.take
         self._out, self._store, self._sharing = out, store, sharing
         self._block_size = store.block_size
         self._batches = together(self._in_pieces(inputs.ranges))
-        self._writes_out, self._begun = writes_out, 0
+        self._written = self._begun = 0  # up to where in the file
         self.end = 0
 
     def _in_pieces(self, ranges: Iterable[DataRange]) -> Iterator[DataRange]:
@@ -381,19 +375,18 @@ class _Copier:
         written = list(written_ranges(buffer, end - start))
         with turn:  # also without a place, or the next piece would not wait for those before
             place = self._store.place(start) if written else 0
+        for low, high in written:
+            self._out.write(view[low:high], place + low)
         if written:
-            for low, high in written:
-                self._out.write(view[low:high], place + low)
-            if self._writes_out:
-                self._begin_flush(place)
+            self._written = place
         return end
 
-    def _begin_flush(self, end: int) -> None:
-        """Let the system begin to write out what was written up to a file offset, now and then.
+    def begin_flush(self) -> None:
+        """Let the system begin to write out what was copied, now and then.
 
         The other thread may be at it still, or do the same; neither does any harm.
         """
-        window = end - end % _WRITTEN_OUT
+        window = self._written - self._written % _WRITTEN_OUT
         start, self._begun = self._begun, max(self._begun, window)
         if start < window:
             self._out.begin_flush(start, window)
