@@ -113,6 +113,7 @@ class _Work:
         self._take, self._copy, self._afterwards = take, copy, afterwards
         self._lock = threading.Lock()
         self._last: threading.Event | None = None
+        self._small: threading.Event | None = None  # set when the small pieces are copied
         self.failures: list[BaseException] = []
 
     def run(self, progress: Progress | None = None) -> None:
@@ -133,7 +134,10 @@ class _Work:
         turn, done = _Turn(), None
         try:
             with self._lock:
+                if self._small is not None:  # to find the next ones is as much work again
+                    self._small.wait()
                 pieces = self._take(buffer) or ()
+                self._small = turn.is_over if len(pieces) > 1 else None
                 turn.before, self._last = self._last, turn.is_over
             if len(pieces) == 1:
                 done = self._copy(pieces[0], buffer, turn)
