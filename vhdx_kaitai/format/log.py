@@ -346,9 +346,9 @@ def check_entry(
 
 
 def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
-    number = entry.header.sequence_number
+    number, other = entry.header.sequence_number, DescriptorKind.other_descriptor
     for index, descriptor in enumerate(entry.descriptors):
-        if descriptor.kind == DescriptorKind.other_descriptor:
+        if descriptor.kind == other:
             zero, data = (
                 signature_of("log_descriptor", kind)
                 for kind in ("zero_descriptor", "data_descriptor")
@@ -371,7 +371,8 @@ def _check_descriptors(entry: LogEntry, place: Span) -> Iterator[Finding]:
 
 
 def _check_data_sectors(entry: LogEntry, place: Span) -> Iterator[Finding]:
-    count = sum(d.kind == DescriptorKind.data_descriptor for d in entry.descriptors)
+    kinds = [descriptor.kind for descriptor in entry.descriptors]
+    count = kinds.count(DescriptorKind.data_descriptor)
     if len(entry.data_sectors) != count:
         actual, expected = str(len(entry.data_sectors)), f"{count}, one for each data descriptor"
         yield mismatch("LOG-23", "note", place, "number of data sectors", actual, expected)
