@@ -62,6 +62,9 @@ def test_nothing_is_written_of_zeros_and_one_byte_is_enough(at: int | None, coun
     if at is not None:
         data[at if at >= 0 else count + at if count + at >= 0 else 0] = 1
     assert list(written_ranges(data, count)) == expected_ranges(bytes(data[:count]))
+    for begin in (0, count // 3, count):
+        expected = expected_ranges(bytes(data[begin:count]))
+        assert list(written_ranges(data, count - begin, begin)) == expected
 
 
 @pytest.mark.parametrize("is_file", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+from unittest.mock import Mock
 
 import pytest
 
@@ -297,24 +298,34 @@ def test_nothing_is_written_into_a_block_that_is_known_when_the_disk_has_failed(
     case = child({})
     case.write(DATA, BLOCK + 100)
 
-    def fails(_file: Recorder) -> None:
+    def fails(*_arguments: object) -> None:
         raise OSError(errno.EIO, "no")
 
     monkeypatch.setattr(Recorder, "flush", fails)
     with pytest.raises(OSError, match="no"):
         case.disk.flush()
     before = bytes(case.file.data)
-    for offset in (100, 200):  # sectors that are here, and others
+    monkeypatch.setattr(Recorder, "_fill", fails)  # nor is anything read for that
+    for offset in (0, 100, 2900):  # whole sectors, some that are here, and one that is not
         with pytest.raises(FailedError):
-            case.disk.pwrite(DATA, BLOCK + offset)
+            case.disk.pwrite(DATA[:SECTOR], BLOCK + offset)
+    monkeypatch.undo()
     case.disk.close()
     assert bytes(case.file.data) == before
 
 
-def test_nothing_is_written_into_a_block_that_is_known_when_the_disk_is_closed() -> None:
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_nothing_is_written_into_a_block_that_is_known_when_the_disk_is_closed(
+    is_interrupted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = child({})
     case.write(DATA, BLOCK + 100)
-    case.disk.close()
+    if is_interrupted:
+        monkeypatch.setattr(WritableDisk, "_forget_blocks", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            case.disk.close()
+    else:
+        case.disk.close()
     before = bytes(case.file.data)
     with pytest.raises(ValueError, match="closed"):
         case.disk.pwrite(b"x", BLOCK + 100)
@@ -336,7 +347,28 @@ def test_a_write_does_not_go_on_past_a_block_that_is_known() -> None:
     case.write(DATA, BLOCK + 100)
     case.write(DATA, 2 * BLOCK - 1000)
     assert case.entry(2) & STATE == PARTIALLY_PRESENT
-    case.write(b"", BLOCK + 100)
+
+
+def test_a_write_of_nothing_changes_nothing() -> None:
+    """A sector of which it is in the middle stays the parent's."""
+    case = child({})
+    case.write(b"x" * SECTOR, BLOCK)
+    case.disk.flush()
+    before = bytes(case.file.data)
+    case.write(b"", BLOCK + SECTOR + 100)
+    case.disk.flush()
+    assert bytes(case.file.data) == before
+
+
+def test_who_holds_the_editor_writes_nothing_to_a_block_that_is_known() -> None:
+    case = child({})
+    case.write(DATA, BLOCK + 100)
+    with case.disk.editing():
+        assert case.disk.pwrite(b"", BLOCK + 100) == 0
+        with pytest.raises(ValueError, match="inside the disk"):
+            case.disk.pwrite(b"x", 1 << 40)
+        with pytest.raises(RuntimeError):
+            case.disk.pwrite(b"x", BLOCK + 100)
 
 
 def test_what_is_there_already_is_written_in_place_and_takes_one_flush() -> None:

@@ -20,7 +20,7 @@ from ..units import MIB
 from .data import DataRange, Progress, adjoined, data_ranges, in_pieces
 from .files import refuse_source
 from .sparse import PIECE, written_ranges
-from .turns import by_two, together
+from .turns import Turn, by_two, together
 
 _MOST_ZEROS = 64 * MIB  # as one piece
 
@@ -94,7 +94,9 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
     data = in_pieces(ranges if sharing else adjoined(ranges), PIECE)
     pieces: Iterator[Piece] = data if out.is_blank else _with_gaps(data, offset, offset + length)
 
-    def copy(piece: Piece, buffer: bytearray, _turn: object) -> int:
+    batches = together(pieces)
+
+    def copy_piece(piece: Piece, buffer: bytearray) -> int:
         """Copy a piece, and return how far that is."""
         if isinstance(piece, Gap):
             out.write_zeros(piece.end - piece.start, piece.start - offset)
@@ -111,7 +113,9 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
             out.write(view[low:high], at)
         return end - offset
 
-    batches = together(pieces)
+    def copy(batch: list[Piece], buffer: bytearray, _turn: Turn) -> int:
+        return [copy_piece(piece, buffer) for piece in batch][-1]
+
     by_two(lambda _buffer: next(batches, None), copy, progress)
     progress(length)
 

@@ -15,22 +15,23 @@ _ZEROS = bytes(PIECE)
 _ZERO_PAGE = bytes(_PAGE)
 
 
-def written_ranges(buffer: bytearray, count: int) -> Iterator[tuple[int, int]]:
-    """Yield what of some bytes of a buffer is not a page of zeros.
+def written_ranges(buffer: bytearray, count: int, begin: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield what of some bytes of a buffer is not a page of zeros, by places from the first on.
 
     Args:
         buffer: The buffer, at most a piece.
         count: How many of its bytes are meant.
+        begin: The first of them.
     """
     if count == PIECE and buffer == _ZEROS:
         return
     start = 0
     # A page of zeros begins with one, and most pages of data do not.
-    first = buffer[:count:_PAGE]
+    first = buffer[begin : begin + count : _PAGE]
     number = first.find(0)
     while number >= 0:
         page = number * _PAGE
-        if buffer.startswith(_ZERO_PAGE[: count - page], page):
+        if buffer.startswith(_ZERO_PAGE[: count - page], begin + page):
             if start < page:
                 yield start, page
             start = page + _PAGE

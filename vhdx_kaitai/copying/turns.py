@@ -1,23 +1,14 @@
-"""Two threads that take turns at the pieces of a copy: one reads while the other writes.
-
-Of small pieces one thread copies many, while the other waits: with so much to do for each of them
-and so few bytes, both would get into each other's way.
-"""
+"""Two threads that take turns at the pieces of a copy: one reads while the other writes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ..units import KIB, MIB
 from .data import Progress
 from .sparse import PIECE
-
-_SMALL = 128 * KIB  # shorter pieces are small: for them two threads are slower than one
-_MOST_TOGETHER, _MOST_BYTES = 1024, 16 * MIB  # of them
 
 
 class _Piece(Protocol):
@@ -27,24 +18,38 @@ class _Piece(Protocol):
     def length(self) -> int: ...
 
 
+# More small pieces are not begun by a thread that has yet to see that the other one has failed.
+_MOST_TOGETHER = 16
+
 _P = TypeVar("_P", bound=_Piece)
 
 
 def together(pieces: Iterable[_P]) -> Iterator[list[_P]]:
-    """Yield pieces, small ones that follow each other together."""
-    small: list[_P] = []
-    left = _MOST_BYTES
-    for piece in pieces:
-        small.append(piece)
-        left -= piece.length
-        if piece.length >= _SMALL or left <= 0 or len(small) == _MOST_TOGETHER:
-            yield small
-            small, left = [], _MOST_BYTES
-    if small:
-        yield small
+    """Yield pieces, as many at once as fit into a buffer, and not very many.
+
+    Small ones cost less when together.
+
+    Raises:
+        Exception: What the iterable raises, after all pieces that came before it.
+    """
+    batch: list[_P] = []
+    left = PIECE
+    try:
+        for piece in pieces:
+            if batch and (piece.length > left or len(batch) == _MOST_TOGETHER):
+                yield batch
+                batch, left = [], PIECE
+            batch.append(piece)
+            left -= piece.length
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
-class _Turn:
+class Turn:
     """The turn of a piece: `with` it, a thread is where all earlier pieces have been before it."""
 
     def __init__(self) -> None:
@@ -65,26 +70,23 @@ class _Turn:
 
 
 def by_two(
-    take: Callable[[bytearray], Sequence[Any] | None],
-    copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
+    take: Callable[[bytearray], Any],
+    copy: Callable[[Any, bytearray, Turn], int],
     progress: Progress,
-    afterwards: Callable[[], object] | None = None,
 ) -> None:
     """Let two threads take turns at pieces until there are none, or one has failed.
 
     Args:
-        take: Returns the next piece, or some that one thread copies, nothing after the last one;
-            one thread at a time calls it. It may put what a single piece holds into the buffer.
-        copy: Copies a piece by way of the same buffer, in any order, and returns how far that
-            is. What it does in its turn is done in the order of the pieces, if each has its turn.
+        take: Returns the next piece, or some, nothing after the last one; one thread at a time
+            calls it. It may put what the piece holds into the buffer.
+        copy: Copies what was taken by way of the same buffer, in any order, and returns how far
+            that is. What it does in its turn is done in the order of the pieces.
         progress: Told how far it is, by the calling thread.
-        afterwards: Called by each thread when it has copied a piece, or some, and the other need
-            not wait for that.
 
     Raises:
         Exception: What one of these has raised.
     """
-    work = _Work(take, copy, afterwards)
+    work = _Work(take, copy)
     helper = threading.Thread(target=work.run, daemon=True)
     helper.start()
     try:
@@ -106,14 +108,12 @@ class _Work:
 
     def __init__(
         self,
-        take: Callable[[bytearray], Sequence[Any] | None],
-        copy: Callable[[Any, bytearray, AbstractContextManager[None]], int],
-        afterwards: Callable[[], object] | None,
+        take: Callable[[bytearray], Any],
+        copy: Callable[[Any, bytearray, Turn], int],
     ) -> None:
-        self._take, self._copy, self._afterwards = take, copy, afterwards
+        self._take, self._copy = take, copy
         self._lock = threading.Lock()
         self._last: threading.Event | None = None
-        self._small: threading.Event | None = None  # set when the small pieces are copied
         self.failures: list[BaseException] = []
 
     def run(self, progress: Progress | None = None) -> None:
@@ -130,23 +130,12 @@ class _Work:
             self.failures.append(error)
 
     def _next(self, buffer: bytearray) -> int | None:
-        """Copy the next pieces and return how far that is; None when there are none."""
-        turn, done = _Turn(), None
+        """Copy the next piece and return how far that is; None when there is none."""
+        turn = Turn()
         try:
             with self._lock:
-                if self._small is not None:  # to find the next ones is as much work again
-                    self._small.wait()
-                pieces = self._take(buffer) or ()
-                self._small = turn.is_over if len(pieces) > 1 else None
+                piece = self._take(buffer)
                 turn.before, self._last = self._last, turn.is_over
-            if len(pieces) == 1:
-                done = self._copy(pieces[0], buffer, turn)
-            else:
-                with turn:
-                    for piece in pieces:
-                        done = self._copy(piece, buffer, nullcontext())
-            if self._afterwards is not None:
-                self._afterwards()
-            return done
+            return self._copy(piece, buffer, turn) if piece else None
         finally:
             turn.is_over.set()  # also for a piece that has no use for it, or failed

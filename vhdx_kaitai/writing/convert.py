@@ -23,7 +23,7 @@ from ..copying.data import DataRange, Progress, adjoined, data_ranges, in_pieces
 from ..copying.files import refuse_source
 from ..copying.rawdisk import RawDisk, begins_as_vhdx, other_than_raw
 from ..copying.sparse import PIECE, written_ranges
-from ..copying.turns import by_two, together
+from ..copying.turns import Turn, by_two, together
 from ..errors import VhdxError
 from ..format.metadata import MAX_VIRTUAL_DISK_SIZE, DiskType
 from ..reading.disk import Disk, open_disk
@@ -260,9 +260,8 @@ def _convert(inputs: _Inputs, path: str, wishes: _Wishes, how: _How) -> Created:
         store = _Store(blank)
         if store.is_whole:
             out.allocate(blank.file_length(store.blocks))
-        copier = _Copier(inputs, out, store, sharing)
-        begin_flush = copier.begin_flush if how.durable else None
-        by_two(copier.take, copier.copy, how.progress, begin_flush)
+        copier = _Copier(inputs, out, store, sharing, writes_out=how.durable)
+        by_two(copier.take, copier.copy, how.progress)
         if is_open:
             disk = wishes.disk(inputs, copier.end)
             blank = Blank(disk, has_bat_last=True)
@@ -325,33 +324,40 @@ class _Copier:
         out: The new file.
         store: Where blocks come to be in it.
         sharing: Files of which it can have blocks in common.
+        writes_out: Whether the system is to write out what was copied as it goes on.
 
     Attributes:
         end: The virtual offset up to which there is anything, of what was taken.
     """
 
     def __init__(
-        self, inputs: _Inputs, out: OutFile, store: _Store, sharing: frozenset[FileSource]
+        self,
+        inputs: _Inputs,
+        out: OutFile,
+        store: _Store,
+        sharing: frozenset[FileSource],
+        *,
+        writes_out: bool,
     ) -> None:
         self._read, self._take = inputs.read, inputs.take
         self._out, self._store, self._sharing = out, store, sharing
         self._block_size = store.block_size
-        self._batches = together(self._in_pieces(inputs.ranges))
-        self._written = self._begun = 0  # up to where in the file
+        self._batches = self._in_batches(inputs.ranges)
+        self._writes_out, self._begun = writes_out, 0
         self.end = 0
 
-    def _in_pieces(self, ranges: Iterable[DataRange]) -> Iterator[DataRange]:
-        """Yield ranges in pieces: what is shared up to the end of a block, the rest as is read."""
+    def _in_batches(self, ranges: Iterable[DataRange]) -> Iterator[list[DataRange]]:
+        """Yield ranges in pieces that are copied together; one by one where any is shared."""
         if not self._sharing:
             # Small ranges that follow each other are read together.
-            yield from in_pieces(adjoined(ranges), PIECE)
+            yield from together(in_pieces(adjoined(ranges), PIECE))
             return
-        for piece in ranges:
+        for piece in ranges:  # what is shared up to the end of a block, the rest as is read
             length = self._block_size if piece.file in self._sharing else PIECE
-            yield from in_pieces([piece], length)
+            yield from ([part] for part in in_pieces([piece], length))
 
     def take(self, buffer: bytearray) -> list[DataRange] | None:
-        """Return the next pieces, small ones together; one of a stream is in the buffer."""
+        """Return the next pieces, which fit into the buffer together; one of a stream is in it."""
         if self._take is None:
             batch = next(self._batches, None)
         else:
@@ -361,43 +367,42 @@ class _Copier:
             self.end = batch[-1].end
         return batch
 
-    def copy(
-        self, piece: DataRange, buffer: bytearray, turn: contextlib.AbstractContextManager[None]
-    ) -> int:
-        """Copy a piece by way of a buffer, and return the virtual offset after it."""
-        start, end, file, _ = piece
+    def copy(self, batch: list[DataRange], buffer: bytearray, turn: Turn) -> int:
+        """Copy pieces by way of a buffer, and return the virtual offset after the last."""
+        file = batch[0].file
         if file is not None and file in self._sharing:
-            self._share(piece, file, buffer, turn)
-            return end
-        view = memoryview(buffer)
-        if self._read is not None:
-            self._read(view[: end - start], start)
-        written = list(written_ranges(buffer, end - start))
-        with turn:  # also without a place, or the next piece would not wait for those before
-            place = self._store.place(start) if written else 0
-        for low, high in written:
-            self._out.write(view[low:high], place + low)
-        if written:
-            self._written = place
-        return end
+            self._share(batch[0], file, buffer, turn)
+            return batch[0].end
+        view, begin = memoryview(buffer), 0
+        found = []
+        for start, end, *_ in batch:
+            count = end - start
+            if self._read is not None:
+                self._read(view[begin : begin + count], start)
+            written = list(written_ranges(buffer, count, begin))
+            if written:
+                found.append((start, begin, written))
+            begin += count
+        with turn:
+            places = [self._store.place(start) for start, *_ in found]
+        for place, (_, begin, written) in zip(places, found, strict=True):
+            for low, high in written:
+                self._out.write(view[begin + low : begin + high], place + low)
+        if self._writes_out and places:
+            self._begin_flush(places[-1])
+        return batch[-1].end
 
-    def begin_flush(self) -> None:
-        """Let the system begin to write out what was copied, now and then.
+    def _begin_flush(self, end: int) -> None:
+        """Let the system begin to write out what was written up to a file offset, now and then.
 
         The other thread may be at it still, or do the same; neither does any harm.
         """
-        window = self._written - self._written % _WRITTEN_OUT
+        window = end - end % _WRITTEN_OUT
         start, self._begun = self._begun, max(self._begun, window)
         if start < window:
             self._out.begin_flush(start, window)
 
-    def _share(
-        self,
-        piece: DataRange,
-        file: FileSource,
-        buffer: bytearray,
-        turn: contextlib.AbstractContextManager[None],
-    ) -> None:
+    def _share(self, piece: DataRange, file: FileSource, buffer: bytearray, turn: Turn) -> None:
         """Let a piece be that of its file, unread; what the system does not share is copied."""
         with turn:
             place = self._store.place(piece.start)

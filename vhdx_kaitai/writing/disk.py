@@ -255,11 +255,13 @@ class WritableDisk(Disk):
     def _write(self, data: Any, offset: int) -> int:
         """Write all bytes at a virtual offset, whatever blocks they are in."""
         view = bytes_of(data)
-        with self._alone():
-            partial = self._partial.get(offset >> self._shift)
-            if partial is not None and len(view) <= self._mask + 1 - (offset & self._mask):
-                self._put_partial(view, offset, partial)
-                return len(view)
+        if len(view) and offset >> self._shift in self._partial:
+            with self._alone():
+                partial = self._partial.get(offset >> self._shift)  # unless somebody was quicker
+                if partial is not None and len(view) <= self._mask + 1 - (offset & self._mask):
+                    self._check_usable()
+                    self._put_partial(view, offset, partial)
+                    return len(view)
         start, end = self._inside(offset, len(view))
         if start < end:
             with self._alone():  # as in `_changing`, which takes a tenth of a small write

@@ -19,7 +19,7 @@ from ..checking.order import payload_entries
 from ..checking.quick import quick
 from ..copying.data import Progress
 from ..copying.sparse import PIECE, written_ranges
-from ..copying.turns import by_two, together
+from ..copying.turns import Turn, by_two, together
 from ..errors import UnsupportedError, VhdxError
 from ..format.bat import FULLY_PRESENT, NOT_PRESENT, PARTIALLY_PRESENT, PRESENT, STATE_MASK
 from ..format.structures import MetadataEntry
@@ -92,9 +92,9 @@ class PackedCopy:
         self._refuse_another_folder(path)
         with new_file(path, replace=False, is_durable=True) as out:
             out.lengthen(self.length)
-            jobs = together(self._jobs())
+            batches = together(self._jobs())
             copy = partial(self._copy, out)
-            by_two(lambda _buffer: next(jobs, None), copy, progress)
+            by_two(lambda _buffer: next(batches, None), copy, progress)
             self._blank.write(out, rows=self._rows())
             image = judge(out)
             with contextlib.closing(image.stored):
@@ -131,12 +131,13 @@ class PackedCopy:
                     yield _Job(at, count, at + distance, done + at + count - piece.place)
             done += piece.length
 
-    def _copy(self, out: OutFile, job: _Job, buffer: bytearray, _turn: object) -> int:
+    def _copy(self, out: OutFile, jobs: list[_Job], buffer: bytearray, _turn: Turn) -> int:
         view = memoryview(buffer)
-        self._image.source.readinto(view[: job.length], job.start)
-        for low, high in written_ranges(buffer, job.length):
-            out.write(view[low:high], job.to + low)
-        return job.done
+        for job in jobs:
+            self._image.source.readinto(view[: job.length], job.start)
+            for low, high in written_ranges(buffer, job.length):
+                out.write(view[low:high], job.to + low)
+        return jobs[-1].done
 
     def _rows(self) -> Iterator[tuple[int, array[int]]]:
         """Yield the BAT, a chunk at a time, each with the index of its first entry."""
