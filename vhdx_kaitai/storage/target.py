@@ -279,14 +279,9 @@ class FileTarget(Target, FileSource):
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all bytes at a file offset; the file becomes longer to hold them."""
-        end = offset + len(data)
-        try:  # without `errors_named` and `_write_all`, for the many that are small
-            if len(data) > _MOST or os.pwrite(self.fd, data, offset) < len(data):
-                _write_all(self.fd, data, offset)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._name) from error
-        if end > self.size:
-            self.size = end
+        with errors_named(self._name):
+            _write_all(self.fd, data, offset)
+        self.size = max(self.size, offset + len(data))
 
     def zero(self, offset: int, length: int) -> None:
         """Let a range inside the file read as zeros; what is a hole stays one.
