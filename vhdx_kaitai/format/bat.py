@@ -15,6 +15,7 @@ from functools import reduce
 from operator import and_
 
 from ..errors import Finding, Span, mismatch
+from ..ranges import overlap
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage.source import Source, Uncopied
 from ..text import counted
@@ -242,7 +243,7 @@ def check_place(
         place: Where the entry of the block is.
     """
     for other in occupied:
-        if offset < other.end and other.start < offset + length:
+        if overlap((offset, offset + length), (other.start, other.end)):
             message = (
                 f"block at {offset:#x} to {offset + length:#x} overlaps {other.name} "
                 f"at {other.start:#x} to {other.end:#x}"

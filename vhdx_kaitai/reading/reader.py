@@ -165,15 +165,13 @@ class _Windows:
             start: Virtual offset in bytes.
             end: Virtual offset after the range.
         """
-        first, last = start >> self.shift, (end - 1) >> self.shift
+        numbers = range(start >> self.shift, ((end - 1) >> self.shift) + 1)
         with self._changing:
             self._changes += 1
-            if first == last:
-                self.kept.pop(first, None)
-            elif last - first >= len(self.kept):
+            if len(numbers) > len(self.kept):
                 self.kept.clear()
             else:
-                for number in range(first, last + 1):
+                for number in numbers:
                     self.kept.pop(number, None)
 
     def learn(self, number: int) -> Window:

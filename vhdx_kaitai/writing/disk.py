@@ -260,7 +260,9 @@ class WritableDisk(Disk):
                 partial = self._partial.get(offset >> self._shift)  # unless somebody was quicker
                 if partial is not None and len(view) <= self._mask + 1 - (offset & self._mask):
                     self._check_usable()
-                    self._put_partial(view, offset, partial)
+                    with self._session.critical():
+                        self._begun().write_partial(view, offset, partial)
+                        self._spill()
                     return len(view)
         start, end = self._inside(offset, len(view))
         if start < end:
@@ -269,16 +271,6 @@ class WritableDisk(Disk):
                 with self._session.critical():
                     self._put(view, start, end)
         return len(view)
-
-    def _put_partial(self, view: memoryview, start: int, partial: Partial) -> None:
-        """Write bytes into a block of which some sectors are here."""
-        assert self._blocks is not None
-        try:  # as `critical` does it
-            self._blocks.write_partial(view, start, partial)
-            self._spill()
-        except BaseException as error:
-            self._session.leave(error)
-            raise
 
     def _put(self, view: memoryview, start: int, end: int) -> None:
         """Write the bytes of a range, block by block."""

@@ -169,8 +169,7 @@ class Session:
             OSError: There is no space, or the medium fails.
             VhdxError: What is read is damaged.
         """
-        if self.has_failed:
-            self.check()
+        self.check()
         try:
             return work(*arguments)
         except (OSError, VhdxError) as error:
