@@ -71,9 +71,9 @@ def to_vhdx_half_empty(bench: Bench) -> None:
 # What it takes to read each piece and to write it, with nothing else done: whoever looks for zeros
 # has to have the bytes. `cp` lets the kernel copy them, unseen.
 _READ_AND_WRITE = """
-import os, sys
+import mmap, os, sys
 source, target = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_CREAT | os.O_WRONLY)
-size, end, buffer = os.fstat(source).st_size, 0, memoryview(bytearray(1 << 20))
+size, end, buffer = os.fstat(source).st_size, 0, memoryview(mmap.mmap(-1, 1 << 20))
 while True:
     try:
         start = os.lseek(source, end, os.SEEK_DATA)

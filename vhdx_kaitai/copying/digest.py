@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from ..reading.disk import Disk
 from ..records import TYPE_CHECKING, NamedTuple
+from ..storage.buffers import bulk_buffer
 from ..storage.source import FileSource, Source
 from ..units import KIB, MIB
 from .data import Progress, adjoined, data_ranges
@@ -224,7 +225,7 @@ def _filled(pieces: Iterable[_Piece], read: _Read, count: int) -> Iterator[tuple
         read: Fills a buffer from an offset on.
         count: How many buffers take turns.
     """
-    buffers = [memoryview(bytearray(_PIECE)) for _ in range(count)]
+    buffers = [bulk_buffer(_PIECE) for _ in range(count)]
     for buffer, (start, length, is_zero) in zip(cycle(buffers), pieces, strict=False):
         if is_zero:
             yield _ZEROS, length

@@ -190,9 +190,8 @@ def _write(entry: Entry, out: OutFile, progress: Progress) -> None:
     except (OSError, OverflowError) as error:
         raise NotMadeError(f"it cannot be {entry.status.size} bytes long here") from error
     for offset, data in entry.pieces():
-        buffer = bytearray(data)
-        view = memoryview(buffer)
-        for first, last in written_ranges(buffer, len(buffer)):
+        view = memoryview(data)
+        for first, last in written_ranges(view, len(view)):
             out.write(view[first:last], offset + first)
         progress(offset + len(data))
 

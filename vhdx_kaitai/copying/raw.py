@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from ..reading.disk import Disk
 from ..records import NamedTuple
+from ..storage.buffers import bulk_buffer
 from ..storage.source import FileSource
 from ..storage.target import OutFile, device, is_device, new_file
 from ..units import MIB
@@ -96,24 +97,23 @@ def write_raw(disk: Disk, out: OutFile, offset: int, length: int, progress: Prog
 
     batches = together(pieces)
 
-    def copy_piece(piece: Piece, buffer: bytearray) -> int:
+    def copy_piece(piece: Piece, buffer: memoryview) -> int:
         """Copy a piece, and return how far that is."""
         if isinstance(piece, Gap):
             out.write_zeros(piece.end - piece.start, piece.start - offset)
             return piece.end - offset
         start, end, file, distance = piece
-        view = memoryview(buffer)
-        disk.readinto_at(view[: end - start], start)
+        disk.readinto_at(buffer[: end - start], start)
         written = written_ranges(buffer, end - start) if out.is_blank else [(0, end - start)]
         for low, high in written:
             at = start - offset + low
             if file in sharing:
                 shared = out.share(file, start + low + distance, high - low, at)
                 low, at = low + shared, at + shared
-            out.write(view[low:high], at)
+            out.write(buffer[low:high], at)
         return end - offset
 
-    def copy(batch: list[Piece], buffer: bytearray, _turn: Turn) -> int:
+    def copy(batch: list[Piece], buffer: memoryview, _turn: Turn) -> int:
         return [copy_piece(piece, buffer) for piece in batch][-1]
 
     by_two(lambda _buffer: next(batches, None), copy, progress)
@@ -138,7 +138,7 @@ def write_stream(
     disk: Disk, write: Callable[[memoryview], object], offset: int, length: int, progress: Progress
 ) -> None:
     """Hand a range of a disk to a function that writes it, zeros included."""
-    buffer = memoryview(bytearray(min(PIECE, length)))
+    buffer = bulk_buffer(min(PIECE, length))
     end = offset + length
     for position in range(offset, end, PIECE):
         piece = buffer[: min(PIECE, end - position)]

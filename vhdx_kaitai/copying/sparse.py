@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..storage.buffers import bulk_buffer
 from ..storage.source import FileSource, Source
 from ..storage.target import OutFile
 from ..units import KIB, MIB
@@ -15,7 +16,7 @@ _ZEROS = bytes(PIECE)
 _ZERO_PAGE = bytes(_PAGE)
 
 
-def written_ranges(buffer: bytearray, count: int, begin: int = 0) -> Iterator[tuple[int, int]]:
+def written_ranges(buffer: memoryview, count: int, begin: int = 0) -> Iterator[tuple[int, int]]:
     """Yield what of some bytes of a buffer is not a page of zeros, by places from the first on.
 
     Args:
@@ -23,15 +24,15 @@ def written_ranges(buffer: bytearray, count: int, begin: int = 0) -> Iterator[tu
         count: How many of its bytes are meant.
         begin: The first of them.
     """
-    if count == PIECE and buffer == _ZEROS:
+    if count == PIECE and _ZEROS.startswith(buffer):
         return
     start = 0
     # A page of zeros begins with one, and most pages of data do not.
-    first = buffer[begin : begin + count : _PAGE]
+    first = bytes(buffer[begin : begin + count : _PAGE])
     number = first.find(0)
     while number >= 0:
         page = number * _PAGE
-        if buffer.startswith(_ZERO_PAGE[: count - page], begin + page):
+        if _ZERO_PAGE.startswith(buffer[begin + page : begin + min(page + _PAGE, count)]):
             if start < page:
                 yield start, page
             start = page + _PAGE
@@ -55,16 +56,15 @@ def copy_range(source: Source, out: OutFile, start: int, end: int) -> int:
     ranges: Iterable[tuple[int, int]] = [(start, end)]
     if isinstance(source, FileSource):
         ranges = source.stored_ranges(start, end)
-    buffer = bytearray(PIECE)
-    view = memoryview(buffer)
+    buffer = bulk_buffer(PIECE)
     written = 0
     for low, high in ranges:
         position = low
         while position < high:
             count = min(PIECE - position % PIECE, high - position)
-            source.readinto(view[:count], position)
+            source.readinto(buffer[:count], position)
             for first, last in written_ranges(buffer, count):
-                out.write(view[first:last], position + first)
+                out.write(buffer[first:last], position + first)
                 written += last - first
             position += count
     return written

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from ..storage.buffers import bulk_buffer
 from .data import Progress
 from .sparse import PIECE
 
@@ -70,8 +71,8 @@ class Turn:
 
 
 def by_two(
-    take: Callable[[bytearray], Any],
-    copy: Callable[[Any, bytearray, Turn], int],
+    take: Callable[[memoryview], Any],
+    copy: Callable[[Any, memoryview, Turn], int],
     progress: Progress,
 ) -> None:
     """Let two threads take turns at pieces until there are none, or one has failed.
@@ -108,8 +109,8 @@ class _Work:
 
     def __init__(
         self,
-        take: Callable[[bytearray], Any],
-        copy: Callable[[Any, bytearray, Turn], int],
+        take: Callable[[memoryview], Any],
+        copy: Callable[[Any, memoryview, Turn], int],
     ) -> None:
         self._take, self._copy = take, copy
         self._lock = threading.Lock()
@@ -118,7 +119,7 @@ class _Work:
 
     def run(self, progress: Progress | None = None) -> None:
         """Copy pieces until there are none."""
-        buffer = bytearray(PIECE)
+        buffer = bulk_buffer(PIECE)
         try:
             while not self.failures:
                 done = self._next(buffer)
@@ -129,7 +130,7 @@ class _Work:
         except BaseException as error:
             self.failures.append(error)
 
-    def _next(self, buffer: bytearray) -> int | None:
+    def _next(self, buffer: memoryview) -> int | None:
         """Copy the next piece and return how far that is; None when there is none."""
         turn = Turn()
         try:

@@ -31,6 +31,7 @@ from ..reading.parents import Search
 from ..reading.unused import unused
 from ..records import TYPE_CHECKING, NamedTuple
 from ..storage import filesystems
+from ..storage.buffers import bulk_buffer
 from ..storage.locks import Lock
 from ..storage.source import FileSource
 from ..text import counted
@@ -261,7 +262,7 @@ class _Work:
         self.end: int | None = None
         self._editor = editor
         self._plan = plan
-        self._buffer = memoryview(bytearray(MIB))
+        self._buffer = bulk_buffer(MIB)
 
     def steps(self, *, with_holes: bool) -> Iterator[int]:
         """Do one thing after the other; after each all is on the medium, and sound.

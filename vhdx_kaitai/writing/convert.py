@@ -29,6 +29,7 @@ from ..format.metadata import MAX_VIRTUAL_DISK_SIZE, DiskType
 from ..reading.disk import Disk, open_disk
 from ..reading.image import check_choice
 from ..records import NamedTuple
+from ..storage.buffers import bulk_buffer
 from ..storage.source import BufferSource, FileSource, Source
 from ..storage.target import OutFile, new_file
 from ..units import KIB, MIB, ceil_div
@@ -183,7 +184,7 @@ class _Inputs(NamedTuple):
     files: frozenset[FileSource]
     ranges: Iterable[DataRange]
     read: Callable[[memoryview, int], object] | None
-    take: Callable[[bytearray], DataRange | None] | None
+    take: Callable[[memoryview], DataRange | None] | None
     usual: _Usual
 
 
@@ -221,8 +222,8 @@ def _of_stream(file: BinaryIO, size: int | None, *, raw: bool) -> _Inputs:
     Raises:
         VhdxError: It is something else than a disk.
     """
-    buffer = bytearray(PIECE)
-    head = memoryview(buffer)[: filled(readinto_of(file), memoryview(buffer))]
+    buffer = bulk_buffer(PIECE)
+    head = buffer[: filled(readinto_of(file), buffer)]
     if not raw:
         start = BufferSource(head)
         if begins_as_vhdx(start):
@@ -233,13 +234,13 @@ def _of_stream(file: BinaryIO, size: int | None, *, raw: bool) -> _Inputs:
     limit = MAX_VIRTUAL_DISK_SIZE if size is None else size
     position = 0
 
-    def take(buffer: bytearray) -> DataRange | None:
+    def take(buffer: memoryview) -> DataRange | None:
         nonlocal head, position
         if position == 0:
             buffer[: len(head)] = head
             count = len(head)
         else:
-            count = filled(readinto_of(file), memoryview(buffer))
+            count = filled(readinto_of(file), buffer)
         start, position = position, position + count
         if position > limit:
             raise VhdxError(f"the input has more than {limit} bytes")
@@ -356,7 +357,7 @@ class _Copier:
             length = self._block_size if piece.file in self._sharing else PIECE
             yield from ([part] for part in in_pieces([piece], length))
 
-    def take(self, buffer: bytearray) -> list[DataRange] | None:
+    def take(self, buffer: memoryview) -> list[DataRange] | None:
         """Return the next pieces, which fit into the buffer together; one of a stream is in it."""
         if self._take is None:
             batch = next(self._batches, None)
@@ -367,18 +368,17 @@ class _Copier:
             self.end = batch[-1].end
         return batch
 
-    def copy(self, batch: list[DataRange], buffer: bytearray, turn: Turn) -> int:
+    def copy(self, batch: list[DataRange], buffer: memoryview, turn: Turn) -> int:
         """Copy pieces by way of a buffer, and return the virtual offset after the last."""
         file = batch[0].file
         if file is not None and file in self._sharing:
             self._share(batch[0], file, buffer, turn)
             return batch[0].end
-        view, begin = memoryview(buffer), 0
-        found = []
+        found, begin = [], 0
         for start, end, *_ in batch:
             count = end - start
             if self._read is not None:
-                self._read(view[begin : begin + count], start)
+                self._read(buffer[begin : begin + count], start)
             written = list(written_ranges(buffer, count, begin))
             if written:
                 found.append((start, begin, written))
@@ -387,7 +387,7 @@ class _Copier:
             places = [self._store.place(start) for start, *_ in found]
         for place, (_, begin, written) in zip(places, found, strict=True):
             for low, high in written:
-                self._out.write(view[begin + low : begin + high], place + low)
+                self._out.write(buffer[begin + low : begin + high], place + low)
         if self._writes_out and places:
             self._begin_flush(places[-1])
         return batch[-1].end
@@ -402,19 +402,18 @@ class _Copier:
         if start < window:
             self._out.begin_flush(start, window)
 
-    def _share(self, piece: DataRange, file: FileSource, buffer: bytearray, turn: Turn) -> None:
+    def _share(self, piece: DataRange, file: FileSource, buffer: memoryview, turn: Turn) -> None:
         """Let a piece be that of its file, unread; what the system does not share is copied."""
         with turn:
             place = self._store.place(piece.start)
         start, end = piece.start, piece.end
         shareable = (end - start) - (end - start) % _PAGE  # the rest would keep all from being it
         done = self._out.share(file, start + piece.distance, shareable, place)
-        view = memoryview(buffer)
         assert self._read is not None
         for at in range(start + done, end, PIECE):
             count = min(PIECE, end - at)
-            self._read(view[:count], at)
-            self._out.write(view[:count], place + at - start)
+            self._read(buffer[:count], at)
+            self._out.write(buffer[:count], place + at - start)
 
 
 def _silent(_done: int) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO, TypeAlias
 from ..copying.data import Progress
 from ..copying.files import refuse_source
 from ..records import TYPE_CHECKING
+from ..storage.buffers import bulk_buffer
 from ..units import MIB
 
 if TYPE_CHECKING:  # what converts a stream fills buffers as well, and needs no such disk
@@ -52,14 +53,14 @@ def fill_from(
         OSError: The input is longer than the rest of the disk, all of which is written then.
     """
     left = disk.size - offset if length is None else length
-    buffer = bytearray(_PIECE)
+    buffer = bulk_buffer(_PIECE)
     done = 0
     while done < left:
         # Up to where pieces of the disk begin, so that those that follow are whole.
         wanted = min(_PIECE - (offset + done) % _PIECE, left - done)
-        count = filled(readinto, memoryview(buffer)[:wanted])
+        count = filled(readinto, buffer[:wanted])
         if count:
-            disk.pwrite(memoryview(buffer)[:count], offset + done)
+            disk.pwrite(buffer[:count], offset + done)
             done += count
             progress(done)
         if count < wanted:

@@ -33,6 +33,7 @@ from ..ranges import Ranges
 from ..reading.image import Image
 from ..records import NamedTuple
 from ..text import counted
+from ..storage.buffers import bulk_buffer
 from ..units import KIB, MIB, ceil_div
 from .packing import Piece
 from .session import Change
@@ -160,7 +161,7 @@ class _Look:
         self._image = image
         self._unused = unused
         self._with_holes = with_holes
-        self._buffer = bytearray(PIECE)
+        self._buffer = bulk_buffer(PIECE)
 
     def at_full(self, block: int, place: int) -> bool:
         """Look at a fully present block, and tell whether it stays."""
@@ -205,15 +206,15 @@ class _Look:
 
     def _data(self, place: int, length: int) -> Iterator[tuple[int, int]]:
         """Yield what of a stored block is no page of zeros, from its start on."""
-        source, view = self._image.source, memoryview(self._buffer)
+        source, buffer = self._image.source, self._buffer
         file = source.local_file(place, place + length)
         stored = [(place, place + length)]
         for low, high in stored if file is None else file.stored_ranges(*stored[0]):
             begins = low + _FIRST  # most blocks hold something there, and the rest is not read
             for at in (low, *range(begins, high, PIECE)):
                 count = min(PIECE if at >= begins else _FIRST, high - at)
-                source.readinto(view[:count], at)
-                for begin, stop in written_ranges(self._buffer, count):
+                source.readinto(buffer[:count], at)
+                for begin, stop in written_ranges(buffer, count):
                     yield at + begin - place, at + stop - place
 
     def _has_bits(self, block: int, length: int) -> bool:

@@ -131,12 +131,11 @@ class PackedCopy:
                     yield _Job(at, count, at + distance, done + at + count - piece.place)
             done += piece.length
 
-    def _copy(self, out: OutFile, jobs: list[_Job], buffer: bytearray, _turn: Turn) -> int:
-        view = memoryview(buffer)
+    def _copy(self, out: OutFile, jobs: list[_Job], buffer: memoryview, _turn: Turn) -> int:
         for job in jobs:
-            self._image.source.readinto(view[: job.length], job.start)
+            self._image.source.readinto(buffer[: job.length], job.start)
             for low, high in written_ranges(buffer, job.length):
-                out.write(view[low:high], job.to + low)
+                out.write(buffer[low:high], job.to + low)
         return jobs[-1].done
 
     def _rows(self) -> Iterator[tuple[int, array[int]]]:
