@@ -54,7 +54,7 @@ def test_what_is_done_in_its_turn_is_in_order() -> None:
     batches = together(pieces_of([chance.choice([512, MIB]) for _ in range(300)]))
     placed, told = list[int](), list[int]()
 
-    def copy(batch: list[Piece], _buffer: bytearray, turn: AbstractContextManager[None]) -> int:
+    def copy(batch: list[Piece], _buffer: memoryview, turn: AbstractContextManager[None]) -> int:
         time.sleep(chance.random() * 1e-3)
         with turn:
             placed.extend(piece.number for piece in batch)

@@ -32,8 +32,8 @@ from ..format.bat import (
 from ..ranges import Ranges
 from ..reading.image import Image
 from ..records import NamedTuple
-from ..text import counted
 from ..storage.buffers import bulk_buffer
+from ..text import counted
 from ..units import KIB, MIB, ceil_div
 from .packing import Piece
 from .session import Change
