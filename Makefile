@@ -107,8 +107,9 @@ bench: $(DEV) $(USERS) ## Run the benchmarks
 $(USERS): pyproject.toml vhdx.ksy $(wildcard vhdx_kaitai/*.py vhdx_kaitai/*/*.py generated/*.py) | $(BIN)/python
 	@echo "Installing the package as users do into $@"
 	@rm -rf $@
-	@$(PYTHON) -m venv $@
-	@$@/bin/python -m pip install --quiet --disable-pip-version-check '.[fast]' dissect.hypervisor
+	@$(PYTHON) -m venv $@ && \
+	  $@/bin/python -m pip install --quiet --disable-pip-version-check '.[fast]' dissect.hypervisor || \
+	  { rm -rf $@; exit 1; }
 
 # A page that takes what is not there stays as it is.
 docs: $(DEV) ## Make every generated page of docs/

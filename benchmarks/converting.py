@@ -99,6 +99,30 @@ def convert_stored_zeros(bench: Bench) -> None:
     _race(bench, made, task, [at_most(0.9, _QEMU)], rounds=bench.pick(9, 3))
 
 
+def convert_scattered(bench: Bench) -> None:
+    """64 KiB in every MiB: thousands of pieces, and holes between them."""
+    size = bench.pick(16 * GIB, GIB)
+    twin = images.sparse_raw(bench.folder / "twin.raw", 64 * KIB, MIB, size)
+    path, output = bench.folder / "scattered.vhdx", bench.folder / "result.raw"
+    made = images.image(path, size, MIB, images.in_order(size // MIB), is_filled=False)
+    with path.open("r+b", buffering=0) as file:
+        for start in range(0, size, MIB):
+            file.seek(made.payload + start)
+            file.write(images.content(start, 64 * KIB, tag=1))
+        os.fsync(file.fileno())
+    makers = bench.present(
+        {
+            OURS: lambda: _command(made, output),
+            _CP: lambda: cp(twin, output),
+            _QEMU: lambda: _qemu(made, output),
+        }
+    )
+    runners = {name: writing(argv) for name, argv in makers.items()}
+    goals, rounds = [at_most(1.5, _CP), at_most(1.0, _QEMU)], bench.pick(7, 3)
+    bench.race("convert, 64 KiB per MiB", runners, goals, rounds=rounds, unit="s")
+    output.unlink()
+
+
 def convert_salvage(bench: Bench) -> None:
     """A dense dynamic image of which nothing is lost, with and without --salvage."""
     made = dense(bench)
@@ -197,6 +221,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "convert-empty": convert_empty,
     "convert-zeros": convert_zeros,
     "convert-stored-zeros": convert_stored_zeros,
+    "convert-scattered": convert_scattered,
     "convert-salvage": convert_salvage,
     "copy-alternating": copy_alternating,
 }

@@ -7,7 +7,6 @@ who wait for the medium are compared with each other, and those who do not.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,7 +64,8 @@ def to_vhdx_dense(bench: Bench) -> None:
 def to_vhdx_half_empty(bench: Bench) -> None:
     """A raw image of which every second 2 MiB are a hole."""
     size = bench.pick(2 * GIB, 256 * MIB)
-    _race(bench, _sparse(bench, 2 * MIB, 4 * MIB, size), "to VHDX, half empty")
+    source = images.sparse_raw(bench.folder / "disk.raw", 2 * MIB, 4 * MIB, size)
+    _race(bench, source, "to VHDX, half empty")
 
 
 # What it takes to read each piece and to write it, with nothing else done: whoever looks for zeros
@@ -90,7 +90,8 @@ os.truncate(target, size)
 
 def to_vhdx_scattered(bench: Bench) -> None:
     """A raw image with 64 KiB in every MiB, as much data as in the others."""
-    source = _sparse(bench, 64 * KIB, MIB, bench.pick(16 * GIB, GIB))
+    size = bench.pick(16 * GIB, GIB)
+    source = images.sparse_raw(bench.folder / "disk.raw", 64 * KIB, MIB, size)
     task, output = "to VHDX, 64 KiB per MiB", bench.folder / "result.vhdx"
     _race(bench, source, task)
     floor = [sys.executable, "-c", _READ_AND_WRITE, str(source), str(output)]
@@ -153,19 +154,6 @@ def _race(bench: Bench, source: Path, task: str) -> None:
         name = " ".join((task, *option))
         bench.race(name, runners, goals, rounds=bench.pick(7, 3), unit="s")
     output.unlink()
-
-
-def _sparse(bench: Bench, data: int, period: int, size: int) -> Path:
-    """Make a raw image with some bytes of data at the start of each period, and holes."""
-    path = bench.folder / "disk.raw"
-    with path.open("wb", buffering=0) as file:
-        for start in range(0, size, period):
-            file.seek(start)
-            for at in range(start, start + data, min(data, 256 * KIB)):
-                file.write(images.content(at, min(data, 256 * KIB), tag=1))
-        file.truncate(size)
-        os.fsync(file.fileno())
-    return path
 
 
 @contextmanager

@@ -220,6 +220,18 @@ def raw(path: Path, size: int) -> Path:
     return path
 
 
+def sparse_raw(path: Path, data: int, period: int, size: int) -> Path:
+    """Make a raw image with some bytes of data at the start of each period, and holes."""
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, size, period):
+            file.seek(start)
+            for at in range(start, start + data, min(data, _PIECE)):
+                file.write(content(at, min(data, _PIECE), tag=1))
+        file.truncate(size)
+        os.fsync(file.fileno())
+    return path
+
+
 def content(offset: int, length: int, tag: int) -> memoryview:
     """Return what images hold at a virtual offset, which is noise.
 
