@@ -270,6 +270,11 @@ def test_everything_that_is_assumed_of_any_file_of_a_chain_is_told(
         document = json.loads(run(command, *form, made.path, *options).out)
         assert_valid(document, command)
         assert [(one["path"], one["what"]) for one in document["assumed"]] == told
+    outcome = run("compare", "--json", out, made.path, *options)
+    document = json.loads(outcome.out)
+    assert_valid(document, "compare")
+    assert document["same"]
+    assert [(one["path"], one["what"]) for one in document["assumed"]] == told
     outcome = run("info", "--json", made.path, *options)
     document = json.loads(outcome.out)
     assert [(one["path"], one["what"]) for one in document["assumed"]] == told[:1]

@@ -96,6 +96,7 @@ def test_one_disk_in_two_forms_is_the_same(one: str, two: str, tmp_path: Path, r
         "same": True,
         "offset": None,
         "reason": None,
+        "assumed": [],
     }
 
 

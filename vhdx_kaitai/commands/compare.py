@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         with progress(arguments, min(one.size, two.size)) as done:
             difference = compare(one, two, done)
     if arguments.json:
-        print_document(compare_document(arguments.file, arguments.other, difference))
+        assumed = [what for disk in (one, two) if isinstance(disk, Disk) for what in disk.assumed]
+        print_document(compare_document(arguments.file, arguments.other, difference, assumed))
     else:
         print_lines(compare_text(difference))
     return DONE if difference is None else DIFFERENT

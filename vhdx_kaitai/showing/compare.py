@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..copying.compare import Difference
-from .document import Document, headed
+from ..errors import Assumption
+from .document import Document, assumed_document, headed
 
 
-def compare_document(path: str, other: str, difference: Difference | None) -> Document:
+def compare_document(
+    path: str, other: str, difference: Difference | None, assumed: Iterable[Assumption]
+) -> Document:
     """Return what `compare --json` prints.
 
     Args:
         path: Path of the one.
         other: Path of the other.
         difference: Where they differ first; None when they do not.
+        assumed: What was taken for granted of the images of both.
     """
     return headed(
         path=path,
@@ -22,6 +26,7 @@ def compare_document(path: str, other: str, difference: Difference | None) -> Do
         same=difference is None,
         offset=difference and difference.offset,
         reason=difference and difference.reason,
+        assumed=assumed_document(assumed),
     )
 
 
