@@ -55,7 +55,7 @@ def cut_after_the_bat() -> Layout:
 def test_a_skeleton_may_lack_its_payload_and_nothing_else() -> None:
     whole = report_on(cut_after_the_bat())
     assert counted(whole) == {"BAT-03": 1, "BAT-10": 5}
-    assert len(whole.diagnosis) == 1
+    assert len(whole.diagnosis) == 2
     skeleton = report_on(cut_after_the_bat(), skeleton=True)
     assert counted(skeleton) == {"BAT-03": 1}
     assert skeleton.diagnosis == ()

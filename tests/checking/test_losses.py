@@ -18,7 +18,9 @@ from tests.images.structures import (
     FULLY_PRESENT,
     GIB,
     MIB,
+    NOT_PRESENT,
     PARTIALLY_PRESENT,
+    UNMAPPED,
     ZERO,
     bat_entry,
 )
@@ -189,7 +191,41 @@ def test_sector_bitmaps_that_cannot_be_right_are_counted_too(
 
 
 def test_reserved_bits_in_the_entry_of_a_block_that_is_there_say_nothing_about_the_others() -> None:
-    assert report_on(damaged("bat-reserved-bit-low")).diagnosis == ()
+    assert only_sentence(report_on(damaged("bat-reserved-bit-low"))) == (
+        "The BAT is damaged: 1 entry with reserved bits that are set. 1 MiB of the disk cannot be "
+        "read because of that."
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (bat_entry(NOT_PRESENT, 0, reserved=1), Reason.RESERVED),
+        (bat_entry(ZERO, 0, reserved=1 << 16), Reason.RESERVED),
+        (bat_entry(UNMAPPED, GIB, reserved=1), Reason.RESERVED),
+        (bat_entry(4, 0), Reason.NO_STATE),
+        (bat_entry(5, GIB), Reason.NO_STATE),
+        (bat_entry(PARTIALLY_PRESENT, 4 * MIB), Reason.NO_PARENT),
+        (bat_entry(FULLY_PRESENT, 0), Reason.NO_PLACE),
+    ],
+)
+def test_entries_that_a_reader_refuses_for_themselves_are_counted(
+    entry: int, reason: Reason, tmp_path: Path
+) -> None:
+    layout = dynamic(8 * MIB, blocks={0: Block()}).layout()
+    layout.file_length = 16 * MIB
+    for block in (1, 5):
+        layout.bat[block] = entry
+    losses = assert_both_ways_agree(layout).losses
+    nothing = (0, 0, 0)
+    assert (losses.cut, losses.wild, losses.damaged) == (nothing, nothing, (2, 2 * MIB, 0))
+    assert losses.damages == {reason}
+    assert only_sentence(report_on(layout)) == (
+        f"The BAT is damaged: 2 entries with {reason.value}. 2 MiB of the disk cannot be read "
+        "because of that."
+    )
+    with open_disk(layout.pack().write(tmp_path / "damaged.vhdx"), lost="zero") as disk:
+        assert sum(lost.length for lost in disk.lost()) == 2 * MIB
 
 
 def in_sectors(*places: int, length: int = 50, block_size: int = MIB) -> Layout:
@@ -239,8 +275,14 @@ def test_what_can_be_read_is_what_no_entry_refuses() -> None:
     layout.set_entry(4, 5)
     layout.set_entry(5, ZERO, reserved=1)
     layout.set_entry(6, FULLY_PRESENT, 0)
-    assert only_sentence(report_on(layout)).endswith(
-        "; 2 MiB of the 5 MiB stored are lost, 3 MiB can be read."
+    cut, damaged = report_on(layout).diagnosis
+    assert cut.endswith(
+        " 1 of 4 stored blocks lie wholly or partly past its end; 1 MiB of the 4 MiB stored are "
+        "lost, 3 MiB can be read."
+    )
+    assert damaged == (
+        "The BAT is damaged: 3 entries with reserved bits that are set, a state that no block has "
+        "or no place for a stored block. 3 MiB of the disk cannot be read because of that."
     )
 
 
@@ -266,4 +308,4 @@ def test_the_last_block_of_the_disk_counts_with_what_the_disk_has_of_it() -> Non
     layout.file_length = layout.payload[1] + MIB
     layout.set_entry(0, FULLY_PRESENT, 100 * MIB)
     judgement = assert_both_ways_agree(layout)
-    assert (judgement.losses.stored, judgement.losses.readable) == (3 * MIB, MIB)
+    assert (judgement.losses.length, judgement.losses.readable) == (3 * MIB, MIB)

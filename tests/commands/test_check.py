@@ -140,7 +140,7 @@ def test_findings_are_grouped_by_level_the_worst_first(tmp_path: Path, run: Run)
     assert titles == ["Errors", "Warnings", "Notes"]
     groups = [list(group) for _, group in itertools.groupby(lines[1:], lambda s: s[0] == " ")]
     diagnosis, _, errors, _, warnings, _, notes = groups
-    assert len(diagnosis) == 2
+    assert len(diagnosis) == 3
     assert rules_in(errors) == ["BAT-03", "BAT-03"]
     assert rules_in(warnings) == ["HDR-03", "REG-03", "MET-02"]
     assert rules_in(notes) == ["FTI-05", "HDR-16"]

@@ -19,6 +19,7 @@ def test_help_of_a_command_is_what_the_command_says(command: str, run: Run) -> N
 def test_help_alone_lists_the_commands(run: Run) -> None:
     assert run("help") == run("--help")
     assert run("--color", "never", "help").status == 0
+    assert "None" not in run("--help").out
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,20 @@ def test_every_command_and_option_says_what_it_is_for() -> None:
             assert action.help, f"{name} {action.dest}"
 
 
+def test_what_an_argument_cannot_be_is_said_in_words() -> None:
+    """argparse calls what it expects by the name of a function, unless that finds words itself."""
+    for name, parser in parsers():
+        parser.load()  # type: ignore[attr-defined]
+        for action in parser._actions:
+            if callable(action.type):
+                try:
+                    action.type("what nothing is called")
+                except ValueError:
+                    assert action.type.__name__[0].isalpha(), f"{name} {action.dest}"
+                except argparse.ArgumentTypeError:
+                    pass
+
+
 def test_the_commands_are_there() -> None:
     assert {name for name, _ in parsers()} >= {"info", "log", "tree", "ksy"}
 

@@ -77,7 +77,18 @@ def test_what_is_mistyped_is_refused(path: Path, run: Run, words: tuple[str, ...
 
 def test_a_disk_cannot_lose_more_than_it_has(path: Path, run: Run) -> None:
     assert_failed(run("resize", path, "-8M"), 1, "8388608 bytes, and cannot lose 8388608")
-    assert_failed(run("resize", path, "5000001"), 2, "ITEM-11")
+    assert run("check", path).status == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "rule"), [("5000001", "ITEM-11"), ("0", "ITEM-13"), ("65T", "ITEM-12")]
+)
+def test_a_size_that_no_disk_has_is_a_mistake_of_the_caller(
+    path: Path, run: Run, size: str, rule: str
+) -> None:
+    outcome = run("resize", path, size)
+    assert (outcome.status, outcome.out) == (64, "")
+    assert f"[{rule}, " in outcome.err
 
 
 def test_a_dry_run_changes_nothing_and_documents_say_so(path: Path, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from uuid import UUID
 
@@ -215,6 +216,38 @@ def test_what_cannot_be_repaired_is_left_with_a_reason(name: str, tmp_path: Path
     errors = {rule for rule, level in levels_of(path).items() if level == "error"}
     assert errors <= {left.rule for left in outcome.left}
     assert all(left.why and left.next_step for left in outcome.left)
+
+
+def left_of(name: str, tmp_path: Path) -> dict[str, tuple[str, str]]:
+    """Return of what is left of an image by rule: why, and what can be done instead."""
+    path = damaged(name).write(tmp_path / "disk.vhdx")
+    return {left.rule: (left.why, left.next_step) for left in repair(path).left}
+
+
+def test_a_reason_that_comes_from_another_rule_names_it(tmp_path: Path) -> None:
+    left = left_of("bat-page-of-ones", tmp_path)
+    named = [why for why, _ in left.values() if "in the way" in why]
+    assert named
+    for rule, (why, _) in left.items():
+        for other in re.findall(r"\[(\w+-\d+)\]", why):
+            assert other != rule
+
+
+def test_no_step_is_advised_that_would_fail(tmp_path: Path) -> None:
+    steps = {rule: step for rule, (_, step) in left_of("bat-page-of-ones", tmp_path).items()}
+    assert "convert --salvage" in steps["BAT-02"]
+    steps = {r: step for r, (_, step) in left_of("metadata-signature-wrong", tmp_path).items()}
+    assert steps == {"MET-01": "none is known: without that nothing of the disk can be read"}
+    tables = left_of("both-region-table-checksums-wrong", tmp_path)
+    assert {step for _, step in tables.values()} == {
+        "`convert --assume-regions` looks for what the tables should name"
+    }
+
+
+def test_a_log_that_no_replay_brings_back_is_not_to_be_replayed(tmp_path: Path) -> None:
+    steps = {rule: step for rule, (_, step) in left_of("log-file-truncated", tmp_path).items()}
+    assert steps["LOG-32"] == "`convert --salvage` replays the log of a file that was cut"
+    assert "replay` brings" not in "".join(steps.values())
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_disk_is_what_was_done_to_it(data: st.DataObject) -> None:
 def test_no_disk_has_such_a_size(tmp_path: Path, size: int, rule: str) -> None:
     path = new(tmp_path / "a.vhdx", 5 * MIB, b"x")
     before = path.read_bytes()
-    with pytest.raises(FormatError, match=rule):
+    with pytest.raises(ValueError, match=rule):
         resize(path, size, force=True)
     assert path.read_bytes() == before
 

@@ -1,4 +1,4 @@
-"""What is lost with blocks past the end of the file: because it was cut, or by a damaged BAT.
+"""What of the disk is lost: because the file was cut, or by a damaged BAT.
 
 An entry says by itself that no cut explains it when reserved bits are set, when its state needs a
 parent and there is none, or when its place is further than any file of such a disk was ever long.
@@ -38,19 +38,21 @@ _FEWEST_IN_SECTORS = 4
 
 
 class Reason(Enum):
-    """Why no cut explains an entry: what it has, or is."""
+    """What is wrong with an entry, so that no cut explains it: what it has."""
 
     SECTORS = "a place in sectors"
     RESERVED = "reserved bits that are set"
     NO_PARENT = "a state that needs a parent"
     TOO_FAR = "a place where no file of such a disk ends"
+    NO_STATE = "a state that no block has"
+    NO_PLACE = "no place for a stored block"
 
 
 class Loss(NamedTuple):
-    """Something that is past the end of the file.
+    """Something that is lost.
 
     Attributes:
-        blocks: Stored blocks that are, wholly or partly.
+        blocks: Blocks that are, wholly or partly.
         length: Bytes of the disk in them.
         bitmaps: Sector bitmaps that are.
     """
@@ -61,48 +63,61 @@ class Loss(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What is past the end of the file.
+    """What is past the end of the file, or has an entry that is refused for itself.
 
     Attributes:
-        cut: What a cut explains.
-        wild: What none explains.
+        cut: What is past the end, and a cut explains it.
+        wild: What is, and none explains it.
         reasons: Why not.
-        stored: Bytes of the disk in stored blocks whose entries may be right.
-        readable: How many of them a reader does not refuse.
+        damaged: What is not, but has an entry that says nothing to a reader.
+        damages: What is wrong with those.
+        stored: Stored blocks whose entries may be right.
+        length: Bytes of the disk in them.
+        readable: How many of these a reader does not refuse.
     """
 
     cut: Loss
     wild: Loss
     reasons: set[Reason]
+    damaged: Loss
+    damages: set[Reason]
     stored: int
+    length: int
     readable: int
 
 
 def losses(image: Image, survey: Survey) -> Losses:
-    """Return what is lost because it is past the end of the file."""
+    """Return what is lost by the entries of the BAT."""
     geometry = image.geometry
     is_child = geometry.is_differencing
     counts_sectors = _counts_sectors(survey, is_child=is_child)
     found: set[Reason] = set()
-    blocks, lengths, stored, refused = [0, 0], [0, 0], 0, 0
+    damages: set[Reason] = set()
+    blocks, lengths, stored, whole, refused = [0, 0, 0], [0, 0, 0], 0, 0, 0
     for code, sample in survey.payload.items():
-        length = length_of(image, code, sample)
-        if classes.is_stored(code):
-            stored += length
-            refused += length if is_refused(code, is_child=is_child) else 0
-        if classes.is_stored(code) and code & classes.PAST_THE_END:
-            reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=is_child)
+        length, is_stored = length_of(image, code, sample), classes.is_stored(code)
+        is_lost, reasons = is_refused(code, is_child=is_child), _reasons(code, is_child=is_child)
+        if is_stored and code & classes.PAST_THE_END:
+            reasons = {Reason.SECTORS} if counts_sectors else reasons
             found |= reasons
             blocks[bool(reasons)] += sample.total
             lengths[bool(reasons)] += length
-    bitmaps = [0, 0]
+        elif is_lost:
+            damages |= reasons
+            blocks[2] += sample.total
+            lengths[2] += length
+        if is_stored and not reasons:
+            stored += sample.total
+            whole += length
+            refused += length if is_lost else 0
+    bitmaps = [0, 0, 0]
     for code in _bitmaps_past_the_end(image, survey):
         reasons = {Reason.SECTORS} if counts_sectors else _reasons(code, is_child=True)
         found |= reasons
         bitmaps[bool(reasons)] += 1
-    cut, wild = map(Loss, blocks, lengths, bitmaps)
-    readable = stored - refused + _begun(image, survey)
-    return Losses(cut, wild, found, stored - wild.length, readable)
+    cut, wild, damaged = map(Loss, blocks, lengths, bitmaps)
+    readable = whole - refused + _begun(image, survey)
+    return Losses(cut, wild, found, damaged, damages, stored, whole, readable)
 
 
 def _begun(image: Image, survey: Survey) -> int:
@@ -119,12 +134,15 @@ def _begun(image: Image, survey: Survey) -> int:
 
 
 def _reasons(code: int, *, is_child: bool) -> set[Reason]:
-    """Return why no cut explains the entries of a class past the end of the file."""
+    """Return what is wrong with the entries of a class, whatever the length of the file."""
     is_partial = code & STATE_MASK == PARTIALLY_PRESENT
+    is_stored = classes.is_stored(code)
     reasons = {
         Reason.RESERVED: code & classes.RESERVED,
         Reason.NO_PARENT: is_partial and not is_child,
-        Reason.TOO_FAR: code & classes.TOO_FAR,
+        Reason.TOO_FAR: is_stored and code & classes.TOO_FAR,
+        Reason.NO_STATE: code & STATE_MASK not in STATE_NAMES,
+        Reason.NO_PLACE: is_stored and code & classes.NO_PLACE,
     }
     return {reason for reason, is_given in reasons.items() if is_given}
 
@@ -174,13 +192,13 @@ def _bitmaps_past_the_end(image: Image, survey: Survey) -> Iterator[int]:
 
 
 def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
-    """Yield what it means that blocks or sector bitmaps are past the end of the file."""
-    cut, wild, reasons, stored, readable = losses(image, survey)
+    """Yield what it means that blocks or sector bitmaps are past the end, or entries damaged."""
+    cut, wild, reasons, damaged, damages, stored, length, readable = losses(image, survey)
     rules = ("BAT-10",)
     if cut.blocks:
         yield Sentence(
-            f"The file is cut short: {cut.blocks} of {survey.stored - wild.blocks} stored blocks "
-            f"lie wholly or partly past its end; {_share(stored, readable)}.",
+            f"The file is cut short: {cut.blocks} of {stored} stored blocks lie wholly or partly "
+            f"past its end; {_share(length, readable)}.",
             rules,
         )
     if cut.bitmaps:
@@ -191,6 +209,13 @@ def explain_losses(image: Image, survey: Survey) -> Iterator[Sentence]:
         )
     if wild.blocks or wild.bitmaps:
         yield Sentence(_about_wild(wild, reasons), rules)
+    if damaged.blocks:
+        yield Sentence(
+            f"The BAT is damaged: {counted(damaged.blocks, 'entry', 'entries')} with "
+            f"{_listed(damages)}. {human_size(damaged.length)} of the disk cannot be read because "
+            "of that.",
+            ("BAT-02", "BAT-03", "BAT-05", "BAT-09"),
+        )
 
 
 def _share(stored: int, readable: int) -> str:
@@ -210,9 +235,12 @@ def _about_wild(wild: Loss, reasons: set[Reason]) -> str:
             "places that are multiples of 2,048 MiB and would be inside it as sectors of 512 "
             f"bytes. No cut explains that. {lost}"
         )
-    *others, last = (reason.value for reason in Reason if reason in reasons)
-    what = f"{', '.join(others)} or {last}" if others else last
     return (
-        f"The BAT is damaged: {entries} of blocks past the end of the file, with {what}. "
-        f"No cut explains that. {lost}"
+        f"The BAT is damaged: {entries} of blocks past the end of the file, with "
+        f"{_listed(reasons)}. No cut explains that. {lost}"
     )
+
+
+def _listed(reasons: set[Reason]) -> str:
+    *others, last = (reason.value for reason in Reason if reason in reasons)
+    return f"{', '.join(others)} or {last}" if others else last

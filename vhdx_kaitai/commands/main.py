@@ -137,6 +137,7 @@ def build_parser(only: str | None = None) -> Parser:
     add_common(parser, "auto", False)
     commands = parser.add_subparsers(
         title="commands",
+        description="COMMAND --help says what one of them does and takes",
         metavar="COMMAND",
         required=True,
         prog=parser.prog,

@@ -75,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
                 progress=step,
                 **parent_options(arguments),
             )
+    except ValueError as error:
+        arguments.misused(str(error))
+        raise
     except StoppedError as error:
         complain(arguments.file, "stopped before the size was changed; the image is in order")
         return error.status

@@ -21,7 +21,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--disk-id",
         metavar="GUID",
-        type=lambda text: text if text == _NEW else guid(text),
+        type=_guid_or_new,
         help="the identifier of the disk; new is one that nobody has",
     )
     command.add_argument(
@@ -33,6 +33,13 @@ def add_arguments(command: Parser) -> None:
     add_force_to_change(command)
     add_changing(command)
     command.set_defaults(misused=command.error)
+
+
+def _guid_or_new(text: str) -> str:
+    try:
+        return text if text == _NEW else guid(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a GUID nor {_NEW}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def repaired_text(document: Document) -> Iterator[str]:
     """
     path = printable(document["path"])
     if not document["items"]:
-        yield f"{path}: nothing to repair" + (" that can be repaired" if document["left"] else "")
+        yield f"{path}: " + ("no repair can be made" if document["left"] else "nothing to repair")
     elif document["changed"]:
         yield f"{path}: repaired; {printable(document['undo'])} holds what it was"
     else:

@@ -139,15 +139,29 @@ def refuse_impossible(disk: NewDisk) -> None:
         metadata.check_sector_size(
             "ITEM-16", "PhysicalSectorSize", disk.physical_sector_size, sectors
         ),
-        metadata.check_virtual_disk_size(
-            disk.size,
-            disk.logical_sector_size,
-            Place("size", "virtual_disk_size_item", None),
-        ),
     )
     for findings in checks:
-        for finding in findings:
-            raise ValueError(f"{finding.message} [{finding.rule}, MS-VHDX {finding.section}]")
+        _refuse(findings)
+    refuse_size(disk.size, disk.logical_sector_size)
+
+
+def refuse_size(size: int, sector_size: int) -> None:
+    """Raise unless a disk can have a size.
+
+    Args:
+        size: The size in bytes.
+        sector_size: The logical sector size of the disk in bytes.
+
+    Raises:
+        ValueError: The format allows no such disk.
+    """
+    place = Place("size", "virtual_disk_size_item", None)
+    _refuse(metadata.check_virtual_disk_size(size, sector_size, place))
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        raise ValueError(f"{finding.message} [{finding.rule}, MS-VHDX {finding.section}]")
 
 
 class Blank:

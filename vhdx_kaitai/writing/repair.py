@@ -17,6 +17,7 @@ from ..checking.chain import check
 from ..checking.findings import Report
 from ..copying.data import Progress
 from ..errors import FormatError, UnsafeError, VhdxError, refusal
+from ..reading.image import Image
 from ..records import NamedTuple
 from ..rules import catalogue
 from ..storage.locks import Lock
@@ -216,8 +217,7 @@ def _plan(
             mended = mend(rehearsal, leave)
         except VhdxError as error:
             rehearsal.go_back(moment)
-            reason = error.finding.message if isinstance(error, FormatError) else str(error)
-            why.setdefault(rule, []).append(reason)
+            why.setdefault(rule, []).append(_reason(error, rule))
             continue
         after = _checked(rehearsal)
         bad = _wrong_with(rule, report, after)
@@ -228,7 +228,7 @@ def _plan(
         rehearsal.pause()
         items.append(RepairItem(rule, *mended))
         report = after
-    left = tuple(_left(report, only, why))
+    left = tuple(_left(report, only, why, is_readable=_is_readable(rehearsal)))
     return RepairOutcome(False, False, tuple(items), left, None, verdict, report.verdict)
 
 
@@ -259,11 +259,35 @@ def _wrong_with(rule: str, before: Report, after: Report) -> str | None:
     return None
 
 
+def _reason(error: VhdxError, rule: str) -> str:
+    """Return why the repair of what breaks a rule failed."""
+    if not isinstance(error, FormatError):
+        return str(error)
+    found = error.finding
+    if found.rule == rule:
+        return found.message
+    return f"something else is in the way: {found.message} [{found.rule}]"
+
+
+def _is_readable(rehearsal: Rehearsal) -> bool:
+    """Tell whether anything of the disk can be read without that something is assumed."""
+    try:
+        Image(rehearsal)
+    except VhdxError:
+        return False
+    return True
+
+
 def _left(
-    report: Report, only: Collection[str] | None, why: dict[str, list[str]]
+    report: Report,
+    only: Collection[str] | None,
+    why: dict[str, list[str]],
+    *,
+    is_readable: bool,
 ) -> list[Unrepaired]:
     """Return what is not repaired, with the reason and what to do about it."""
     left: dict[str, Unrepaired] = {}
+    broken = _counts(report)
     for finding in report.findings:
         rule = finding.rule
         if rule in why:
@@ -271,16 +295,31 @@ def _left(
         elif only is not None and rule not in only and any(rule == one for one, _ in REPAIRS):
             reason = "it was not asked for"
         else:
-            reason = "the file does not say how it should be, or nobody has to know"
-        is_lost_log = rule == "LOG-01" and "LOG-31" in _counts(report)  # no replay helps then
-        step = _NEXT["LOG-31" if is_lost_log else rule] if rule in _NEXT else None
-        step = step or (_INTO_A_NEW_FILE if finding.level == "error" else _HARMLESS)
+            needless = _NO_DAMAGE if rule == "LOG-01" else _NEEDLESS
+            reason = _UNKNOWN if finding.level == "error" else needless
+        worse = next((other for other in _WORSE.get(rule, ()) if other in broken), rule)
+        step = _NEXT.get(worse)
+        if step is None:
+            of_errors = _INTO_A_NEW_FILE if is_readable else _UNREADABLE
+            step = of_errors if finding.level == "error" else _HARMLESS
         left.setdefault(rule, Unrepaired(rule, reason, step))
     return list(left.values())
 
 
-_INTO_A_NEW_FILE = "`convert` takes what can be read into a new file, see docs/rescue.md"
+_UNKNOWN = "the file does not say how it should be"
+_NEEDLESS = "there is no repair, and none is needed"
+_NO_DAMAGE = "a dirty log is no damage"
+_INTO_A_NEW_FILE = "`convert --salvage` takes what can be read into a new file, see docs/rescue.md"
+_UNREADABLE = "none is known: without that nothing of the disk can be read"
 _HARMLESS = "none is needed: readers do not mind"
+# With what else is broken the next step of a rule is another one.
+_WORSE = {
+    "LOG-01": ("LOG-31", "LOG-32"),
+    "HDR-02": ("HDR-05", "HDR-06"),
+    "HDR-03": ("HDR-05", "HDR-06"),
+    "REG-02": ("REG-04",),
+    "REG-03": ("REG-04",),
+}
 _OTHER_COPY = "look at what is said of the other copy"
 _NEXT = {
     "LOG-01": "`replay` brings what the log holds into its place",

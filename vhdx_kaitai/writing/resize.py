@@ -21,7 +21,7 @@ from functools import partial
 from ..checking.classes import OCCUPYING_STATES
 from ..checking.order import payload_entries
 from ..copying.data import Progress, data_ranges, in_pieces
-from ..errors import UnsafeError, VhdxError, refuse
+from ..errors import UnsafeError, VhdxError
 from ..format import encode
 from ..format.bat import (
     ENTRY_LENGTH,
@@ -35,8 +35,6 @@ from ..format.bat import (
     Geometry,
 )
 from ..format.headers import HEADER_SECTION_LENGTH
-from ..format.metadata import check_virtual_disk_size
-from ..format.place import Place
 from ..reading.chain import open_chain
 from ..reading.disk import Disk
 from ..reading.image import Image
@@ -48,6 +46,7 @@ from ..storage.locks import Lock
 from ..storage.overlay import PAGE
 from ..text import full_size
 from ..units import MIB, ceil_div
+from .blank import refuse_size
 from .editor import Editor, survey_to_write
 from .items import put_item
 from .operation import Terms, change
@@ -125,12 +124,13 @@ def resize(
         What was changed, or would be.
 
     Raises:
-        FormatError: A rule refuses the image, or the size.
+        FormatError: A rule refuses the image.
         InUseError: Another program has the file open.
         ParentNotFoundError: No parent was found.
         UnsafeError: Something would be lost, or others rely on the image.
         OSError: There is no space, or the medium fails.
-        ValueError: Neither a size is given nor `minimum`, or both.
+        ValueError: Neither a size is given nor `minimum`, or both; or the format allows no disk
+            of that size.
     """
     if (size is None) is not minimum:
         raise ValueError("either a size is wanted, or the minimum")
@@ -152,8 +152,7 @@ def _plan(image: Image, wanted: _Wanted) -> _Plan:
         size, table = wanted.size, _table_of(disk)
         if size is None:
             size = _least_size(disk, table)
-        sector = disk.logical_sector_size
-        refuse(check_virtual_disk_size(size, sector, Place("size", "virtual_disk_size_item", None)))
+        refuse_size(size, disk.logical_sector_size)
         if size < disk.size and not wanted.force:
             _refuse_loss(disk, table, size, wanted.progress)
         return _Plan(size, parent_size, tuple(_changes(image, size, table)))
