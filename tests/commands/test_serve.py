@@ -188,6 +188,18 @@ def test_a_partition_that_cannot_be_is_refused(
     assert message in done.err
 
 
+def test_a_partition_that_is_not_there_is_refused_before_anything_is_served(
+    tmp_path: Path, run: Run
+) -> None:
+    path = dynamic(4 * MIB).build().write(tmp_path / "disk.vhdx")
+    with vhdx_kaitai.open(path, writable=True) as disk:
+        disk.pwrite(mbr((LINUX, 64, 64), (LINUX, 128, 64)), 0)
+    for number in (0, 3, 5):
+        done = run("serve", path, "--partition", number, "--run", "true")
+        assert done.status == 1
+        assert f"no partition {number}: there are: 1, 2" in done.err
+
+
 def test_partitions_in_sectors_of_4096_are_refused(tmp_path: Path, run: Run) -> None:
     path = dynamic(8 * MIB, logical_sector_size=4096).build().write(tmp_path / "disk.vhdx")
     done = run("serve", path, "--partition", 1, "--run", "true")

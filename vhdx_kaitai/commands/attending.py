@@ -96,8 +96,11 @@ def _refuse_partition(partition: int, disk: Disk) -> None:
         size = disk.logical_sector_size
         raise UnsupportedError(f"nbdkit finds no partitions in sectors of {size} bytes")
     table = partition_table(disk)
-    if table is None or not partition:
-        there = "there is no partition table" if table is None else "they are counted from 1 on"
+    if table is None:
+        raise VhdxError(f"no partition {partition}: there is no partition table")
+    numbers = sorted(part.number for part in table.parts if part.number is not None)
+    if partition not in numbers and not table.doubt:
+        there = f"there are: {', '.join(map(str, numbers))}" if numbers else "there is none"
         raise VhdxError(f"no partition {partition}: {there}")
 
 
