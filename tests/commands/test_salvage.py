@@ -236,3 +236,29 @@ def test_a_dirty_image_is_read_as_it_is_stored_on_request(tmp_path: Path, run: R
     assert document["log"]["state"] == "ignored"
     text = run("info", path, "--as-stored").out
     assert "the file as it is stored" in text
+
+
+# -- what nobody can see from the disk ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["read", "convert", "hash", "map", "compare", "files", "ls"])
+def test_every_command_that_reads_the_disk_tells_that_its_bat_was_wiped(
+    command: str, tmp_path: Path, run: Run
+) -> None:
+    layout = dynamic(8 * MIB, blocks={3: Block()}).layout()
+    layout.set_entry(3, 0)
+    path = layout.build().write(tmp_path / "wiped.vhdx")
+    more = {"compare": [path], "convert": [tmp_path / "out.raw"], "read": ["-o", tmp_path / "out"]}
+    for options in ([], ["--salvage", "--force"]):
+        if command == "compare" and options:
+            continue
+        if command in ("files", "ls", "hash"):
+            options = options[:1]
+        outcome = run(command, path, *more.get(command, []), *options)
+        assert "the BAT is empty, but the file has data that nothing refers to" in outcome.err
+
+
+def test_a_list_of_what_is_on_a_disk_tells_what_of_it_is_lost(path: Path, run: Run) -> None:
+    outcome = run("files", path, "--salvage")
+    assert outcome.status == 3
+    assert " stored are lost" in outcome.err

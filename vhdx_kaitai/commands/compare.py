@@ -9,7 +9,7 @@ from ..copying.compare import compare
 from ..reading.disk import Disk
 from ..showing.compare import compare_document, compare_text
 from .arguments import Parser, add_assumptions, add_json, add_missing_parent, add_parents
-from .disks import open_either
+from .disks import open_either, tell_in_passing
 from .output import print_document, print_lines, tell_unused
 from .progress import progress
 from .status import DIFFERENT, DONE, IO_FAILED
@@ -44,11 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(contextlib.closing(open_either(arguments, arguments.file)))
         two = stack.enter_context(contextlib.closing(open_either(arguments, arguments.other)))
-        tell_unused(arguments, [disk.unused for disk in (one, two) if isinstance(disk, Disk)])
+        disks = [disk for disk in (one, two) if isinstance(disk, Disk)]
+        tell_unused(arguments, [disk.unused for disk in disks])
         with progress(arguments, min(one.size, two.size)) as done:
             difference = compare(one, two, done)
+        for disk in disks:  # what is lost has been told by now, unless it reads as zeros
+            tell_in_passing(arguments, disk, disk.size)
     if arguments.json:
-        assumed = [what for disk in (one, two) if isinstance(disk, Disk) for what in disk.assumed]
+        assumed = [what for disk in disks for what in disk.assumed]
         print_document(compare_document(arguments.file, arguments.other, difference, assumed))
     else:
         print_lines(compare_text(difference))

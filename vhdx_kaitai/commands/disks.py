@@ -163,4 +163,5 @@ def conclude_salvage(
         complain(disk.image.path, text)
     elif arguments.salvage:
         note(arguments, disk.image.path, text)
+        tell_in_passing(arguments, disk, length)  # of a BAT that was wiped, for example
     return LOST if found.ranges else DONE

@@ -10,6 +10,7 @@ from ..serving.dissected import LIBRARIES
 from ..serving.files import Files
 from ..text import counted
 from .arguments import Parser, add_file, add_parents, add_rescue, number
+from .disks import tell_in_passing
 from .output import complain
 from .status import DONE, LOST, OF_FILES
 
@@ -84,6 +85,7 @@ def open_files(arguments: argparse.Namespace, disk: Disk, told: Told) -> Files:
         disk: The disk.
         told: Hears what is left out.
     """
+    tell_in_passing(arguments, disk, 0)
     place = chosen_place(disk, arguments.partition, LIBRARIES)
     arguments.partition = place.number
     files = Files(disk, place.volume, place.kind, told, go_on=arguments.salvage)

@@ -15,7 +15,7 @@ from .arguments import (
     add_range,
     add_rescue,
 )
-from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage
+from .disks import chosen_range, conclude_salvage, open_disk, prepare_salvage, tell_in_passing
 from .output import print_lines
 from .status import DONE
 from .streams import write
@@ -47,5 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print_lines(map_text(found.columns()))
         if not arguments.salvage and not found.has_lost:
+            tell_in_passing(arguments, disk, length)
             return DONE
         return conclude_salvage(arguments, disk, offset, length)
