@@ -136,6 +136,16 @@ def test_the_programs_of_the_library_guide_print_what_it_says(
     assert guide.count("\nprints\n") == len(printed)
 
 
+def test_the_program_of_the_grammar_page_prints_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("python -m tests.images.demo build/demo.vhdx")
+    monkeypatch.chdir(ROOT)
+    (program,), printed = (blocks(kind, PAGES["docs/grammar.md"]) for kind in ("python", "text"))
+    exec(compile(program, "grammar.md", "exec"), {})
+    assert [capsys.readouterr().out] == printed
+
+
 def test_the_two_commands_that_set_everything_up_are_targets_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = re.findall(r"^    make (\w+)", README, re.MULTILINE)

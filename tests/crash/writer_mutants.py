@@ -225,7 +225,7 @@ MUTANTS = {
     "LastFileOffset never grows": Mutant(
         "what is needed",
         b.last_file_offset_never_grows,
-        "end of block",
+        "end of the needed bytes",
         Trial("empty dynamic", seed=1, cuts=100, operations=8),
     ),
     "FlushedFileOffset is that of memory": Mutant(

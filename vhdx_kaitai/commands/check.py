@@ -41,7 +41,7 @@ _WORDS = {
     WARNINGS: "usable, with warnings",
     CORRUPT: "corrupt",
     NOT_VHDX: "not VHDX",
-    FAILED: "not checked wholly, or without a parent",
+    FAILED: "not read, not checked wholly, or without a parent",
 }
 
 

@@ -263,7 +263,7 @@ def _check_offset(entry: int, place: Span, needed: int, size: int) -> Iterator[F
         yield mismatch("BAT-09", "error", place, "FileOffsetMB", "0", "at least 1")
     elif offset + needed > size:
         actual, expected = f"{offset + needed:#x}", f"at most the file's length {size:#x}"
-        yield mismatch("BAT-10", "error", place, "end of block", actual, expected)
+        yield mismatch("BAT-10", "error", place, "end of the needed bytes", actual, expected)
 
 
 def _check_kept(entry: int, place: Span, needed: int, size: int) -> Iterator[Finding]:

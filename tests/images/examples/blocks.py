@@ -67,7 +67,7 @@ EXAMPLES = [
         "BAT-10",
         "bat-block-past-the-end",
         "error",
-        "end of block 0x40100000, expected at most the file's length 0xc00000",
+        "end of the needed bytes 0x40100000, expected at most the file's length 0xc00000",
         besides=("BLK-13",),
     ),
     Example(
