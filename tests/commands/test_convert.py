@@ -126,6 +126,21 @@ def test_a_bar_on_a_terminal_is_plain_text(files: Files, tmp_path: Path) -> None
     assert b"\x1b" not in shown
 
 
+@pytest.mark.parametrize(
+    ("end", "kind"), [("qcow2", "qcow2"), ("vhd", "vpc"), ("VMDK", "vmdk"), ("vdi", "vdi")]
+)
+def test_a_name_of_another_format_gets_no_raw_image(
+    end: str, kind: str, files: Files, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / f"out.{end}"
+    outcome = run("convert", files.good("fixed-plain"), out)
+    assert (outcome.status, outcome.out) == (64, "")
+    assert f"qemu-img convert -f raw -O {kind} " in outcome.err
+    assert files_in(tmp_path) == set()
+    assert run("convert", files.good("fixed-plain"), out, "-O", "raw").status == 0
+    assert out.exists()
+
+
 def test_an_empty_name_is_no_standard_output(files: Files, run: Run) -> None:
     for words in (["read", files.good("odd-sectors"), "-o", ""], ["ksy", "-o", ""]):
         outcome = run(*words)

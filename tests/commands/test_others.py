@@ -106,7 +106,7 @@ def test_bare_names_will_do_for_whatever_changes_a_file(
         "write a.vhdx -i bytes",
         "set a.vhdx --disk-id new",
         "resize a.vhdx 80MiB",
-        "write a.vhdx --discard",
+        "write a.vhdx --discard --length 80MiB",
         "compact a.vhdx",
         "compact a.vhdx --to packed.vhdx",
         "create b.avhdx --parent a.vhdx",

@@ -59,9 +59,9 @@ def test_a_part_of_a_file_is_written(path: Path, source: Path, run: Run) -> None
 
 
 @pytest.mark.parametrize("kind", ["zero", "discard"])
-def test_zeros_and_nothing_take_the_rest_of_the_disk(path: Path, run: Run, kind: str) -> None:
+def test_zeros_and_nothing_end_where_the_disk_does(path: Path, run: Run, kind: str) -> None:
     before = held_in(path)
-    outcome = run("write", path, f"--{kind}", "--offset", "1M")
+    outcome = run("write", path, f"--{kind}", "--offset", "1M", "--length", "1T")
     done = {"zero": "zeroed", "discard": "discarded"}[kind]
     assert outcome.out == f"{path}: {SIZE - MIB} bytes at {MIB} {done}\n"
     assert held_in(path) == before[:MIB].ljust(SIZE, b"\0")
@@ -81,7 +81,9 @@ def test_standard_input_is_written(path: Path) -> None:
     assert held_in(path) == before[:MIB].ljust(SIZE, b"\0")
 
 
-@pytest.mark.parametrize("words", [["-i", "input"], ["--zero"], ["--discard"]])
+@pytest.mark.parametrize(
+    "words", [["-i", "input"], *([what, "--length", "1M"] for what in ("--zero", "--discard"))]
+)
 def test_a_dry_run_says_what_would_be_and_changes_nothing(
     path: Path, source: Path, run: Run, words: list[str]
 ) -> None:
@@ -103,7 +105,7 @@ def test_what_does_not_fit_is_not_begun(path: Path, source: Path, run: Run) -> N
     before = path.read_bytes()
     outcome = run("write", path, "-i", source, "--offset", str(SIZE - 100))
     assert_failed(outcome, 1, f"{path}: ", "past the end of the disk", "nothing was written")
-    outcome = run("write", path, "--zero", "--offset", str(SIZE + 1))
+    outcome = run("write", path, "--zero", "--offset", str(SIZE + 1), "--length", "1")
     assert_failed(outcome, 1, f"{path}: ", "past the end of the disk")
     assert_failed(run("write", path, "-i", path), 1, "is an image of the disk itself")
     assert_failed(run("write", path, "-i", path.with_name("none")), 1, "none: ")
@@ -118,7 +120,7 @@ def test_an_image_that_is_refused_or_in_use_is_left_alone(tmp_path: Path, run: R
     assert path.read_bytes() == before
     good = dynamic(SIZE).build().write(tmp_path / "good.vhdx")
     with vhdx_kaitai.open(good, writable=True):
-        assert_failed(run("write", good, "--zero"), 1, f"{good}: ", "in use")
+        assert_failed(run("write", good, "--zero", "--length", "1"), 1, f"{good}: ", "in use")
 
 
 def test_a_parent_is_changed_only_by_force(tmp_path: Path, run: Run) -> None:
@@ -222,3 +224,12 @@ def test_options_that_contradict_each_other(path: Path, run: Run) -> None:
     assert run("write", path, "--zero", "--discard").status == 64
     assert run("write", path, "--zero", "-i", "x").status == 64
     assert run("write", path, "--no-parent").status == 64
+
+
+@pytest.mark.parametrize("what", ["--zero", "--discard"])
+def test_a_whole_disk_does_not_go_by_a_forgotten_option(what: str, path: Path, run: Run) -> None:
+    before = path.read_bytes()
+    outcome = run("write", path, what)
+    assert (outcome.status, outcome.out) == (64, "")
+    assert outcome.err.endswith(f"{what} needs --length, so that the whole disk is no accident\n")
+    assert path.read_bytes() == before

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 _OF_VHDX = (".vhdx", ".avhdx")
 _STREAM = "-"
 
+# Formats that others write, by the ends of names, as qemu-img calls them.
+_OF_OTHERS = {
+    ".qcow": "qcow",
+    ".qcow2": "qcow2",
+    ".qed": "qed",
+    ".vdi": "vdi",
+    ".vhd": "vpc",
+    ".vmdk": "vmdk",
+}
+
 # What can be said of a new VHDX file alone, and what it is when nobody says so.
 _OF_NEW_FILES = {
     "type": "dynamic",
@@ -117,7 +127,15 @@ def _is_vhdx(arguments: argparse.Namespace) -> bool:
     """Tell whether the output is a VHDX file."""
     if arguments.output_format is not None:
         return bool(arguments.output_format == "vhdx")
-    return str(arguments.output).lower().endswith(_OF_VHDX)
+    name = str(arguments.output).lower()
+    kind = next((kind for end, kind in _OF_OTHERS.items() if name.endswith(end)), None)
+    if kind is not None:
+        other = f"""vhdx-kaitai serve FILE --run 'qemu-img convert -f raw -O {kind} "$uri" OUT'"""
+        arguments.misused(
+            f"OUT has a name of another format ({kind}), which is not written here: -O raw or -O "
+            f"vhdx says what it is; `{other}` writes the other one"
+        )
+    return name.endswith(_OF_VHDX)
 
 
 def _to_vhdx(arguments: argparse.Namespace) -> int:

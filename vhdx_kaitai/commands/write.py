@@ -45,22 +45,27 @@ def add_arguments(command: Parser) -> None:
     what.add_argument(
         "--zero",
         action="store_true",
-        help="let the range read as zeros; whole blocks of it give their space back",
+        help="let the range of --length bytes read as zeros; whole blocks of it give their space"
+        " back",
     )
     what.add_argument(
         "--discard",
         action="store_true",
-        help="give the space of whole blocks back, which read as zeros then; leave the rest alone",
+        help="give the space of whole blocks of the range back, which read as zeros then; leave the"
+        " rest alone",
     )
     add_range(command)
     add_force_to_change(command)
     add_changing(command)
     add_parents(command, may_lack=False)
+    command.set_defaults(misused=command.error)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write to a range of the disk, and check the image then."""
     kind = "zero" if arguments.zero else "discard" if arguments.discard else "data"
+    if kind != "data" and arguments.length is None:
+        arguments.misused(f"--{kind} needs --length, so that the whole disk is no accident")
     stopped: StoppedError | None = None
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(_open_input(arguments.input)) if kind == "data" else None
