@@ -21,6 +21,7 @@ from tests.support import damaged
 from vhdx_kaitai.commands.changing import Steps, StoppedError
 from vhdx_kaitai.storage import locks
 from vhdx_kaitai.storage.target import FileTarget
+from vhdx_kaitai.writing.disk import WritableDisk
 
 SIZE = 6 * MIB
 DATA = os.urandom(MIB + 12_345)
@@ -99,6 +100,49 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(
     assert not done["dry_run"]
     assert (done["offset"], done["length"]) == (document["offset"], document["length"])
     assert (done["locked"], done["verdict"]) == (True, "clean")
+
+
+def test_a_file_on_standard_input_counts_from_where_it_is_read(path: Path, source: Path) -> None:
+    before = held_in(path)
+    program = [*VHDX_KAITAI, "write", str(path), "--offset", str(SIZE - 5)]
+    for words, told in ((["--dry-run"], b"would be written"), ([], b"written\n")):
+        with source.open("rb") as file:
+            file.seek(len(DATA) - 5)
+            done = subprocess.run([*program, *words], stdin=file, capture_output=True, check=True)
+        assert b": 5 bytes at " in done.stdout
+        assert told in done.stdout
+    assert held_in(path) == before[:-5] + DATA[-5:]
+
+
+def test_a_dry_run_tells_no_more_than_the_input_has(path: Path, tmp_path: Path, run: Run) -> None:
+    three = tmp_path / "three"
+    for data in (b"abc", b""):
+        three.write_bytes(data)
+        outcome = run("write", path, "-i", three, "--length", "100", "--dry-run")
+        assert f": {len(data)} bytes at 0 would be written" in outcome.out
+        assert (
+            f": {len(data)} bytes at 0 written"
+            in run("write", path, "-i", three, "--length", "100").out
+        )
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="no file whose size is told as 0")
+def test_a_file_that_the_system_makes_when_it_is_read_is_written(path: Path, run: Run) -> None:
+    data = Path("/proc/version").read_bytes()
+    outcome = run("write", path, "-i", "/proc/version")
+    assert outcome.out == f"{path}: {len(data)} bytes at 0 written\n"
+    assert held_in(path)[: len(data)] == data
+
+
+@pytest.mark.parametrize("words", [["write", "FILE"], ["convert", "-", "OUT"]])
+def test_a_standard_input_that_is_closed_is_told(
+    words: list[str], path: Path, tmp_path: Path
+) -> None:
+    names = {"FILE": str(path), "OUT": str(tmp_path / "out.vhdx")}
+    program = [*VHDX_KAITAI, *(names.get(word, word) for word in words)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *program], capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr == b"vhdx-kaitai: standard input: Bad file descriptor\n"
 
 
 def test_what_does_not_fit_is_not_begun(path: Path, source: Path, run: Run) -> None:
@@ -196,6 +240,33 @@ def test_a_request_to_end_stops_who_waits_for_input(path: Path, number: int) -> 
         assert process.wait() == 128 + number
     assert err == f"vhdx-kaitai: {path}: stopped after {MIB} bytes; the image is in order\n"
     assert held_in(path) == DATA[:MIB] + before[MIB:]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_amid_the_last_flush_loses_nothing(
+    path: Path, source: Path, number: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("who started the tests lets it be ignored, as shells do in the background")
+    before, flush, close = held_in(path), FileTarget.flush, WritableDisk.close
+    asked = []
+
+    def asked_to_end(self: FileTarget) -> None:
+        asked.append(number)
+        os.kill(os.getpid(), number)
+        flush(self)
+
+    def closed(self: WritableDisk) -> None:
+        monkeypatch.setattr(FileTarget, "flush", asked_to_end)
+        close(self)
+
+    monkeypatch.setattr(WritableDisk, "close", closed)
+    outcome = run("write", path, "-i", source, "--offset", "777")
+    assert outcome == (0, f"{path}: {len(DATA)} bytes at 777 written\n", "")
+    assert len(asked) > 2
+    assert held_in(path) == before[:777] + DATA + before[777 + len(DATA) :]
+    with vhdx_kaitai.open(path) as disk:
+        assert disk.image.log_state == "clean"
 
 
 def test_a_request_to_end_is_heard_between_two_steps() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from uuid import UUID
 
 from ..copying.files import refuse_to_replace
@@ -26,6 +25,7 @@ from .interrupts import interruptible
 from .output import note
 from .progress import progress
 from .status import DONE
+from .streams import standard_input
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -142,7 +142,7 @@ def _to_vhdx(arguments: argparse.Namespace) -> int:
     refuse_to_replace(arguments.output, arguments.force)
     prepare_salvage(arguments)
     if arguments.file == _STREAM:
-        created = _convert(arguments, sys.stdin.buffer, arguments.size or 0)
+        created = _convert(arguments, standard_input(), arguments.size or 0)
         if arguments.size is None:
             note(arguments, arguments.output, f"the disk has {created.size} bytes")
         return DONE

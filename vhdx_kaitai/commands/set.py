@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 from ..showing.changed import changed_document, changed_text
 from ..writing.edit import edit
 from .arguments import Parser, add_file, guid
-from .changing import add_changing, add_force_to_change, conclude, tell_unlocked, wanted_lock
+from .changing import (
+    add_changing,
+    add_force_to_change,
+    between_steps,
+    conclude,
+    tell_unlocked,
+    wanted_lock,
+)
 from .output import print_result
 from .status import DONE
 
@@ -47,14 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.disk_id is None and arguments.physical_sector_size is None:
         arguments.misused("nothing is to be set: --disk-id or --physical-sector-size says what")
     wanted = arguments.disk_id
-    outcome = edit(
-        arguments.file,
-        disk_id=uuid4() if wanted == _NEW else wanted and UUID(wanted),
-        physical_sector_size=arguments.physical_sector_size,
-        force=arguments.force,
-        dry_run=arguments.dry_run,
-        lock=wanted_lock(arguments),
-    )
+    with between_steps(lambda _done: None):  # of which there is one
+        outcome = edit(
+            arguments.file,
+            disk_id=uuid4() if wanted == _NEW else wanted and UUID(wanted),
+            physical_sector_size=arguments.physical_sector_size,
+            force=arguments.force,
+            dry_run=arguments.dry_run,
+            lock=wanted_lock(arguments),
+        )
     tell_unlocked(arguments, outcome.is_locked)
     report, status = conclude(arguments) if outcome.is_changed else (None, DONE)
     verdict = report.verdict if report is not None else None

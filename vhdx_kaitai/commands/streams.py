@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from typing import IO
 
 _closed_at_start = False
@@ -34,6 +35,18 @@ def _use_replacement(stream: IO[str]) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+
+
+def standard_input() -> BufferedReader:
+    """Return the bytes of standard input.
+
+    Raises:
+        OSError: It was closed at the start.
+    """
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
+    stream: BufferedReader = sys.stdin.buffer  # type: ignore[assignment] # typeshed is wider
+    return stream
 
 
 def forget() -> None:

@@ -6,10 +6,10 @@ import argparse
 import contextlib
 import os
 import stat
-import sys
-from typing import BinaryIO
+from contextlib import closing
 
 from ..errors import VhdxError
+from ..records import TYPE_CHECKING
 from ..showing.written import written_document, written_text
 from ..text import counted
 from ..writing.disk import WritableDisk, open_writable
@@ -29,6 +29,10 @@ from .changing import (
 from .disks import chosen_range
 from .output import complain, print_result, tell_unused
 from .progress import progress
+from .streams import standard_input
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 
 def add_arguments(command: Parser) -> None:
@@ -103,13 +107,13 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _open_input(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def _open_input(name: str) -> contextlib.AbstractContextManager[BufferedReader]:
     """Return what is read; standard input stays open."""
-    return contextlib.nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
+    return contextlib.nullcontext(standard_input()) if name == "-" else open(name, "rb")
 
 
 def _range(
-    arguments: argparse.Namespace, disk: WritableDisk, source: BinaryIO | None
+    arguments: argparse.Namespace, disk: WritableDisk, source: BufferedReader | None
 ) -> tuple[int, int | None]:
     """Return offset and length of what is to be written; None when only the input knows.
 
@@ -120,25 +124,42 @@ def _range(
     if source is None:
         return chosen_range(arguments, disk.size)
     refuse_input(disk, source)
-    length = arguments.length
-    if length is None and stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-        length = os.fstat(source.fileno()).st_size
+    length: int | None = arguments.length
+    left = _left_of(source)
+    if left is not None:
+        length = left if length is None else min(length, left)
     end = arguments.offset + (length or 0)
     if end > disk.size:
         raise VhdxError(f"{end} is past the end of the disk at {disk.size}; nothing was written")
     return arguments.offset, length
 
 
+def _left_of(source: BufferedReader) -> int | None:
+    """Return how many bytes there are to be read; None when nobody knows that before."""
+    status = os.fstat(source.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    left = status.st_size - source.tell()
+    if left <= 0:  # so it is, or the system makes the bytes only when they are read
+        return None if source.peek(1) else 0
+    return left
+
+
 def _fill(
     arguments: argparse.Namespace,
     disk: WritableDisk,
-    source: BinaryIO | None,
+    source: BufferedReader | None,
     kind: str,
     offset: int,
     length: int | None,
 ) -> int:
+    """Fill the range, close the disk, and return how many bytes were written.
+
+    Raises:
+        StoppedError: Somebody has asked for the end; what was written is on the medium.
+    """
     total = disk.size - offset if length is None else length
-    with progress(arguments, total) as told, between_steps(told) as step:
+    with progress(arguments, total) as told, between_steps(told) as step, closing(disk):
         if source is not None:
             return fill_from(disk, step.reading(readinto_of(source)), offset, length, step)
         fill_with_nothing(disk.zero if kind == "zero" else disk.discard, offset, total, step)
