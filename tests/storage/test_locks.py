@@ -15,7 +15,8 @@ import pytest
 
 from tests.images.structures import MIB
 from vhdx_kaitai.errors import InUseError, UnsupportedError
-from vhdx_kaitai.storage.locks import Lock
+from vhdx_kaitai.storage.locks import Lock, lock_parent
+from vhdx_kaitai.storage.source import FileSource
 from vhdx_kaitai.storage.target import FileTarget
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "preadv"), reason="nothing is written in place")
@@ -85,6 +86,38 @@ def test_another_failure_is_told_with_the_name_of_the_file(
     assert caught.value.filename == path
 
 
+# -- parents --------------------------------------------------------------------------------------
+
+
+def keep(path: str, lock: Lock = "auto") -> FileSource:
+    """Open a file to be read, and keep others from writing to it."""
+    file = FileSource(path)
+    try:
+        is_locked = lock_parent(int(file.fd), path, lock)
+    except BaseException:
+        file.close()
+        raise
+    assert is_locked is (lock is not False)
+    return file
+
+
+@pytest.mark.parametrize("are_bytes_locked", [True, False])
+def test_a_parent_is_kept_as_it_is_by_any_number(
+    path: str, are_bytes_locked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not are_bytes_locked:
+        monkeypatch.delattr("fcntl.F_OFD_SETLK", raising=False)
+    with closing(keep(path)), closing(keep(path, True)), closing(keep(path, False)):
+        assert_in_use(path)
+    with closing(FileTarget(path)):
+        with pytest.raises(InUseError, match="is changing the file") as caught:
+            keep(path)
+        assert caught.value.path == path
+        keep(path, False).close()
+    keep(path).close()
+    assert open_to_change(path)
+
+
 # -- QEMU -----------------------------------------------------------------------------------------
 
 
@@ -123,6 +156,19 @@ def test_an_image_that_qemu_has_open_is_in_use(image: str, options: tuple[str, .
     with opened_by_qemu(image, *options):
         assert_in_use(image)
     assert open_to_change(image)
+
+
+@on_linux
+def test_qemu_may_read_a_parent_that_is_kept_and_not_write_to_it(image: str) -> None:
+    with closing(keep(image)):
+        for options, is_refused in (("-r",), False), ((), True):
+            words = ["qemu-io", *options, "-f", "vhdx", "-c", "length", image]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert (done.returncode != 0, "lock" in done.stderr) == (is_refused, is_refused)
+        with opened_by_qemu(image, "-r"):
+            keep(image).close()
+    with opened_by_qemu(image), pytest.raises(InUseError):
+        keep(image)
 
 
 @on_linux

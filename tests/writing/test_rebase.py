@@ -183,7 +183,9 @@ def events_of_relinking(data: bytes, child: Path, parent: Path) -> list[Event]:
     file.path = str(child)
     image = Image(file)
     with vhdx_kaitai.open(parent) as above:
-        plan = module._plan(str(child), image, above, ignore_mismatch=True)
+        plan = module._plan(
+            str(child), image, module._NewParent(above, False), ignore_mismatch=True
+        )
         editor = begin_editing(Session(file, image.headers), image, for_data=True)
         put_item(editor, "parent_locator", plan.locator)
         editor.judge()
@@ -235,7 +237,7 @@ def test_a_cut_amid_copies_leaves_a_disk_that_reads_as_before(made: Chain, tmp_p
     below = [Image(str(path)) for path in (made.paths[1], made.paths[0])]
     disk = WritableDisk([Image(file), *below], for_data=False)
     with vhdx_kaitai.open(parent) as above:
-        module._done_with_copies(str(made.path), disk, above, None)
+        module._done_with_copies(str(made.path), disk, module._NewParent(above, False), None)
     disk.close()
     place = tmp_path / "cut" / made.path.name
     shutil.copytree(made.path.parent, place.parent)

@@ -198,6 +198,10 @@ class FileSource(Source):
             self.close()
             raise
 
+    def has_changed(self) -> bool:
+        """Tell whether somebody has written to the file since it was opened."""
+        return _stamp_of(os.fstat(self.fd), os.lseek(self.fd, 0, os.SEEK_END)) != self.stamp
+
     def address(self) -> str | None:
         """Return its absolute path."""
         return None if self.path is None else os.path.abspath(self.path)
@@ -408,8 +412,7 @@ class Cursor:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move the position and return it."""
-        base = (0, self._position, self._source.size)[whence]
-        self._position = base + offset
+        self._position = offset + (0, self._position, self._source.size)[whence]
         return self._position
 
     def read(self, length: int = -1) -> bytes:

@@ -28,6 +28,7 @@ from .blank import (
     judge,
     refuse_impossible,
 )
+from .guards import lock_parents
 from .naming import locator_texts, packed_locator, refuse_lost
 
 
@@ -69,6 +70,7 @@ def create(
 
     Raises:
         ValueError: The format allows no such disk, or the parent none.
+        InUseError: Another program writes to the parent, which would change the child.
         VhdxError: The parent is refused, or no reader would find it.
         OSError: The file cannot be written, or the parent not be read.
     """
@@ -92,6 +94,7 @@ def create(
     if disk_type not in (None, "differencing"):
         raise ValueError(f"a disk with a parent is differencing, not {disk_type}")
     with open_disk(parent, search=search, follow_absolute=follow_absolute) as opened:
+        lock_parents(opened.chain, "auto")
         given = (logical_sector_size, physical_sector_size, disk_id)
         disk = _child_of(opened, size, block_size, given)
         return _create_child(name, disk, opened, replace=replace)

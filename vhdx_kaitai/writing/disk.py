@@ -17,7 +17,7 @@ import sys
 import time
 from _thread import get_ident
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from operator import index as to_int
 from threading import RLock
 from types import FrameType
@@ -38,6 +38,7 @@ from ..storage.target import FileTarget, Target, pwrite_file
 from ..units import ceil_div
 from .blocks import Blocks, Partial
 from .editor import Editor, begin_editing
+from .guards import lock_parents
 from .session import Session
 
 if TYPE_CHECKING:
@@ -430,20 +431,21 @@ def open_writable(
     lock: locks.Lock = "auto",
     for_data: bool = True,
 ) -> WritableDisk:
-    """Open a virtual disk for reading and writing; its parents are only read.
+    """Open a virtual disk for reading and writing; its parents are only read, by others, too.
 
     Args:
         path: Path of the image. Nothing in the file is changed before the disk is.
         parent: The parent, or one for each level, as `open` takes it.
         search: Folders in which parents are looked for, or one folder.
         follow_absolute: Follow absolute paths of parents.
-        lock: Whether the file has to be locked, as QEMU does it: `auto` goes on without
-            where the file system has no locks, True refuses, False does not ask.
+        lock: Whether the file has to be locked, as QEMU does it, and its parents against being
+            written to: `auto` goes on without where the file system has no locks, True refuses,
+            False does not ask.
         for_data: Whether what is written may let the disk read otherwise.
 
     Raises:
         FormatError: A rule refuses an image of the chain.
-        InUseError: Another program has the file open.
+        InUseError: Another program has the file open, or writes to a parent.
         ParentNotFoundError: No parent was found; the message names all that was tried.
         ParentMismatchError: Only other files were found in its place.
         UnsupportedError: On this system no file is changed in place, or cannot be locked.
@@ -452,12 +454,15 @@ def open_writable(
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{type(path).__name__} is no path, and only files are written")
     sought = Sought.of(parent, search, follow_absolute=follow_absolute)
-    file = FileTarget(os.fsdecode(path), lock)
-    try:
+    with ExitStack() as opened:
+        file = FileTarget(os.fsdecode(path), lock)
+        opened.callback(file.close)
         chain = open_chain(file, sought, USUAL)
+        for image in chain.images[1:]:
+            opened.callback(image.close)
+        lock_parents(chain.images[1:], lock, hint=locks.HINT)
         levels = sum(image.locator is not None for image in chain.images)
         unused = list(sought.unused(levels))
-        return WritableDisk(chain.images, chain.links, unused=unused, for_data=for_data)
-    except BaseException:
-        file.close()
-        raise
+        disk = WritableDisk(chain.images, chain.links, unused=unused, for_data=for_data)
+        opened.pop_all()  # by now they are those of the disk
+    return disk

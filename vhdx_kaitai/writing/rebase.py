@@ -19,11 +19,12 @@ from ..reading.chain import check_link
 from ..reading.disk import Disk, open_disk
 from ..reading.image import Image
 from ..records import TYPE_CHECKING, NamedTuple
-from ..storage.locks import Lock
+from ..storage.locks import HINT, Lock
 from ..text import human_size
 from ..units import KIB, MIB
 from .disk import WritableDisk, open_writable
 from .editor import Editor, survey_to_write
+from .guards import lock_parents
 from .items import put_item
 from .naming import locator_texts, packed_locator, refuse_lost
 from .operation import Terms, change
@@ -97,33 +98,47 @@ def rebase(
         FormatError: A rule refuses an image, or the new parent as the child's.
         ParentMismatchError: The child was not made for the new parent.
         UnsafeError: Others rely on the image, and its disk may read otherwise.
-        InUseError: Another program has the file open.
+        InUseError: Another program has the file open, or writes to the new parent.
         OSError: There is no space, or the medium fails.
     """
     name = os.fsdecode(path)
     sought: dict[str, Any] = {"search": search, "follow_absolute": follow_absolute}
-    if not copy:
-        with open_disk(new_parent, **sought) as above:
-            plan = partial(_plan, name, above=above, ignore_mismatch=ignore_mismatch)
+    with open_disk(new_parent, **sought) as above:
+        new = _NewParent(above, False if dry_run else lock)
+        if not copy:
+            plan = partial(_plan, name, new=new, ignore_mismatch=ignore_mismatch)
             carry_out = partial(_carry_out, above=above.image)
             return change(name, plan, carry_out, Terms(ignore_mismatch, force, dry_run, lock))
-    with open_disk(new_parent, **sought) as above:
         if dry_run:
             with open_disk(name, parent=parent, **sought) as disk:
-                return _planned_with_copies(name, disk, above, progress)
+                return _planned_with_copies(name, disk, new, progress)
         with open_writable(name, parent=parent, lock=lock, for_data=False, **sought) as disk:
-            return _done_with_copies(name, disk, above, progress)
+            return _done_with_copies(name, disk, new, progress)
 
 
-def _plan(name: str, image: Image, above: Disk, *, ignore_mismatch: bool) -> _Plan:
+class _NewParent(NamedTuple):
+    """The new parent of a child.
+
+    Attributes:
+        disk: Its disk.
+        lock: Whether it has to be locked while the child gets it.
+    """
+
+    disk: Disk
+    lock: Lock
+
+
+def _plan(name: str, image: Image, new: _NewParent, *, ignore_mismatch: bool) -> _Plan:
     """Return what changes of a child, which has its new parent already or is to take it as it is.
+
+    Nobody writes to that from now on.
 
     Raises:
         FormatError: The new parent cannot be one.
         ParentMismatchError: The child was not made for it.
         UnsupportedError: The image has no parent.
     """
-    locator = image.locator
+    locator, above = image.locator, new.disk
     if locator is None:
         raise UnsupportedError("the image has no parent, and gets none")
     for count in range(1, len(above.chain) + 1):
@@ -134,6 +149,7 @@ def _plan(name: str, image: Image, above: Disk, *, ignore_mismatch: bool) -> _Pl
         message += f", and {above.image.path} has {linkage}; --copy (copy=True) first copies what"
         message += " differs, --ignore-mismatch (ignore_mismatch=True) takes it as it is"
         raise ParentMismatchError(message)
+    lock_parents(above.chain, new.lock, hint=HINT)
     others = [item for item in locator.entries.items() if item[0] not in _OURS]
     texts = [*locator_texts(name, above.image), *others]
     if dict(texts) == locator.entries:
@@ -154,10 +170,12 @@ def _carry_out(editor: Editor, plan: _Plan, above: Image) -> None:
     refuse_lost(editor.judge(), above)
 
 
-def _planned_with_copies(name: str, disk: Disk, above: Disk, progress: Progress | None) -> Outcome:
-    plan = _plan(name, disk.image, above, ignore_mismatch=True)
+def _planned_with_copies(
+    name: str, disk: Disk, new: _NewParent, progress: Progress | None
+) -> Outcome:
+    plan = _plan(name, disk.image, new, ignore_mismatch=True)
     survey_to_write(disk.image)
-    copied = sum(end - start for start, end in _differences(disk, above, progress))
+    copied = sum(end - start for start, end in _differences(disk, new.disk, progress))
     return Outcome(False, False, disk.image.replayed, (*plan.changes, *_about_copies(copied)))
 
 
@@ -167,10 +185,10 @@ def _about_copies(copied: int) -> Iterator[Change]:
 
 
 def _done_with_copies(
-    name: str, disk: WritableDisk, above: Disk, progress: Progress | None
+    name: str, disk: WritableDisk, new: _NewParent, progress: Progress | None
 ) -> Outcome:
-    image = disk.image
-    plan = _plan(name, image, above, ignore_mismatch=True)
+    image, above = disk.image, new.disk
+    plan = _plan(name, image, new, ignore_mismatch=True)
     copied = 0
     for start, end in _differences(disk, above, progress):
         disk.pwrite(disk.pread(end - start, start), start)
