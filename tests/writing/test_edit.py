@@ -11,11 +11,12 @@ import vhdx_kaitai
 from tests.crash.machine import cuts
 from tests.crash.recorder import Recorder, applied
 from tests.images.chain import chain
-from tests.images.image import DISK_ID
+from tests.images.image import DISK_ID, dynamic
+from tests.images.structures import FULLY_PRESENT, MIB
 from tests.reading_fixtures import qemu_img
 from tests.support import good
 from vhdx_kaitai import edit
-from vhdx_kaitai.errors import FormatError, UnsafeError
+from vhdx_kaitai.errors import FormatError, UnsafeError, VhdxError
 from vhdx_kaitai.reading.image import Image
 from vhdx_kaitai.writing.edit import _carry_out, _plan
 from vhdx_kaitai.writing.editor import begin_editing
@@ -65,6 +66,41 @@ def test_a_dry_run_says_the_same_and_changes_nothing(path: Path) -> None:
     assert (told.is_changed, told.is_locked) == (False, False)
     assert path.read_bytes() == before
     assert edit(path, disk_id=NEW_ID).changes == told.changes
+
+
+def test_a_dry_run_says_of_a_dirty_log_what_becomes_of_it(tmp_path: Path) -> None:
+    """Where nothing is to be changed it is left as it is."""
+    path = good("dirty-everything").write(tmp_path / "disk.vhdx")
+    before = path.read_bytes()
+    said = said_by(path)[0]
+    for identity in (said, NEW_ID):
+        told = edit(path, disk_id=identity, dry_run=True)
+        assert path.read_bytes() == before
+        done = edit(path, disk_id=identity)
+        assert (told.replayed, told.changes) == (done.replayed, done.changes)
+        assert (path.read_bytes() != before) is done.is_changed is (done.replayed is not None)
+
+
+@pytest.mark.parametrize("what", ["no log", "no number left", "a block without a place"])
+def test_a_dry_run_refuses_what_is_refused(what: str, tmp_path: Path) -> None:
+    layout = dynamic(4 * MIB).layout()
+    if what == "no log":
+        layout.set_headers(log_length=0, log_offset=0)
+    elif what == "no number left":
+        for header in layout.headers:
+            header.sequence_number += 2**64 - 4
+    else:
+        layout.set_entry(1, FULLY_PRESENT, 0)
+    path = layout.build().write(tmp_path / "disk.vhdx")
+    before = path.read_bytes()
+    told = []
+    for dry_run in (True, False):
+        edit(path, disk_id=said_by(path)[0], dry_run=dry_run)  # nothing is to be changed
+        with pytest.raises(VhdxError) as caught:
+            edit(path, disk_id=NEW_ID, dry_run=dry_run)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("size", [0, 513, 1024, 2**32])

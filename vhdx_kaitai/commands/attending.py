@@ -18,7 +18,7 @@ from ..reading.partitions import partition_table
 from ..serving.nbdkit import environment, refuse_without, serving
 from ..storage.urls import is_url, shown
 from ..writing.disk import WritableDisk, open_writable
-from ..writing.editor import survey_to_write
+from ..writing.editor import survey_to_begin
 from ..writing.guards import refuse_what_others_need
 from .arguments import Parser, add_file, add_parents, add_rescue, number, parent_options
 from .changing import add_force_to_change, add_no_lock, conclude, wanted_lock
@@ -86,7 +86,7 @@ def _refuse_to_change(arguments: argparse.Namespace, disk: WritableDisk) -> None
     tell_unused(arguments, [disk.unused])
     if not arguments.force:
         refuse_what_others_need(disk.image)
-    survey_to_write(disk.image)
+    survey_to_begin(disk.image)
     if not (disk.is_locked or arguments.no_lock):
         note(arguments, arguments.file, "the file system has no locks: keep other programs away")
 

@@ -13,7 +13,7 @@ from ..records import TYPE_CHECKING
 from ..showing.written import written_document, written_text
 from ..text import counted
 from ..writing.disk import WritableDisk, open_writable
-from ..writing.editor import survey_to_write
+from ..writing.editor import survey_to_begin
 from ..writing.filling import fill_from, fill_with_nothing, readinto_of, refuse_input
 from ..writing.guards import refuse_what_others_need
 from .arguments import Parser, add_parents, add_range, parent_options
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.force:
             refuse_what_others_need(disk.image)
         offset, length = _range(arguments, disk, source)
-        survey_to_write(disk.image)
+        survey_to_begin(disk.image)
         is_locked = disk.is_locked
         if not arguments.dry_run:
             try:

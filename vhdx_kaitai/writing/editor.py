@@ -34,7 +34,7 @@ from ..storage.overlay import PAGE, Edited
 from ..units import MIB, ceil_div
 from .journal import MOST_PAGES, Journal, Page, refuse_without_log
 from .replay import replay_in
-from .session import Session
+from .session import Session, refuse_without_room
 from .space import Room, Space
 
 _ENTRY = struct.Struct("<Q")
@@ -66,6 +66,20 @@ def survey_to_write(image: Image) -> Survey:
         message = f"a great many blocks overlap, and {found.uncompared} more were not compared"
         raise refusal(Finding("OVL-06", "error", Span("BAT"), message))
     return found
+
+
+def survey_to_begin(image: Image) -> Survey:
+    """Look at all that a session needs of an image that is to be changed.
+
+    Raises:
+        FormatError: Something is wrong with its BAT, or it has no room for newer headers.
+        UnsupportedError: It has no log.
+        LimitError: Its log is too long to be replayed.
+    """
+    header = image.headers.current
+    refuse_without_log(header, image.stored.size)
+    refuse_without_room(header)
+    return survey_to_write(image)
 
 
 def _for_writers(finding: Finding) -> Finding:
@@ -424,10 +438,8 @@ def begin_editing(session: Session, image: Image, *, for_data: bool) -> Editor:
 
 
 def _prepare(session: Session, image: Image) -> Survey:
+    found = survey_to_begin(image)
     header = image.headers.current
-    refuse_without_log(header, session.file.size)
-    session.refuse_without_room()
-    found = survey_to_write(image)
     session.file.allocate(header.log_offset, header.log_length)
     return found
 

@@ -37,7 +37,7 @@ from ..storage.target import FileTarget, Target, remove_file
 from ..text import full_size, human_size
 from ..units import KIB, MIB
 from .disk import WritableDisk
-from .editor import begin_editing, survey_to_write
+from .editor import begin_editing, survey_to_begin, survey_to_write
 from .guards import refuse_what_others_need
 from .items import DiskItems, items_of_another, put_item, put_items_of_another
 from .naming import locator_texts, packed_locator, refuse_lost
@@ -184,7 +184,7 @@ def planned(images: Sequence[Image], *, delete: bool) -> Plan:
         raise _about(child, UnsupportedError(message))
     for image in images:
         try:
-            survey_to_write(image)
+            survey_to_begin(image)
         except VhdxError as error:
             raise _about(image, error) from None
     try:

@@ -16,7 +16,7 @@ from ..reading.image import Image
 from ..records import NamedTuple
 from ..storage.locks import Lock
 from ..storage.target import FileTarget
-from .editor import Editor, begin_editing, survey_to_write
+from .editor import Editor, begin_editing, survey_to_begin
 from .guards import refuse_what_others_need
 from .session import Change, Outcome, Session
 
@@ -77,8 +77,9 @@ def change(
             if changes and terms.for_data and not terms.force:
                 refuse_what_others_need(image)
             if terms.dry_run:
-                survey_to_write(image)
-                return Outcome(False, False, image.replayed, changes)
+                if changes:
+                    survey_to_begin(image)
+                return Outcome(False, False, image.replayed if changes else None, changes)
             assert isinstance(file, FileTarget)
             if changes:
                 _carry_out(file, image, carry_out, made, for_data=terms.for_data)

@@ -23,7 +23,7 @@ from ..storage.locks import HINT, Lock
 from ..text import human_size
 from ..units import KIB, MIB
 from .disk import WritableDisk, open_writable
-from .editor import Editor, survey_to_write
+from .editor import Editor, survey_to_begin
 from .guards import lock_parents
 from .items import put_item
 from .naming import locator_texts, packed_locator, refuse_lost
@@ -174,9 +174,10 @@ def _planned_with_copies(
     name: str, disk: Disk, new: _NewParent, progress: Progress | None
 ) -> Outcome:
     plan = _plan(name, disk.image, new, ignore_mismatch=True)
-    survey_to_write(disk.image)
+    survey_to_begin(disk.image)
     copied = sum(end - start for start, end in _differences(disk, new.disk, progress))
-    return Outcome(False, False, disk.image.replayed, (*plan.changes, *_about_copies(copied)))
+    changes = (*plan.changes, *_about_copies(copied))
+    return Outcome(False, False, disk.image.replayed if changes else None, changes)
 
 
 def _about_copies(copied: int) -> Iterator[Change]:

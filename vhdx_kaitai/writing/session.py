@@ -28,6 +28,7 @@ from ..format.headers import Headers, check_room
 from ..format.judge import REFUSE
 from ..format.place import HEADERS, TOP_LEVEL
 from ..format.replay import ReplaySummary
+from ..format.structures import Header
 from ..guids import NIL
 from ..records import NamedTuple
 from ..storage.overlay import Overlay, Update
@@ -70,6 +71,18 @@ class Outcome(NamedTuple):
     changes: tuple[Change, ...] = ()
 
 
+def refuse_without_room(header: Header) -> None:
+    """Raise when a file has no room for the headers of a session.
+
+    Args:
+        header: Its current header.
+
+    Raises:
+        FormatError: Their numbers would come to an end (HDR-28).
+    """
+    refuse(check_room(header, _HEADERS_WRITTEN))
+
+
 class Session:
     """The changes to one image, none of which is made after one has failed.
 
@@ -109,17 +122,9 @@ class Session:
         Raises:
             FormatError: The file has no room for newer headers (HDR-28); it is as it was.
         """
-        self.refuse_without_room()
+        refuse_without_room(self.headers.current)
         guids = {"data_write_guid": self._data_write_guid or uuid4()} if for_data else {}
         self._update_headers(file_write_guid=uuid4(), **guids)
-
-    def refuse_without_room(self) -> None:
-        """Raise when the file has no room for the headers of a session.
-
-        Raises:
-            FormatError: Their numbers would come to an end (HDR-28).
-        """
-        refuse(check_room(self.headers.current, _HEADERS_WRITTEN))
 
     def begin_log(self, log_guid: UUID) -> None:
         """Say in both headers that the log has entries, the first of which is on the medium."""
