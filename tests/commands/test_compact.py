@@ -104,6 +104,7 @@ def test_a_packed_copy_leaves_the_file_as_it_is(path: Path, tmp_path: Path, run:
     assert document["changes"] == told["changes"]
     assert (path.read_bytes(), new.stat().st_size) == (before, 6 * MIB)
     assert_failed(run("compact", path, "--to", new), 1, "exists")
+    assert run("compact", path, "--to", "-").status == 64
 
 
 @pytest.mark.slow

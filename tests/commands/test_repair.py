@@ -124,5 +124,10 @@ def test_a_request_to_end_is_heard_between_repairs(
 
 def test_what_is_no_dump_is_refused(path: Path, run: Run) -> None:
     before = path.read_bytes()
-    assert_failed(run("repair", path, "--restore", path), 1, "this is no undo dump")
+    assert_failed(run("repair", path, "--restore", path), 1, f"{path}: this is no undo dump")
+    other = path.with_name("other")
+    other.write_bytes(b"x" * 100)
+    assert_failed(run("repair", path, "--restore", other), 1, f"{other}: this is no undo dump")
+    other.unlink()
+    assert run("repair", path, "--write", "--undo", "-").status == 64
     assert path.read_bytes() == before

@@ -28,9 +28,15 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str], fi
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
-@pytest.mark.parametrize("arguments", [["ksy"], ["info"], ["info", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["ksy"], ["info"], ["info", "--json"]),
+        *(["--help"], ["--version"], ["help"], ["help", "write"], ["info", "--help"]),
+    ],
+)
 def test_a_full_disk_is_a_failure_without_a_traceback(arguments: list[str], files: Files) -> None:
-    if arguments[0] == "info":
+    if arguments[0] == "info" and "--help" not in arguments:
         arguments = [*arguments, str(files.good("dynamic-plain"))]
     with open("/dev/full", "wb") as full:
         ended = launch(*arguments, stdout=full)

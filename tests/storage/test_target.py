@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 
+from tests.copying.devices import device, fake, loop
 from tests.images.structures import KIB, MIB
 from tests.reading_fixtures import needs_proc, open_descriptors
 from tests.support import files_in
+from vhdx_kaitai.errors import UnsupportedError
 from vhdx_kaitai.storage.source import FileSource
-from vhdx_kaitai.storage.target import OutFile, new_file
+from vhdx_kaitai.storage.target import FileTarget, OutFile, new_file
+
+__all__ = ["device", "fake", "loop"]  # fixtures
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -484,3 +488,11 @@ def test_room_is_allocated(has_call: bool, tmp_path: Path, monkeypatch: pytest.M
     assert status.st_size == MIB + 5
     assert status.st_blocks * 512 >= MIB + 5
     assert (tmp_path / "out").read_bytes() == bytes(MIB + 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="nothing is written in place")
+def test_what_is_on_a_block_device_is_not_changed_in_place(device: Path) -> None:
+    before = device.read_bytes()
+    with pytest.raises(UnsupportedError, match="on a block device is not changed in place"):
+        FileTarget(str(device))
+    assert device.read_bytes() == before

@@ -152,6 +152,10 @@ def test_a_file_object_reads_and_writes_at_one_position(disk: WritableDisk) -> N
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             file.write(b"x")
         assert file.write(b"") == 0
+        file.seek(100, io.SEEK_END)
+        assert file.write(b"") == 0
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            file.write(b"x")
     with pytest.raises(ValueError, match="closed file"):
         file.write(b"x")
     assert disk.pread(4, disk.size - 2) == b"ab"
@@ -174,7 +178,8 @@ def test_how_a_file_object_is_opened(disk: WritableDisk) -> None:
 def test_what_is_closed_is_not_used(path: Path) -> None:
     disk = vhdx_kaitai.open(path, writable=True)
     disk.pwrite(b"abcd", 0)
-    file = disk.open("r+b")
+    file, at_the_end = disk.open("r+b"), disk.open("r+b")
+    at_the_end.seek(0, io.SEEK_END)
     pwrite = disk.pwrite
     disk.close()
     disk.close()
@@ -185,6 +190,7 @@ def test_what_is_closed_is_not_used(path: Path) -> None:
         disk.flush,
         disk.open,
         lambda: file.write(b"x"),
+        lambda: at_the_end.write(b"x"),
     ):
         with pytest.raises(ValueError, match="closed"):
             use()

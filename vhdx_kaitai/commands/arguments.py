@@ -11,6 +11,7 @@ import re
 import sys
 
 from ..text import printable
+from . import streams
 from .status import OF_SALVAGE, USAGE
 
 TYPE_CHECKING = False  # as in `typing`, for which help and version need not wait
@@ -56,6 +57,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or the version; that it cannot be printed is a failure."""
+        if file in (None, sys.stdout):
+            streams.write(message)
+            streams.flush()
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """Say how the command is used, and what is wrong."""

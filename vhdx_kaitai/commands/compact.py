@@ -11,7 +11,7 @@ from ..reading.unused import left_alone
 from ..showing.changed import changed_document, changed_text
 from ..storage.urls import refuse_url
 from ..writing.compact import compact
-from .arguments import Parser, add_file, add_parents, parent_options
+from .arguments import Parser, add_file, add_parents, file_name, parent_options
 from .changing import (
     StoppedError,
     add_changing,
@@ -42,6 +42,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "--to",
         metavar="NEW",
+        type=file_name,
         help="make a packed copy, blocks in the order of the disk; FILE stays as it is",
     )
     add_force_to_change(command)

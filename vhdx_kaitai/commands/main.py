@@ -170,6 +170,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return status.INTERRUPTED
+    except streams.OutputError as error:  # help was asked for, or the version
+        print(f"vhdx-kaitai: standard output: {error}", file=sys.stderr)
+        streams.forget()
+        return status.FAILED
     except BrokenPipeError:  # nobody reads any more
         streams.forget()
         return status.PIPE_CLOSED

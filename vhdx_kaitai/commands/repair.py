@@ -9,7 +9,7 @@ from ..rules import catalogue
 from ..showing.repaired import repaired_document, repaired_text
 from ..storage.urls import refuse_url
 from ..writing.repair import repair, undo_repair
-from .arguments import Parser, add_file, add_json
+from .arguments import Parser, add_file, add_json, file_name
 from .changing import StoppedError, between_steps, tell_unlocked, wanted_lock
 from .output import complain, note, print_result
 from .progress import progress
@@ -35,7 +35,7 @@ def add_arguments(command: Parser) -> None:
         "--only", metavar="RULE[,RULE]", help="the rules that count; check says which are broken"
     )
     command.add_argument(
-        "--undo", metavar="PATH", help="where what is overwritten is saved; FILE.undo otherwise"
+        "--undo", metavar="DUMP", type=file_name, help="save what is overwritten there (FILE.undo)"
     )
     command.add_argument(
         "--restore", metavar="DUMP", help="make the image what it was, by what --undo has saved"

@@ -200,8 +200,10 @@ class ExtFileSystem:
     def _refuse_unknown(self) -> None:
         superblock = self._superblock
         unknown = superblock.incompat & ~_KNOWN & ~_RECOVER
-        if unknown or superblock.ro_compat & _BIGALLOC:
+        if unknown:
             raise self._error(f"it has features that are not known here ({unknown:#x})")
+        if superblock.ro_compat & _BIGALLOC:
+            raise self._error("it counts clusters (bigalloc), which is not known here")
         length = self._volume.end - self._volume.start
         is_sound = (
             superblock.log_block_size <= 6

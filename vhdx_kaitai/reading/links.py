@@ -265,7 +265,7 @@ class _Tried:
 
 
 _SEARCH = "--search DIR looks in a folder, for other names, too"
-_TAKE_IT_ALL_THE_SAME = "--ignore-linkage reads the disk with this one all the same"
+_TAKE_IT_ALL_THE_SAME = "--ignore-linkage takes this one all the same, to read it"
 
 
 def _naming(error: OSError, path: str) -> OSError:

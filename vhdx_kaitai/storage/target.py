@@ -3,9 +3,8 @@
 A new one appears under its name when it is whole, or not at all. One that is
 changed in place has few verbs, for which tests have another file, that cuts the
 power: read, write, zero, set_length, allocate, flush, close.
-A block device is written where it stands: nothing can take its place.
-
-Only this module opens files for writing.
+A block device is written where it stands: nothing can take its place. An image that is
+on one is not changed in place. Only this module opens files for writing.
 """
 
 from __future__ import annotations
@@ -252,7 +251,7 @@ class Target(Source):
 
 
 class FileTarget(Target, FileSource):
-    """A file or block device that is changed in place.
+    """A file that is changed in place.
 
     Args:
         path: Its path; a symbolic link is followed.
@@ -261,8 +260,7 @@ class FileTarget(Target, FileSource):
     Raises:
         InUseError: Somebody else has it open.
         OSError: It cannot be opened for reading and writing.
-        UnsupportedError: That cannot be done on this system, or not with a lock; or the path
-            is a URL.
+        UnsupportedError: That cannot be done on this system, or there, or not with a lock.
     """
 
     def __init__(self, path: str, lock: Lock = "auto") -> None:
@@ -325,6 +323,8 @@ class FileTarget(Target, FileSource):
 
 def _open_to_change(path: str, flags: int) -> int:
     refuse_url(path)
+    if is_device(path):
+        raise UnsupportedError("an image on a block device is not changed in place: copy it first")
     return os.open(path, flags | os.O_RDWR)
 
 

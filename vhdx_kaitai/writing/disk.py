@@ -388,12 +388,14 @@ class WritableDiskFile(DiskFile):
             OSError: The position is at the end of the disk or past it.
         """
         self._check_open()
+        self._disk._check_open()
         view = bytes_of(data)
         count = min(len(view), max(0, self.size - self._position))
-        if len(view) and not count:
+        if count:
+            self._disk.pwrite(view[:count], self._position)
+            self._position += count
+        elif len(view):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._disk.pwrite(view[:count], self._position)
-        self._position += count
         return count
 
     def flush(self) -> None:

@@ -182,7 +182,11 @@ def undo_repair(
         OSError: A file cannot be opened, or the medium fails.
     """
     with closing(open_source(os.fsdecode(dump))) as source:
-        before = read_undo(source)
+        try:
+            before = read_undo(source)
+        except VhdxError as error:
+            error.path = source.path
+            raise
     with closing(FileTarget(os.fsdecode(path), lock)) as file:
         if not force:
             try:
