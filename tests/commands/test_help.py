@@ -38,6 +38,10 @@ def test_help_alone_lists_the_commands(run: Run) -> None:
         (["map", "--xyzzy", "x"], "vhdx-kaitai map: unknown option --xyzzy"),
         (["map", "x", "-x"], "vhdx-kaitai map: unknown option -x"),
         (["map", "x", "y"], "vhdx-kaitai map: unexpected argument y"),
+        (
+            ["create", "x", "10G"],
+            "vhdx-kaitai create: unexpected argument 10G; --size N says how large the disk is",
+        ),
         (["--colr", "never"], "vhdx-kaitai: unknown option --colr, did you mean --color?"),
         (
             ["--allocation", "info", "x"],

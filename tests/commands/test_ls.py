@@ -119,7 +119,7 @@ def test_cat_writes_the_zeros_of_holes(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_told_in_one_line(image: Path, run: Run) -> None:
-    assert_failed(run("cat", image, "folder"), 1, "/folder: is no file")
+    assert_failed(run("cat", image, "folder"), 1, "/folder: is a folder")
     assert_failed(run("cat", image, "nothing"), 1, "/nothing: there is no such file")
     assert_failed(run("ls", image, "x\x1by"), 1, "/x\\x1by: there is no such file")
     assert_failed(run("ls", image, "--partition", "7"), 1, "there is no partition 7; there are: 0")

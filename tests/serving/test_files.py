@@ -91,7 +91,7 @@ def test_a_path_is_followed_inside_the_file_system(path: str, raw: Path) -> None
         ("FOLDER", "/FOLDER: there is no such file"),
         ("name-one/x", "/name-one: is no folder"),
         ("circle", "/circle: is a link to 'circle', not followed here"),
-        ("folder", "/folder: is no file whose contents can be read here"),
+        ("folder", "/folder: is a folder, whose files `ls` lists"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_where_it_ended(path: str, why: str, raw: Path) -> None:

@@ -53,7 +53,12 @@ class Parser(argparse.ArgumentParser):
     """A parser that takes options by their whole names, and ends with our own status.
 
     What is mistyped is called so, with a guess at what was meant.
+
+    Attributes:
+        hint_of_surplus: What is said after an argument that is one too many.
     """
+
+    hint_of_surplus = ""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)

@@ -17,6 +17,7 @@ from .status import DONE
 
 def add_arguments(command: Parser) -> None:
     """Add what the command takes."""
+    command.hint_of_surplus = "; --size N says how large the disk is"
     command.add_argument("output", metavar="OUT", type=file_name, help="the new VHDX file")
     command.add_argument(
         "--size",

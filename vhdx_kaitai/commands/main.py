@@ -111,7 +111,8 @@ class CommandParser(Parser):
         arguments, rest = super().parse_known_args(*words)
         if rest:
             is_option = rest[0].startswith("-") and rest[0] != "-"
-            self.error(f"{'unknown option' if is_option else 'unexpected argument'} {rest[0]}")
+            what = "unknown option" if is_option else "unexpected argument"
+            self.error(f"{what} {rest[0]}{'' if is_option else self.hint_of_surplus}")
         option = first_about_parents(arguments)
         if option and getattr(arguments, "no_parent", False):
             self.error(f"--no-parent and {option} contradict each other")

@@ -91,7 +91,9 @@ def refuse_source(sources: Iterable[Source], output: os.stat_result, name: str) 
 
 
 def refuse_to_replace(path: str, force: bool) -> None:
-    """Let no output replace a file that nobody allowed to be replaced."""
+    """Let no output replace a file that nobody allowed to be replaced, and none a folder."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.lexists(path) and not force:
         raise FileExistsError(errno.EEXIST, "output exists already, --force would replace it", path)
 

@@ -231,6 +231,8 @@ class Files:
             FormatError: What is read is lost.
         """
         path, node, status = found
+        if status.kind == "folder":
+            raise UnsupportedError(f"{path}: is a folder, whose files `ls` lists")
         if status.kind != "file":
             raise UnsupportedError(f"{path}: is no file whose contents can be read here")
         with self._about(path):
