@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.commands.launching import assert_one_line, document_of, launch
 from tests.conftest import Files, Run
 from tests.images.damage import DAMAGES
+from tests.images.image import Block, dynamic
 from tests.images.structures import MIB
 
 REFUSED = [name for name, case in DAMAGES.items() if case.open_refuses]
@@ -73,6 +75,26 @@ def test_a_file_that_is_no_vhdx_has_a_status_of_its_own(
         assert outcome.out == ""
         assert_one_line(outcome.err)
         assert "FTI-01" in outcome.err
+
+
+def test_a_lost_start_of_an_image_has_a_hint_that_reads_it(tmp_path: Path, run: Run) -> None:
+    built = dynamic(8 * MIB, blocks={2: Block()}).build()
+    path = built.write(tmp_path / "disk.vhdx")
+    with path.open("r+b") as file:
+        file.write(bytes(MIB))
+    out = tmp_path / "out.raw"
+    for options in ([], ["--assume-vhdx"]):
+        outcome = run("convert", path, out, *options)
+        assert outcome.status in (2, 63)
+        assert "--assume-header" in outcome.err
+    last = run("convert", path, out).err.splitlines()[-1]
+    wanted = re.findall(r"--assume-\w+", last)
+    assert wanted == ["--assume-regions", "--assume-vhdx", "--assume-header"]
+    assert run("convert", path, out, *wanted).status == 0
+    assert out.read_bytes() == built.model.read(0, 8 * MIB)
+    other = tmp_path / "disk.img"
+    path.rename(other)
+    assert "--assume" not in run("convert", other, out).err
 
 
 @pytest.mark.parametrize("command", OF_ONE_FILE)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ..copying.files import refuse_to_replace
 from ..reading.disk import Disk
+from ..reading.folders import OF_IMAGES
 from ..records import TYPE_CHECKING
 from ..writing.convert import convert
 from . import read
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ..copying.rawdisk import RawDisk
     from ..writing.blank import Created
 
-_OF_VHDX = (".vhdx", ".avhdx")
 _STREAM = "-"
 
 # Formats that others write, by the ends of names, as qemu-img calls them.
@@ -135,7 +135,7 @@ def _is_vhdx(arguments: argparse.Namespace) -> bool:
             f"OUT has a name of another format ({kind}), which is not written here: -O raw or -O "
             f"vhdx says what it is; `{other}` writes the other one"
         )
-    return name.endswith(_OF_VHDX)
+    return name.endswith(OF_IMAGES)
 
 
 def _to_vhdx(arguments: argparse.Namespace) -> int:

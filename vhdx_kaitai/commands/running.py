@@ -66,7 +66,8 @@ def _way_on(error: Exception, *, can_salvage: bool) -> tuple[str, str]:
         error: The refusal.
         can_salvage: Whether the command can go on past what is lost.
     """
-    from ..reading.layers import LOST_RULES  # refusals are few
+    from ..reading.folders import OF_IMAGES  # refusals are few
+    from ..reading.layers import LOST_RULES
 
     if isinstance(error, ParentError):
         return "missing-parent", "zero (or lost) goes on without it"
@@ -75,6 +76,9 @@ def _way_on(error: Exception, *, can_salvage: bool) -> tuple[str, str]:
     if isinstance(error, OverwrittenError):
         return "assume-vhdx", "takes it for a VHDX file"
     rule = error.finding.rule
+    is_named_so = str(error.path).lower().endswith(OF_IMAGES)
+    if rule == "FTI-01" and error.finding.actual == _WIPED and is_named_so:
+        return "assume-regions", "--assume-vhdx --assume-header read it if only its start is lost"
     if rule in LOST_RULES:
         return "salvage", "goes on past what is lost"
     if rule in ("HDR-05", "HDR-06"):
@@ -86,6 +90,9 @@ def _way_on(error: Exception, *, can_salvage: bool) -> tuple[str, str]:
     if rule.startswith("LOG-"):
         return "as-stored", "reads the file without the replay of its log"
     return "", ""
+
+
+_WIPED = " ".join(["00"] * 8)  # in the place of the identifier
 
 
 def _path_of(arguments: argparse.Namespace, error: Exception) -> str | None:

@@ -9,7 +9,7 @@ from ..format.headers import probe
 from ..records import NamedTuple
 from ..storage.source import open_source
 
-_OF_IMAGES = (".vhdx", ".avhdx")  # the latter are checkpoints
+OF_IMAGES = (".vhdx", ".avhdx")  # the latter are checkpoints
 _PERHAPS = ".vhd"  # that of another format, and of images that were given a wrong name
 _LEN_SIGNATURE = 8
 
@@ -52,7 +52,7 @@ def look_into(path: str) -> Folder:
 def _is_image(path: str) -> bool:
     suffix = os.path.splitext(path)[1].lower()
     if suffix != _PERHAPS:
-        return suffix in _OF_IMAGES
+        return suffix in OF_IMAGES
     try:
         with closing(open_source(path)) as source:
             return bool(probe(source.read(0, min(_LEN_SIGNATURE, source.size))))
