@@ -103,7 +103,6 @@ LATE_IMPORTS = {
     "commands.info: .progress": _START,
     "commands.main: .running": "help and version run nothing",
     "commands.main: importlib": "only the command that was asked for is loaded",
-    "commands.running: ..reading.folders": "only a refusal has a hint",
     "commands.running: ..reading.layers": "only a refusal has a hint",
     "commands.several: ..reading.folders": "most files are named themselves",
     "errors: .rules": "a finding that nobody prints needs no catalogue",

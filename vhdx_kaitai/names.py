@@ -1,9 +1,11 @@
-"""Which texts of a stranger are names of files, and where links lead that stay in their folder."""
+"""How images are called, which texts are names of files, and which links stay in their folder."""
 
 from __future__ import annotations
 
 import os
 import re
+
+OF_IMAGES = (".vhdx", ".avhdx")  # how their names end; the latter are checkpoints
 
 _NO_NAMES = ("", ".", "..")
 _OF_WINDOWS = re.compile(r'[\x00-\x1f"*:<>?\\|]|[ .]$')

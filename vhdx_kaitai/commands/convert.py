@@ -7,8 +7,8 @@ import contextlib
 from uuid import UUID
 
 from ..copying.files import refuse_to_replace
+from ..names import OF_IMAGES
 from ..reading.disk import Disk
-from ..reading.folders import OF_IMAGES
 from ..records import TYPE_CHECKING
 from ..writing.convert import convert
 from . import read

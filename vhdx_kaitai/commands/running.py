@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import FormatError, OverwrittenError, ParentError, VhdxError
+from ..names import OF_IMAGES
 from ..showing.document import error_document, plain_message
 from .output import complain, print_document, tell_quicker
 from .status import CORRUPT, NOT_VHDX
@@ -66,8 +67,7 @@ def _way_on(error: Exception, *, can_salvage: bool) -> tuple[str, str]:
         error: The refusal.
         can_salvage: Whether the command can go on past what is lost.
     """
-    from ..reading.folders import OF_IMAGES  # refusals are few
-    from ..reading.layers import LOST_RULES
+    from ..reading.layers import LOST_RULES  # refusals are few
 
     if isinstance(error, ParentError):
         return "missing-parent", "zero (or lost) goes on without it"

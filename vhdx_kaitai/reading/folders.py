@@ -6,10 +6,10 @@ import os
 from contextlib import closing
 
 from ..format.headers import probe
+from ..names import OF_IMAGES
 from ..records import NamedTuple
 from ..storage.source import open_source
 
-OF_IMAGES = (".vhdx", ".avhdx")  # the latter are checkpoints
 _PERHAPS = ".vhd"  # that of another format, and of images that were given a wrong name
 _LEN_SIGNATURE = 8
 

@@ -17,8 +17,8 @@ EXAMPLES = [
         "a path of Windows, which means nothing on this system; "
         "absolute_win32_path 'C:\\\\images\\\\base.vhdx': a path of "
         "Windows, which means nothing on this system (--parent PATH names another one, "
-        "--search DIR looks in a folder, for other names, too, --ignore-linkage reads the disk "
-        "with this one all the same)",
+        "--search DIR looks in a folder, for other names, too, --ignore-linkage takes this one "
+        "all the same, to read it)",
     ),
     Example(
         "CHAIN-02",
