@@ -17,7 +17,7 @@ from tests.images.image import dynamic
 from tests.images.structures import MIB
 from vhdx_kaitai.errors import InUseError, UnsafeError
 from vhdx_kaitai.reading.image import Image
-from vhdx_kaitai.writing.guards import lock_parents, refuse_what_others_need
+from vhdx_kaitai.writing.guards import _places, lock_parents, refuse_what_others_need
 
 
 @pytest.fixture
@@ -98,6 +98,21 @@ def test_what_is_beside_a_link_counts_too(made: Chain, tmp_path: Path) -> None:
     let_pass(link)
     (folder / "base.vhdx.rct").touch()
     assert "base.vhdx.rct records changes" in refused(link)
+
+
+def test_a_step_up_from_a_linked_folder_is_the_systems_own(made: Chain, tmp_path: Path) -> None:
+    """It leads up from where the link leads, and not from where it stands."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for path in made.paths[:2]:
+        shutil.move(path, tmp_path / "deep")
+    (tmp_path / "link").symlink_to(Path("deep") / "er")
+    assert "1 child" in refused(tmp_path / "link" / ".." / made.paths[0].name)
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert len(list(_places(str(tmp_path / "a")))) < 100
 
 
 def test_a_link_counts_where_it_leads_to(made: Chain, tmp_path: Path) -> None:

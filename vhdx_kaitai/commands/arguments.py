@@ -288,6 +288,8 @@ def _add_salvage(command: Parser, *, has_map: bool) -> None:
             type=file_name,
             help="write a GNU ddrescue map of the disk that shows what is lost",
         )
+    else:
+        command.set_defaults(lost_map=None)
 
 
 def add_new_disk(

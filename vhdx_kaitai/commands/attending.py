@@ -47,7 +47,6 @@ def add_serving(command: Parser) -> None:
     add_no_lock(command)
     add_parents(command)
     add_rescue(command, has_map=False)
-    command.set_defaults(lost_map=None)
 
 
 @contextlib.contextmanager
@@ -99,7 +98,7 @@ def _refuse_partition(partition: int, disk: Disk) -> None:
     if table is None:
         raise VhdxError(f"no partition {partition}: there is no partition table")
     numbers = sorted(part.number for part in table.parts if part.number is not None)
-    if partition not in numbers and not table.doubt:
+    if not partition or (partition not in numbers and not table.doubt):
         there = f"there are: {', '.join(map(str, numbers))}" if numbers else "there is none"
         raise VhdxError(f"no partition {partition}: {there}")
 

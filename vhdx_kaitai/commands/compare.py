@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         with progress(arguments, min(one.size, two.size)) as done:
             difference = compare(one, two, done)
         for disk in disks:  # what is lost has been told by now, unless it reads as zeros
-            tell_in_passing(arguments, disk, disk.size)
+            tell_in_passing(arguments, disk, disk.size if difference is None else 0)
     if arguments.json:
         assumed = [what for disk in disks for what in disk.assumed]
         print_document(compare_document(arguments.file, arguments.other, difference, assumed))

@@ -20,7 +20,6 @@ def add_arguments(command: Parser) -> None:
     add_json(command)
     add_parents(command)
     add_rescue(command, has_map=False)
-    command.set_defaults(lost_map=None)
     command.epilog = OF_FILES
 
 

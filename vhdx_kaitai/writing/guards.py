@@ -24,6 +24,8 @@ _TRACKING = (".rct", ".mrt")
 
 _NAMED = 3  # children whose names are told
 
+_MOST_LINKS = 40  # one after the other; no system follows more
+
 
 def refuse_what_others_need(image: Image, but: Container[str] = ()) -> None:
     """Raise when others rely on an image that is going to have a new DataWriteGuid, or to go.
@@ -54,9 +56,11 @@ def refuse_what_others_need(image: Image, but: Container[str] = ()) -> None:
 
 def _places(path: str) -> Iterator[str]:
     """Yield by which paths a file is reached: the one given, and where links lead on the way."""
-    path = os.path.abspath(path)
+    path = os.path.join(os.getcwd(), path)  # with every `..`, before which a link may stand
     yield path
-    while os.path.islink(path):  # as often as the system has gone there
+    for _ in range(_MOST_LINKS):
+        if not os.path.islink(path):
+            return
         path = os.path.join(os.path.dirname(path), os.readlink(path))
         yield path
 
